@@ -1,0 +1,304 @@
+//! One process's stretch of a run: opens or goes on with it, records, closes.
+//!
+//! Opening recovers what an earlier attempt left, so that a crash needs no care of the user's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::config::{Config, Resume};
+use crate::error::{Error, Result};
+use crate::health::{Health, Monitor};
+use crate::journal::{self, Journal, Origin};
+use crate::point::Timestamp;
+use crate::recorder::Recorder;
+use crate::recover::{self, Facts, Purpose, Recovery};
+use crate::run_dir::{self, RunDir, RunLock};
+use crate::schema::{file, manifest};
+use crate::series::SeriesTable;
+use crate::sink::open::SinkOptions;
+use crate::writer::{Ending, Writer};
+
+/// What to open.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptOptions {
+    /// The run's directory; created when missing.
+    pub path: PathBuf,
+    /// The name that users know the run by; the directory's name if `None`.
+    pub name: Option<String>,
+    /// The process of a distributed run; all but 0 write to a directory of their own within `path`.
+    pub rank: u32,
+    /// Whether an existing run is gone on with.
+    pub resume: Resume,
+    /// The settings.
+    pub config: Config,
+    /// What else the manifest shall say: config, tags, host, git, command line, versions.
+    pub facts: Map<String, Value>,
+}
+
+/// A run that this process writes to.
+#[derive(Debug)]
+pub struct Attempt {
+    dir: RunDir,
+    recorder: Arc<Recorder>,
+    journal: Arc<Journal>,
+    /// `None` once closed.
+    open: Mutex<Option<Open>>,
+    config: Config,
+    recovery: Recovery,
+    journal_note: Option<String>,
+}
+
+/// What goes when the attempt is closed.
+#[derive(Debug)]
+struct Open {
+    writer: Writer,
+    manifest: Map<String, Value>,
+    _lock: RunLock,
+}
+
+impl Attempt {
+    /// Opens a run and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidConfig`], [`Error::RunExists`] or [`Error::NoRun`] as `resume` asks,
+    /// [`Error::Locked`] if another process writes to the run, [`Error::FormatVersion`] if a newer
+    /// Holter did, or whatever keeps its files from being opened.
+    pub fn open(options: AttemptOptions) -> Result<Self> {
+        let AttemptOptions { path, name, rank, resume, config, facts } = options;
+        config.check()?;
+        let root = RunDir::new(&path);
+        let dir = if rank == 0 { root.clone() } else { RunDir::new(path.join(file::rank_dir(rank))) };
+        match resume {
+            Resume::Never if dir.exists() => return Err(Error::RunExists(dir.path().to_owned())),
+            Resume::Must if !dir.exists() => return Err(Error::NoRun(dir.path().to_owned())),
+            _ => {}
+        }
+        fs::create_dir_all(dir.path()).map_err(Error::io("create", dir.path()))?;
+        let lock = dir.lock()?;
+        let mut recovery = Recovery::default();
+        let mut manifest = if dir.exists() {
+            recovery = recover::recover_locked(&dir, &config, &lock, Purpose::Resume)?;
+            dir.read_manifest()?
+        } else {
+            let name = name.as_deref().map_or_else(|| name_of(root.path()), str::to_owned);
+            run_dir::new_manifest(random_id()?, &name, rank, Timestamp::now())
+        };
+        if let Some(name) = name {
+            manifest.insert(manifest::NAME.to_owned(), name.into());
+        }
+        check_same_truth(&dir, &manifest, &config)?;
+        manifest.insert(manifest::SINKS.to_owned(), config.sinks.clone().into());
+        manifest.insert(manifest::SUMMARY_EVERY.to_owned(), config.summary_every.into());
+        let origin = Origin { id: random_id()?, started: Timestamp::now(), pid: std::process::id() };
+        let (journal, journal_note) = create_journal(&dir, &manifest, &config, origin);
+        begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
+        dir.write_manifest(&manifest)?;
+        let (writer, recorder, journal) = start(&dir, &manifest, &config, journal)?;
+        Ok(Self {
+            dir,
+            recorder: Arc::new(recorder),
+            journal,
+            open: Mutex::new(Some(Open { writer, manifest, _lock: lock })),
+            config,
+            recovery,
+            journal_note,
+        })
+    }
+
+    /// Takes points.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
+    /// The directory that this process writes to.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What was recovered from an earlier attempt.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Why the journal does not lie in the run's directory, if it does not.
+    pub fn journal_note(&self) -> Option<&str> {
+        self.journal_note.as_deref()
+    }
+
+    /// What happened to the points so far; also after closing.
+    pub fn health(&self) -> Health {
+        self.recorder.health()
+    }
+
+    /// Waits until everything accepted before this call survives a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FlushTimeout`] if it does not in time; [`Error::RunClosed`].
+    pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
+        if self.recorder.is_forked() {
+            return Err(Error::RunClosed(self.dir.path().to_owned()));
+        }
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.as_ref() {
+            Some(open) => open.writer.flush(timeout),
+            None => Err(Error::RunClosed(self.dir.path().to_owned())),
+        }
+    }
+
+    /// Refuses further points, writes what is there, and notes how the attempt ended. Does nothing if
+    /// it is closed already, or in a forked child.
+    ///
+    /// What a refusing disk keeps from being written within the configured time stays in the journal,
+    /// from where the next attempt or a recovery takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FlushTimeout`] if something stayed in the journal; the run is closed all the same.
+    pub fn close(&self, status: &str) -> Result<()> {
+        if self.recorder.is_forked() {
+            return Ok(()); // The writer is a thread of the parent, and a lock may be held by another.
+        }
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Open { mut writer, mut manifest, _lock }) = open else { return Ok(()) };
+        let ending = writer.close(self.config.close_timeout);
+        recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
+        if ending == Ending::Complete {
+            // Otherwise the journal keeps the count, for recovery.
+            recover::add_dropped(&mut manifest, self.journal.dropped());
+        }
+        let noted = self.dir.write_manifest(&manifest);
+        if ending == Ending::Incomplete {
+            return Err(Error::FlushTimeout {
+                waited_secs: self.config.close_timeout.as_secs_f64(),
+                pending: self.journal.appended() - self.journal.released(),
+                last_error: self.health().last_error,
+            });
+        }
+        noted?;
+        self.journal.remove()
+    }
+}
+
+fn start(
+    dir: &RunDir,
+    manifest: &Map<String, Value>,
+    config: &Config,
+    journal: Journal,
+) -> Result<(Writer, Recorder, Arc<Journal>)> {
+    let facts = Facts::read(dir, manifest)?;
+    let sinks = SinkOptions {
+        dir,
+        names: &facts.sinks,
+        run_name: &facts.name,
+        rank: facts.rank,
+        started: facts.started,
+        summary_every: facts.summary_every,
+        journal_id: journal.id(),
+        journal_capacity: config.journal_capacity,
+    }
+    .open()?;
+    let journal = Arc::new(journal);
+    let series = Arc::new(SeriesTable::default());
+    let monitor = Arc::new(Monitor::new(sinks.names()));
+    let writer = Writer::start(&journal, &series, &monitor, sinks, config)?;
+    let thread = writer.thread().unwrap_or_else(std::thread::current);
+    let recorder = Recorder::new(Arc::clone(&journal), series, monitor, config, thread);
+    Ok((writer, recorder, journal))
+}
+
+/// Creates the journal in the run's directory, in a local one, or in memory, and says why if it is
+/// not the first.
+fn create_journal(
+    dir: &RunDir,
+    manifest: &Map<String, Value>,
+    config: &Config,
+    origin: Origin,
+) -> (Journal, Option<String>) {
+    let capacity = config.journal_capacity;
+    let reason = if dir.is_remote() {
+        format!("{} is on a network file system", dir.path().display())
+    } else {
+        match journal::create(&dir.journal(), capacity, origin) {
+            Ok(journal) => return (journal, None),
+            Err(error) => error.to_string(),
+        }
+    };
+    let id = manifest.get(manifest::ID).and_then(Value::as_str).unwrap_or_default();
+    let rank = manifest.get(manifest::RANK).and_then(Value::as_u64).unwrap_or(0);
+    let local = config.local_dir.join(recover::local_journal_name(id, rank));
+    match journal::create(&local, capacity, origin) {
+        Ok(journal) => {
+            let place = local.display();
+            (journal, Some(format!("{reason}; the journal is at {place}, and a crash is recovered on this machine")))
+        }
+        Err(error) => {
+            let note = format!("{reason}; {error}; the journal is in memory: a killed process loses what is not committed");
+            (Journal::in_memory(capacity, origin.id, origin.started), Some(note))
+        }
+    }
+}
+
+fn begin_attempt(
+    manifest: &mut Map<String, Value>,
+    facts: Map<String, Value>,
+    journal: &Journal,
+    journal_note: Option<&str>,
+    origin: Origin,
+) {
+    manifest.extend(facts);
+    manifest.insert(manifest::STATUS.to_owned(), manifest::status::RUNNING.into());
+    manifest.insert(manifest::FINISHED.to_owned(), Value::Null);
+    let place = journal.path().map_or(Value::Null, |path| path.to_string_lossy().into());
+    manifest.insert(manifest::JOURNAL.to_owned(), place);
+    manifest.remove(manifest::JOURNAL_NOTE);
+    if let Some(note) = journal_note {
+        manifest.insert(manifest::JOURNAL_NOTE.to_owned(), note.into());
+    }
+    manifest.insert(manifest::PID.to_owned(), origin.pid.into());
+    let mut attempt = Map::new();
+    attempt.insert(manifest::STATUS.to_owned(), manifest::status::RUNNING.into());
+    attempt.insert("started".to_owned(), origin.started.to_string().into());
+    attempt.insert(manifest::FINISHED.to_owned(), Value::Null);
+    for key in [manifest::HOST, manifest::PID] {
+        attempt.insert(key.to_owned(), manifest.get(key).cloned().unwrap_or_default());
+    }
+    match manifest.get_mut(manifest::ATTEMPTS) {
+        Some(Value::Array(attempts)) => attempts.push(attempt.into()),
+        _ => {
+            manifest.insert(manifest::ATTEMPTS.to_owned(), vec![Value::from(attempt)].into());
+        }
+    }
+}
+
+/// The truth of a run cannot change: the new one would lack the points of the old.
+fn check_same_truth(dir: &RunDir, manifest: &Map<String, Value>, config: &Config) -> Result<()> {
+    let Some(Value::Array(before)) = manifest.get(manifest::SINKS) else { return Ok(()) };
+    let had_database = before.iter().any(|sink| sink == crate::schema::sink::SQLITE);
+    if had_database == config.has_sink(crate::schema::sink::SQLITE) {
+        return Ok(());
+    }
+    Err(Error::InvalidConfig(format!(
+        "{} was recorded with sinks {}; going on with it needs the same choice about \"sqlite\", got {:?}",
+        dir.path().display(),
+        Value::Array(before.clone()),
+        config.sinks
+    )))
+}
+
+fn name_of(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn random_id() -> Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| Error::io("read", "the system's random numbers")(error.into()))?;
+    Ok(u64::from_le_bytes(bytes))
+}

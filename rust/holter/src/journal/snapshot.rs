@@ -1,0 +1,167 @@
+//! Reads a journal's file without owning it: after a crash, or beside a live writer.
+//!
+//! Plain reads of the file, no mapping: whatever happens to the file meanwhile, the worst is a point
+//! that is not seen. Every slot and name is checked, so damage is skipped and counted, never believed.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::file::{CONTROL_OFFSET, FIXED_BYTES, HEADER_BYTES, MAGIC, Origin, VERSION, checksum, name_check};
+use super::slot::{SLOT_BYTES, Stamp};
+use super::{CLOSED, Counter};
+use crate::error::{Error, Result};
+use crate::point::{Point, Timestamp};
+
+/// What a journal's file held at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Which journal it is.
+    pub origin: Origin,
+    /// The names, in the order of their ids.
+    pub names: Vec<String>,
+    /// The published points with their sequence numbers, ascending.
+    pub points: Vec<(u64, Point)>,
+    /// Points that were counted as dropped.
+    pub dropped: u64,
+    /// Slots that hold something else than a point whose name is known: a call that had not returned
+    /// when the process died, or damage.
+    pub unreadable: u64,
+}
+
+/// Which points of a journal to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Those between the counters: enough beside a live writer, and a fraction of the file.
+    Pending,
+    /// Every slot that holds a point, whatever the counters say: for recovery.
+    All,
+}
+
+impl Snapshot {
+    /// Reads the journal at `path`; `None` if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] if it is no journal, [`Error::FormatVersion`] if it is a newer one's,
+    /// [`Error::Io`] if it cannot be read.
+    pub fn read(path: &Path, records: Records) -> Result<Option<Self>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", path)(error)),
+        };
+        let mut header = [0; HEADER_BYTES];
+        file.read_exact_at(&mut header, 0).map_err(|_| Error::damaged(path, "it ends before its header does"))?;
+        let (origin, capacity) = parse_header(path, &header)?;
+        let mut snapshot = Self {
+            origin,
+            names: Vec::new(),
+            points: Vec::new(),
+            dropped: counter(&header, 2),
+            unreadable: 0,
+        };
+        let (head, tail) = (counter(&header, 0) & !CLOSED, counter(&header, 1));
+        let is_plausible = tail <= head && head - tail <= capacity;
+        let (start, end) = match records {
+            Records::Pending if is_plausible => (tail, head),
+            _ => (0, capacity),
+        };
+        snapshot.read_slots(&file, start, end, capacity, tail).map_err(Error::io("read", path))?;
+        // After the slots: a point's name was there before the point.
+        snapshot.read_names(&file, capacity).map_err(Error::io("read", path))?;
+        let num_names = snapshot.names.len();
+        let num_points = snapshot.points.len();
+        snapshot.points.retain(|(_, point)| point.series.index() < num_names);
+        snapshot.unreadable += (num_points - snapshot.points.len()) as u64;
+        snapshot.points.sort_unstable_by_key(|(sequence, _)| *sequence);
+        Ok(Some(snapshot))
+    }
+
+    fn read_slots(&mut self, file: &File, start: u64, end: u64, capacity: u64, near: u64) -> io::Result<()> {
+        const CHUNK_SLOTS: u64 = 1 << 15;
+        let stamp = Stamp::new(self.origin.id, self.origin.started);
+        let mut bytes = vec![0; CHUNK_SLOTS as usize * SLOT_BYTES];
+        let mut position = start;
+        while position < end {
+            let index = position % capacity;
+            let count = CHUNK_SLOTS.min(end - position).min(capacity - index);
+            let chunk = &mut bytes[..count as usize * SLOT_BYTES];
+            let length = read_up_to(file, chunk, HEADER_BYTES as u64 + index * SLOT_BYTES as u64)?;
+            for (i, slot) in chunk[..length].as_chunks::<SLOT_BYTES>().0.iter().enumerate() {
+                match stamp.parse(slot, near) {
+                    Some((sequence, point)) if sequence % capacity == index + i as u64 => {
+                        self.points.push((sequence, point));
+                    }
+                    _ => self.unreadable += u64::from(slot.iter().any(|&byte| byte != 0)),
+                }
+            }
+            position += count;
+        }
+        Ok(())
+    }
+
+    fn read_names(&mut self, file: &File, capacity: u64) -> io::Result<()> {
+        let offset = HEADER_BYTES as u64 + capacity * SLOT_BYTES as u64;
+        let length = file.metadata()?.len().saturating_sub(offset);
+        let mut bytes = vec![0; length as usize];
+        let length = read_up_to(file, &mut bytes, offset)?;
+        let mut rest = &bytes[..length];
+        while let Some((name, behind)) = parse_name(self.origin.id, self.names.len(), rest) {
+            self.names.push(name);
+            rest = behind;
+        }
+        Ok(())
+    }
+}
+
+fn parse_header(path: &Path, header: &[u8; HEADER_BYTES]) -> Result<(Origin, u64)> {
+    let word = |offset: usize| u64::from_le_bytes(std::array::from_fn(|i| header[offset + i]));
+    if header[..8] != MAGIC {
+        return Err(Error::damaged(path, "it does not begin as a journal does"));
+    }
+    let version = word(8) as u32;
+    if version > VERSION {
+        return Err(Error::FormatVersion { path: path.to_owned(), found: version.into(), known: VERSION.into() });
+    }
+    let (capacity, id) = (word(16), word(24));
+    if word(FIXED_BYTES) != checksum(id, &header[..FIXED_BYTES]) || !capacity.is_power_of_two() {
+        return Err(Error::damaged(path, "its header's checksum is wrong"));
+    }
+    let origin = Origin {
+        id,
+        started: Timestamp::from_micros(word(32) as i64),
+        pid: (word(8) >> 32) as u32,
+    };
+    Ok((origin, capacity))
+}
+
+fn counter(header: &[u8; HEADER_BYTES], index: usize) -> u64 {
+    let offset = CONTROL_OFFSET + index * size_of::<Counter>();
+    u64::from_le_bytes(std::array::from_fn(|i| header[offset + i]))
+}
+
+fn parse_name(journal_id: u64, index: usize, bytes: &[u8]) -> Option<(String, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (check, rest) = rest.split_first_chunk::<4>()?;
+    let (name, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    if name.is_empty() || u32::from_le_bytes(*check) != name_check(journal_id, index, name) {
+        return None;
+    }
+    Some((String::from_utf8(name.to_vec()).ok()?, behind))
+}
+
+/// Fills `bytes` as far as the file goes.
+fn read_up_to(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], offset + length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}

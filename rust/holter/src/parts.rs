@@ -1,0 +1,196 @@
+//! The closed Parquet files of a folder: a reader sees every point of them, whatever was interrupted.
+//!
+//! A part is written once, under a number that is its own, and never changed. Merging parts writes a
+//! new one whose metadata lists the numbers that it replaces; until those are removed, [`list`] leaves
+//! them out. So there is no moment, and no crash, at which a point is missing or counts twice.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use parquet::errors::ParquetError;
+
+use crate::error::{Error, Result};
+use crate::schema::parquet as names;
+
+mod columns;
+mod compact;
+mod merge;
+mod name_column;
+mod part;
+mod read;
+mod writer;
+
+pub use columns::Columns;
+pub use compact::{CompactLimits, compact, compact_within};
+pub use merge::for_each_series;
+pub use part::Part;
+pub use read::{names, read_series, read_step};
+pub(crate) use writer::{Labels, Origin, PartWriter};
+
+/// Metadata: the numbers of the parts whose rows are all in this one.
+pub(crate) const KEY_REPLACES: &str = "holter.replaces";
+/// Metadata: where the part stands among the others, when not by its own number.
+pub(crate) const KEY_ORDER: &str = "holter.order";
+
+const PART_PREFIX: &str = "part-";
+const PART_SUFFIX: &str = ".parquet";
+const TMP_PREFIX: &str = ".part-";
+const TMP_SUFFIX: &str = ".parquet.tmp";
+const COLUMNS: [&str; 6] = [names::RUN, names::RANK, names::NAME, names::STEP, names::VALUE, names::TIMESTAMP];
+
+/// How often a folder is listed again when parts are merged meanwhile.
+const LIST_ATTEMPTS: usize = 10;
+
+/// The parts of `dir`, oldest points first: of equal (name, step) the later part has the newer value.
+///
+/// Files of other names are ignored, so are parts that another one replaces. A folder that does not
+/// exist has no parts.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] names a part that cannot be read, [`Error::FormatVersion`] one that is newer
+/// than this code; [`Error::Io`] when the folder or a file cannot be read.
+pub fn list(dir: &Path) -> Result<Vec<Part>> {
+    let mut attempt = 1;
+    loop {
+        let numbers = part_numbers(dir)?;
+        let opened: Result<Vec<Part>> =
+            numbers.iter().map(|&number| Part::open(part_path(dir, number), number)).collect();
+        // Listing a folder is no snapshot: a part that appears while another goes may be missed.
+        let is_stable = part_numbers(dir)? == numbers;
+        match opened {
+            Ok(parts) if is_stable || attempt == LIST_ATTEMPTS => return Ok(in_order(parts)),
+            Err(error) if attempt == LIST_ATTEMPTS || !is_gone(&error) => return Err(error),
+            _ => attempt += 1,
+        }
+    }
+}
+
+/// Calls `read` with the parts of `dir`, and again with a new list when a part was merged away meanwhile.
+///
+/// # Errors
+///
+/// As [`list`], and what `read` returns.
+pub fn with_parts<T>(dir: &Path, mut read: impl FnMut(&[Part]) -> Result<T>) -> Result<T> {
+    for _ in 1..LIST_ATTEMPTS {
+        match read(&list(dir)?) {
+            Err(error) if is_gone(&error) => {}
+            result => return result,
+        }
+    }
+    read(&list(dir)?)
+}
+
+/// One past the largest sequence number of journal `journal_id` in `parts`, or `None` when none came
+/// through it.
+pub fn durable_until(parts: &[Part], journal_id: u64) -> Option<u64> {
+    let of_journal = parts.iter().filter(|part| part.journal_id == Some(journal_id));
+    of_journal.map(|part| part.sequences.end).max()
+}
+
+/// Removes from `dir` what a killed writer left: unfinished files, and parts that another one replaces.
+///
+/// # Errors
+///
+/// As [`list`], and [`Error::Io`] when a file cannot be removed.
+pub fn clean_up(dir: &Path) -> Result<()> {
+    for name in file_names(dir)? {
+        if name.starts_with(TMP_PREFIX) && name.ends_with(TMP_SUFFIX) {
+            remove(&dir.join(name))?;
+        }
+    }
+    let numbers = part_numbers(dir)?;
+    if numbers.len() > 1 {
+        let kept: Vec<u64> = list(dir)?.iter().map(|part| part.number).collect();
+        for number in numbers.into_iter().filter(|number| !kept.contains(number)) {
+            remove(&part_path(dir, number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names in `dir` durable.
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
+    match File::open(dir).and_then(|folder| folder.sync_all()) {
+        // Some network file systems know no such thing for folders.
+        Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Err(Error::io("sync", dir)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The number of the next part: larger than all that are there.
+pub(crate) fn next_number(dir: &Path) -> Result<u64> {
+    Ok(part_numbers(dir)?.last().map_or(0, |number| number + 1))
+}
+
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn part_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{PART_PREFIX}{number:06}{PART_SUFFIX}"))
+}
+
+fn tmp_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{TMP_PREFIX}{number:06}{TMP_SUFFIX}"))
+}
+
+/// The index of the column `name`.
+fn position(name: &str) -> Option<usize> {
+    COLUMNS.iter().position(|&column| column == name)
+}
+
+fn part_numbers(dir: &Path) -> Result<Vec<u64>> {
+    let mut numbers: Vec<u64> = file_names(dir)?.iter().filter_map(|name| part_number(name)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn part_number(file_name: &str) -> Option<u64> {
+    let digits = file_name.strip_prefix(PART_PREFIX)?.strip_suffix(PART_SUFFIX)?;
+    let number = digits.parse().ok()?;
+    // Only the name that we would give it: "part-7.parquet" is somebody else's.
+    (format!("{number:06}") == digits).then_some(number)
+}
+
+fn file_names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io("list", dir))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", dir))?;
+        names.extend(entry.file_name().into_string());
+    }
+    Ok(names)
+}
+
+fn in_order(mut parts: Vec<Part>) -> Vec<Part> {
+    let replaced: Vec<u64> = parts.iter().flat_map(|part| part.replaces.iter().copied()).collect();
+    parts.retain(|part| !replaced.contains(&part.number));
+    parts.sort_by_key(|part| (part.order, part.number));
+    parts
+}
+
+/// Whether a file was there when the folder was listed and is not any more.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
+/// What the system answered, if that is behind `error`.
+fn io_source(error: ParquetError) -> Result<io::Error, ParquetError> {
+    match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(source) => Ok(*source),
+            Err(source) => Err(ParquetError::External(source)),
+        },
+        other => Err(other),
+    }
+}

@@ -1,0 +1,417 @@
+//! Points in SQLite, where a plain `sqlite3` shell reads them while the run goes on.
+//!
+//! One transaction for each batch, which also moves the journal's cursor: after a crash the database
+//! itself says which points it has. One connection writes and checkpoints; readers come and go.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::{Batch, SeriesPoints, Sink, Truth};
+use crate::error::{Error, Result};
+use crate::point::{SeriesId, Step, Timestamp};
+use crate::schema::{self, sql};
+use crate::series::SeriesTable;
+
+/// How many rows [`Truth::underived`] hands over at once.
+const CHUNK_ROWS: usize = 1 << 18;
+
+/// What a [`SqliteSink`] has to know.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database's file.
+    pub path: PathBuf,
+    /// The journal that the batches come from.
+    pub journal_id: u64,
+    /// The start of the run, from which its timestamps count.
+    pub started: Timestamp,
+    /// Whether the file is on a network file system, where a write-ahead log must not be used.
+    pub is_remote: bool,
+}
+
+/// Writes batches to the tables of [`sql::TABLES`].
+pub struct SqliteSink {
+    options: SqliteOptions,
+    /// `None` after an error that leaves its state in doubt; opened again at the next use.
+    connection: Option<Connection>,
+    /// Every series of the database.
+    series: Vec<SeriesRow>,
+    /// Where in `series` a name is.
+    index_by_name: HashMap<String, usize>,
+    /// Where in `series` an attempt's series is.
+    index_by_id: Vec<Option<usize>>,
+    committed: u64,
+}
+
+/// The facts of one series, as in its row of the table `series`.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct SeriesRow {
+    id: i64,
+    count: i64,
+    nonfinite_count: i64,
+    first_step: Option<Step>,
+    last_step: Option<Step>,
+    last_value: f64,
+    underived_step: Option<Step>,
+}
+
+impl SqliteSink {
+    /// Opens the database, creating it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sqlite`] if it cannot be opened, [`Error::FormatVersion`] if a newer Holter wrote it.
+    pub fn open(options: SqliteOptions) -> Result<Self> {
+        let mut sink = Self {
+            options,
+            connection: None,
+            series: Vec::new(),
+            index_by_name: HashMap::new(),
+            index_by_id: Vec::new(),
+            committed: 0,
+        };
+        sink.connect()?;
+        Ok(sink)
+    }
+
+    /// Opens the connection if there is none, and reads what is committed.
+    fn connect(&mut self) -> Result<()> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        let connection = connect(&self.options)?;
+        self.committed = read_cursor(&connection, self.options.journal_id)?;
+        self.series.clear();
+        self.index_by_name.clear();
+        self.index_by_id.clear();
+        let mut statement = connection.prepare(
+            "SELECT id, name, count, nonfinite_count, first_step, last_step, last_value, underived_step FROM series",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.index_by_name.insert(row.get(1)?, self.series.len());
+            self.series.push(SeriesRow {
+                id: row.get(0)?,
+                count: row.get(2)?,
+                nonfinite_count: row.get(3)?,
+                first_step: row.get(4)?,
+                last_step: row.get(5)?,
+                last_value: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NAN),
+                underived_step: row.get(7)?,
+            });
+        }
+        drop(rows);
+        drop(statement);
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Runs `action` on the connection; after an error other than a busy database the connection is
+    /// given up, for what a failed write or sync has left behind is known only after opening it anew.
+    fn with_connection<T>(&mut self, action: impl FnOnce(&mut Self, &mut Connection) -> Result<T>) -> Result<T> {
+        self.connect()?;
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Error::damaged(&self.options.path, "it cannot be opened"));
+        };
+        let result = action(self, &mut connection);
+        match &result {
+            Err(error) if !is_busy(error) => {}
+            _ => self.connection = Some(connection),
+        }
+        result
+    }
+
+    fn write(&mut self, connection: &mut Connection, batch: &Batch, series: &SeriesTable) -> Result<()> {
+        let end = batch.sequences().end;
+        if self.committed >= end && end > 0 && batch.sequences().start < end {
+            return Ok(()); // A commit that had reported an error had taken place all the same.
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut changes = Vec::with_capacity(batch.by_series().len());
+        let mut created = Vec::new();
+        {
+            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO points VALUES (?1, ?2, ?3, ?4)")?;
+            let mut update = transaction.prepare_cached(
+                "UPDATE series SET count = ?2, nonfinite_count = ?3, first_step = ?4, last_step = ?5,
+                 last_value = ?6, underived_step = ?7 WHERE id = ?1",
+            )?;
+            for points in batch.by_series() {
+                let (index, mut row) = match self.index(points.series, series) {
+                    Some(index) => (index, self.series[index].clone()),
+                    None => {
+                        let name = name_of(points.series, series)?;
+                        transaction.prepare_cached("INSERT INTO series (name) VALUES (?1)")?.execute([&*name])?;
+                        let row = SeriesRow { id: transaction.last_insert_rowid(), ..SeriesRow::default() };
+                        created.push((points.series, name.to_string()));
+                        (self.series.len() + created.len() - 1, row)
+                    }
+                };
+                row.add(&points, &transaction)?;
+                let started_micros = self.options.started.micros();
+                for i in 0..points.steps.len() {
+                    insert.raw_bind_parameter(1, row.id)?;
+                    insert.raw_bind_parameter(2, points.steps[i])?;
+                    insert.raw_bind_parameter(3, points.values[i])?;
+                    insert.raw_bind_parameter(4, points.times_micros[i] - started_micros)?;
+                    insert.raw_execute()?;
+                }
+                update.execute(params![
+                    row.id,
+                    row.count,
+                    row.nonfinite_count,
+                    row.first_step,
+                    row.last_step,
+                    row.last_value,
+                    row.underived_step
+                ])?;
+                changes.push((index, row));
+            }
+        }
+        write_cursor(&transaction, self.options.journal_id, end)?;
+        transaction.commit()?;
+        self.committed = end;
+        for (id, name) in created {
+            self.index_by_name.insert(name, self.series.len());
+            self.note_index(id, self.series.len());
+            self.series.push(SeriesRow::default());
+        }
+        for (index, row) in changes {
+            self.series[index] = row;
+        }
+        Ok(())
+    }
+
+    /// As many of a series' rows as are handed over at once, `None` when there are no more.
+    fn next_chunk(&self, series: SeriesId, rows: &mut rusqlite::Rows<'_>) -> Result<Option<Batch>> {
+        let (mut steps, mut values, mut times_micros) = (Vec::new(), Vec::new(), Vec::new());
+        while steps.len() < CHUNK_ROWS
+            && let Some(row) = rows.next()?
+        {
+            steps.push(row.get(0)?);
+            values.push(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN));
+            times_micros.push(row.get::<_, i64>(2)? + self.options.started.micros());
+        }
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Batch::of_series(self.committed..self.committed, series, steps, values, times_micros)))
+    }
+
+    fn index(&mut self, id: SeriesId, series: &SeriesTable) -> Option<usize> {
+        if let Some(&Some(index)) = self.index_by_id.get(id.index()) {
+            return Some(index);
+        }
+        let index = *self.index_by_name.get(&*series.name(id)?)?;
+        self.note_index(id, index);
+        Some(index)
+    }
+
+    fn note_index(&mut self, id: SeriesId, index: usize) {
+        if self.index_by_id.len() <= id.index() {
+            self.index_by_id.resize(id.index() + 1, None);
+        }
+        self.index_by_id[id.index()] = Some(index);
+    }
+}
+
+impl SeriesRow {
+    /// Brings the facts up to date with points about to be written.
+    fn add(&mut self, points: &SeriesPoints<'_>, transaction: &Transaction<'_>) -> Result<()> {
+        let (Some(&first), Some(&last)) = (points.steps.first(), points.steps.last()) else { return Ok(()) };
+        if self.last_step.is_some_and(|known| first <= known) {
+            self.forget_replaced(points, transaction)?;
+        }
+        self.count += points.steps.len() as i64;
+        self.nonfinite_count += points.values.iter().filter(|value| !value.is_finite()).count() as i64;
+        self.first_step = Some(self.first_step.map_or(first, |known| known.min(first)));
+        if self.last_step.is_none_or(|known| last >= known) {
+            self.last_step = Some(last);
+            self.last_value = points.values[points.values.len() - 1];
+        }
+        self.underived_step = Some(self.underived_step.map_or(first, |known| known.min(first)));
+        Ok(())
+    }
+
+    /// Takes off the counts the rows that are about to be replaced.
+    fn forget_replaced(&mut self, points: &SeriesPoints<'_>, transaction: &Transaction<'_>) -> Result<()> {
+        let mut find = transaction.prepare_cached("SELECT value FROM points WHERE series_id = ?1 AND step = ?2")?;
+        for step in points.steps {
+            let found: Option<Option<f64>> = find.query_row(params![self.id, step], |row| row.get(0)).optional()?;
+            if let Some(value) = found {
+                self.count -= 1;
+                self.nonfinite_count -= i64::from(!value.is_some_and(f64::is_finite));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink for SqliteSink {
+    fn name(&self) -> &'static str {
+        schema::sink::SQLITE
+    }
+
+    fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()> {
+        self.with_connection(|sink, connection| sink.write(connection, batch, series))
+    }
+
+    /// Nothing is left to do: every append ends with a commit that is synchronous.
+    fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.connect()
+    }
+
+    fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    fn close(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.with_connection(|_, connection| {
+            // A reader may keep the log from being emptied; it is then left for the next writer.
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Error::from)
+        })?;
+        self.connection = None;
+        Ok(())
+    }
+}
+
+impl Truth for SqliteSink {
+    fn mark_derived(&mut self) -> Result<()> {
+        if self.series.iter().all(|row| row.underived_step.is_none()) {
+            return Ok(());
+        }
+        self.with_connection(|sink, connection| {
+            connection
+                .execute("UPDATE series SET underived_step = NULL WHERE underived_step IS NOT NULL", [])?;
+            for row in &mut sink.series {
+                row.underived_step = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()> {
+        let series = SeriesTable::default();
+        self.with_connection(|sink, connection| {
+            let mut underived: Vec<(&String, i64, Step)> = sink
+                .index_by_name
+                .iter()
+                .filter_map(|(name, &index)| {
+                    let row = &sink.series[index];
+                    row.underived_step.map(|from| (name, row.id, from))
+                })
+                .collect();
+            underived.sort_unstable();
+            let mut select = connection.prepare(
+                "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step >= ?2 ORDER BY step",
+            )?;
+            for (name, id, from) in underived {
+                let series_id = series.resolve(name, |_, _| Ok(()))?;
+                let mut rows = select.query(params![id, from])?;
+                while let Some(batch) = sink.next_chunk(series_id, &mut rows)? {
+                    visit(&batch, &series)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn values_at(&mut self, step: Step) -> Result<Vec<(String, f64)>> {
+        self.with_connection(|_, connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT series.name, points.value FROM series CROSS JOIN points
+                 ON points.series_id = series.id WHERE points.step = ?1 ORDER BY series.id",
+            )?;
+            let values = select.query_map([step], |row| {
+                Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN)))
+            })?;
+            values.collect::<Result<_, _>>().map_err(Error::from)
+        })
+    }
+
+    fn last_step(&mut self) -> Result<Option<Step>> {
+        self.connect()?;
+        Ok(self.series.iter().filter_map(|row| row.last_step).max())
+    }
+}
+
+fn connect(options: &SqliteOptions) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
+    // A busy database is tried again by the writer, never waited for in here.
+    connection.busy_timeout(Duration::ZERO)?;
+    let mode = if options.is_remote { "DELETE" } else { "WAL" };
+    connection.pragma_update(None, "journal_mode", mode)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
+    if version > schema::FORMAT_VERSION {
+        return Err(Error::FormatVersion {
+            path: options.path.clone(),
+            found: version,
+            known: schema::FORMAT_VERSION,
+        });
+    }
+    if version < schema::FORMAT_VERSION {
+        create_schema(&connection, options.started)?;
+    }
+    Ok(connection)
+}
+
+fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
+    let (version, started_micros) = (schema::FORMAT_VERSION, started.micros());
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {tables} {view}
+         INSERT OR REPLACE INTO meta VALUES ('{version_key}', {version}), ('{started_key}', {started_micros});
+         PRAGMA user_version = {version}; COMMIT;",
+        tables = sql::TABLES,
+        view = sql::view(started_micros),
+        version_key = sql::KEY_FORMAT_VERSION,
+        started_key = sql::KEY_STARTED_MICROS,
+    ))?;
+    Ok(())
+}
+
+/// The path with its folder's links resolved: `NOFOLLOW` is meant for the file alone.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let folder = parent.canonicalize().map_err(Error::io("open", parent))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
+}
+
+fn read_cursor(connection: &Connection, journal_id: u64) -> Result<u64> {
+    let get = |key: &str| {
+        connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, i64>(0))
+            .optional()
+    };
+    let id = get(sql::KEY_JOURNAL_ID)?;
+    let cursor = get(sql::KEY_JOURNAL_CURSOR)?;
+    Ok(if id == Some(journal_id as i64) { cursor.unwrap_or(0) as u64 } else { 0 })
+}
+
+fn write_cursor(transaction: &Transaction<'_>, journal_id: u64, cursor: u64) -> Result<()> {
+    let mut replace = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
+    replace.execute(params![sql::KEY_JOURNAL_ID, journal_id as i64])?;
+    replace.execute(params![sql::KEY_JOURNAL_CURSOR, cursor as i64])?;
+    Ok(())
+}
+
+fn name_of(id: SeriesId, series: &SeriesTable) -> Result<std::sync::Arc<str>> {
+    series.name(id).ok_or_else(|| Error::damaged(schema::file::JOURNAL, format!("series {} has no name", id.index())))
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
+            if matches!(failure.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
+}
