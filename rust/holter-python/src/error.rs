@@ -1,0 +1,43 @@
+//! The one place where a core error becomes a Python exception, and where warnings are given.
+
+use std::ffi::CString;
+
+use holter::error::Error;
+use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyUserWarning, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+/// The Python exception for a core error. Builtins where Python has the word, else `holter.exceptions`.
+pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
+    let message = error.to_string();
+    match error {
+        Error::InvalidName(_) | Error::TooManySeries | Error::InvalidConfig(_) => PyValueError::new_err(message),
+        Error::RunExists(_) => PyFileExistsError::new_err(message),
+        Error::NoRun(_) => PyFileNotFoundError::new_err(message),
+        Error::NoSeries(_) => PyKeyError::new_err(message),
+        Error::RunClosed(_) => ours(py, "RunClosedError", message),
+        Error::FlushTimeout { .. } => ours(py, "FlushTimeoutError", message),
+        Error::FormatVersion { .. } => ours(py, "FormatVersionError", message),
+        _ => ours(py, "StoreError", message),
+    }
+}
+
+/// Gives a warning; where the user has turned warnings into errors the call that caused it still
+/// succeeds, since the disk never makes a call fail.
+pub(crate) fn warn(py: Python<'_>, message: &str) {
+    let category = class(py, "HolterWarning").unwrap_or_else(|_| py.get_type::<PyUserWarning>());
+    if let Ok(message) = CString::new(message) {
+        let _ = PyErr::warn(py, &category, &message, 1);
+    }
+}
+
+fn ours(py: Python<'_>, name: &str, message: String) -> PyErr {
+    match class(py, name) {
+        Ok(class) => PyErr::from_type(class, (message,)),
+        Err(error) => error,
+    }
+}
+
+fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyType>> {
+    Ok(py.import("holter.exceptions")?.getattr(name)?.cast_into::<PyType>()?)
+}

@@ -1,0 +1,75 @@
+//! What happened to the points, as Python sees it.
+
+use pyo3::prelude::*;
+
+/// The counters of one attempt, as they stood when the property was read.
+#[pyclass(frozen, get_all, module = "holter")]
+pub(crate) struct Health {
+    /// Points that were taken: their `log` returned, and they survive the process.
+    accepted: u64,
+    /// Points that have left the journal for the run's first sink.
+    written: u64,
+    /// Points that were not taken because there was no room.
+    dropped: u64,
+    /// How often a caller waited for room.
+    waits: u64,
+    /// How often a write was tried again.
+    retries: u64,
+    /// The last error of any sink, also when it works again.
+    last_error: Option<String>,
+    /// Each sink by itself.
+    sinks: Vec<SinkHealth>,
+}
+
+/// The state of one sink.
+#[pyclass(frozen, get_all, from_py_object, module = "holter")]
+#[derive(Clone)]
+pub(crate) struct SinkHealth {
+    /// The sink's name.
+    name: String,
+    /// `"working"`, `"failing"` (it will be tried again) or `"behind"` (it missed points, which it will be given again).
+    state: String,
+    /// How many of this attempt's points it has.
+    written: u64,
+    /// What it last complained of, also when it works again.
+    last_error: Option<String>,
+}
+
+impl From<holter::health::Health> for Health {
+    fn from(health: holter::health::Health) -> Self {
+        let sinks = health.sinks.into_iter().map(|sink| SinkHealth {
+            name: sink.name.to_owned(),
+            state: sink.state.as_str().to_owned(),
+            written: sink.written,
+            last_error: sink.last_error,
+        });
+        Self {
+            accepted: health.accepted,
+            written: health.written,
+            dropped: health.dropped,
+            waits: health.waits,
+            retries: health.retries,
+            last_error: health.last_error,
+            sinks: sinks.collect(),
+        }
+    }
+}
+
+#[pymethods]
+impl Health {
+    fn __repr__(&self) -> String {
+        let error = self.last_error.as_ref().map_or_else(|| "None".to_owned(), |error| format!("{error:?}"));
+        format!(
+            "Health(accepted={}, written={}, dropped={}, waits={}, retries={}, last_error={error})",
+            self.accepted, self.written, self.dropped, self.waits, self.retries
+        )
+    }
+}
+
+#[pymethods]
+impl SinkHealth {
+    fn __repr__(&self) -> String {
+        let error = self.last_error.as_ref().map_or_else(|| "None".to_owned(), |error| format!("{error:?}"));
+        format!("SinkHealth(name={:?}, state={:?}, written={}, last_error={error})", self.name, self.state, self.written)
+    }
+}

@@ -1,0 +1,59 @@
+//! Names resolved once: one metric, or many for a buffer of values.
+
+use std::sync::Arc;
+
+use holter::point::SeriesId;
+use pyo3::prelude::*;
+
+use crate::logger::Session;
+use crate::values;
+
+/// One metric of a logger, its name resolved once.
+#[pyclass(frozen, module = "holter")]
+pub(crate) struct Metric {
+    pub(crate) session: Arc<Session>,
+    pub(crate) name: Py<PyAny>,
+    pub(crate) series: SeriesId,
+}
+
+#[pymethods]
+impl Metric {
+    /// Record one point. As `Logger.log`, without looking the name up.
+    #[pyo3(signature = (step, value))]
+    fn log(&self, py: Python<'_>, step: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.session.record(py, self.series, values::step(step)?, values::value(value)?)
+    }
+
+    #[getter]
+    fn name(&self, py: Python<'_>) -> Py<PyAny> {
+        self.name.clone_ref(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Metric({})", self.name.bind(py).repr()?))
+    }
+}
+
+/// Many metrics of a logger, in order, for `Logger.log_array`.
+#[pyclass(frozen, module = "holter")]
+pub(crate) struct Metrics {
+    pub(crate) session: Arc<Session>,
+    pub(crate) names: Vec<Py<PyAny>>,
+    pub(crate) series: Vec<SeriesId>,
+}
+
+#[pymethods]
+impl Metrics {
+    #[getter]
+    fn names(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.names.iter().map(|name| name.clone_ref(py)).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.series.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Metrics({} names)", self.series.len())
+    }
+}
