@@ -11,8 +11,7 @@
 """
 
 from holter._config import Overflow
-from holter._core import Health, Metric, Metrics, SinkHealth, __version__
-from holter._logger import Logger
+from holter._core import Health, Logger, Metric, Metrics, SinkHealth, __version__
 from holter._run import Run, Series, list_runs, open_run
 from holter.exceptions import (
     FlushTimeoutError,

@@ -3,10 +3,9 @@
 Arguments beat the environment, the environment beats the defaults.
 """
 
-import dataclasses
 import enum
 import os
-import pathlib
+from typing import NamedTuple
 
 __all__ = ["DEFAULT_SINKS", "Environment", "Overflow"]
 
@@ -22,13 +21,12 @@ class Overflow(enum.Enum):
     """The point is dropped. The caller never waits."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Environment:
+class Environment(NamedTuple):
     """What the environment says."""
 
     is_enabled: bool
     """`HOLTER_MODE`: False for `disabled`, which makes every logger forget what it is given."""
-    directory: pathlib.Path
+    directory: str
     """`HOLTER_DIR`: where runs without a path of their own go; `runs`."""
     name: str | None
     """`HOLTER_NAME`: the run's name."""
@@ -50,7 +48,7 @@ class Environment:
             raise ValueError(message)
         return cls(
             is_enabled=mode == "on",
-            directory=pathlib.Path(os.environ.get("HOLTER_DIR") or "runs"),
+            directory=os.environ.get("HOLTER_DIR") or "runs",
             name=os.environ.get("HOLTER_NAME") or None,
             resume=os.environ.get("HOLTER_RESUME") or None,
             tags=tuple(tag for tag in os.environ.get("HOLTER_TAGS", "").split(",") if tag),

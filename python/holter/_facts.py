@@ -20,12 +20,13 @@ __all__ = ["facts_json"]
 _VERSIONED_MODULES = ("torch", "numpy", "transformers", "lightning", "accelerate")
 
 
-def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str]) -> str:
+def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_tags: Iterable[str] = ()) -> str:
     """Return the facts as a JSON object.
 
     Args:
         config: What the user wants kept with the run. What JSON has no form for is kept as its text.
-        tags: Words to find the run by.
+        tags: Words to find the run by, as the user gave them.
+        more_tags: Further ones, put before them.
 
     Raises:
         TypeError: If `config` is no mapping or a tag no str.
@@ -36,7 +37,7 @@ def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str]) -> str:
     if isinstance(tags, str):
         message = f"tags must be a sequence of str, got the str {tags!r}"
         raise TypeError(message)
-    tags = list(tags)
+    tags = [*more_tags, *tags]
     for tag in tags:
         if not isinstance(tag, str):
             message = f"tags must be str, got {type(tag).__name__} {tag!r}"

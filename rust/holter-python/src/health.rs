@@ -70,6 +70,9 @@ impl Health {
 impl SinkHealth {
     fn __repr__(&self) -> String {
         let error = self.last_error.as_ref().map_or_else(|| "None".to_owned(), |error| format!("{error:?}"));
-        format!("SinkHealth(name={:?}, state={:?}, written={}, last_error={error})", self.name, self.state, self.written)
+        format!(
+            "SinkHealth(name={:?}, state={:?}, written={}, last_error={error})",
+            self.name, self.state, self.written
+        )
     }
 }

@@ -1,13 +1,20 @@
 //! The Python binding: converts, detaches from the interpreter, calls, maps the error. It decides
 //! nothing.
 
+#![allow(clippy::doc_markdown, reason = "what stands over Python's classes and functions is their docstring")]
+
 mod error;
 mod health;
 mod logger;
 mod metrics;
 mod names;
+mod session;
 mod values;
 
+use std::path::PathBuf;
+
+use holter::config::Config;
+use holter::run_dir::RunDir;
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
@@ -19,6 +26,19 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<metrics::Metrics>()?;
     module.add_class::<health::Health>()?;
     module.add_class::<health::SinkHealth>()?;
-    module.add_function(wrap_pyfunction!(logger::recover, module)?)?;
+    module.add_function(wrap_pyfunction!(session::close_all, module)?)?;
+    module.add_function(wrap_pyfunction!(recover, module)?)?;
     Ok(())
+}
+
+/// Bring a run left by a crash into order, and return how many points only its journal had.
+///
+/// Raises:
+///     FileNotFoundError: If there is no run.
+///     StoreError: If a living process writes to it, or its files cannot be read or written.
+#[pyfunction]
+fn recover(py: Python<'_>, path: PathBuf) -> PyResult<u64> {
+    py.detach(|| holter::recover::recover(&RunDir::new(path), &Config::default()))
+        .map(|recovery| recovery.recovered)
+        .map_err(|error| error::to_py(py, &error))
 }

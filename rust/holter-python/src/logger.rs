@@ -1,25 +1,23 @@
-//! The class that `holter.Logger` extends: the hot path from Python to the recorder.
+//! `holter.Logger`: the hot path from Python to the recorder.
+//!
+//! The class itself, and not a base of a Python class, because a method is found and called fastest on
+//! an object of exactly the type that defines it. What needs Python, such as reading the environment,
+//! is done in `holter._logger` when a logger is made.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Overflow, Resume};
-use holter::error::Error;
 use holter::point::SeriesId;
 use holter::recorder::{NoRoom, Outcome, Recorder};
-use holter::run_dir::RunDir;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PySystemExit, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyTuple};
 
-use crate::error::{to_py, warn};
 use crate::health::Health;
 use crate::metrics::{Metric, Metrics};
-use crate::names::Names;
+use crate::session::{Session, Settings, close_at_exit};
 use crate::values::{self, Buffer};
 
 thread_local! {
@@ -27,167 +25,55 @@ thread_local! {
     static ENTRIES: RefCell<Vec<(SeriesId, f64)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An open run, shared by a logger and its metrics. Without an attempt it takes points and forgets them.
-pub(crate) struct Session {
-    attempt: Option<Attempt>,
-    /// The attempt's recorder, within one step's reach of the hot path.
-    recorder: Option<Arc<Recorder>>,
-    names: Names,
-    has_warned_of_drops: AtomicBool,
-    has_warned_of_fork: AtomicBool,
-}
-
-impl Session {
-    fn new(py: Python<'_>, attempt: Option<Attempt>) -> Self {
-        Self {
-            recorder: attempt.as_ref().map(|attempt| Arc::clone(attempt.recorder())),
-            attempt,
-            names: Names::new(py),
-            has_warned_of_drops: AtomicBool::new(false),
-            has_warned_of_fork: AtomicBool::new(false),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn record(&self, py: Python<'_>, series: SeriesId, step: i64, value: f64) -> PyResult<()> {
-        let Some(recorder) = &self.recorder else { return Ok(()) };
-        match recorder.try_record(series, step, value) {
-            Ok(Outcome::Taken) => Ok(()),
-            Ok(outcome) => self.conclude(py, outcome),
-            Err(NoRoom) => self.conclude(py, py.detach(|| recorder.record(series, step, value))),
-        }
-    }
-
-    fn record_all(&self, py: Python<'_>, step: i64, entries: &[(SeriesId, f64)]) -> PyResult<()> {
-        let Some(recorder) = &self.recorder else { return Ok(()) };
-        if entries.len() <= recorder.max_at_once()
-            && let Ok(outcome) = recorder.try_record_all(step, entries.len(), |i| entries[i])
-        {
-            return if outcome == Outcome::Taken { Ok(()) } else { self.conclude(py, outcome) };
-        }
-        self.conclude(py, py.detach(|| recorder.record_all(step, entries)))
-    }
-
-    #[cold]
-    fn conclude(&self, py: Python<'_>, outcome: Outcome) -> PyResult<()> {
-        match outcome {
-            Outcome::Taken => {}
-            Outcome::Dropped => {
-                if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
-                    let health = self.recorder.as_ref().map(|recorder| recorder.health()).unwrap_or_default();
-                    let reason = health.last_error.unwrap_or_else(|| "the disk is too slow".to_owned());
-                    warn(py, &format!("holter drops points and counts them in logger.health.dropped: {reason}"));
-                }
-            }
-            Outcome::Forked => {
-                if !self.has_warned_of_fork.swap(true, Ordering::Relaxed) {
-                    warn(py, "this process was forked from the one that records: what it logs is not recorded");
-                }
-            }
-            Outcome::Closed => return Err(to_py(py, &Error::RunClosed(self.path()))),
-        }
-        Ok(())
-    }
-
-    /// The series of a name, or `None` where it cannot be recorded, for which the point is counted.
-    #[inline]
-    fn series(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
-        match self.names.by_identity(name) {
-            Some(series) => Ok(Some(series)),
-            None => self.series_slowly(name),
-        }
-    }
-
-    fn series_slowly(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
-        let Ok(text) = name.cast::<PyString>() else { return Err(values::not_a_name(name)) };
-        if let Some(series) = self.names.by_content(name)? {
-            return Ok(Some(series));
-        }
-        let py = name.py();
-        let text = text.to_str().map_err(|_| values::not_unicode(name))?;
-        holter::series::check_name(text).map_err(|error| to_py(py, &error))?;
-        let Some(recorder) = &self.recorder else { return Ok(None) };
-        if recorder.is_forked() {
-            // The parent's table of names may be locked by a thread that this process does not have.
-            self.conclude(py, Outcome::Forked)?;
-            return Ok(None);
-        }
-        match recorder.series(text) {
-            Ok(series) => {
-                self.names.insert(name, series)?;
-                Ok(Some(series))
-            }
-            Err(error @ Error::Io { .. }) => {
-                recorder.count_dropped(1);
-                if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
-                    warn(py, &format!("holter drops points and counts them in logger.health.dropped: {error}"));
-                }
-                Ok(None)
-            }
-            Err(error) => Err(to_py(py, &error)),
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.attempt.as_ref().map(|attempt| attempt.path().to_owned()).unwrap_or_default()
-    }
-}
-
-/// Records a run. `holter.Logger` extends this class.
-#[pyclass(frozen, subclass, weakref, module = "holter._core")]
+/// Records a training run into plain files.
+///
+/// Closed by the end of a `with` block, by `close()`, or when the program ends, whichever comes first.
+/// What a killed process leaves is recovered when the run is opened the next time. In a forked child the
+/// logger takes nothing, and says so once. With `HOLTER_MODE=disabled` nothing is recorded and nothing
+/// touches the disk.
+///
+/// Args:
+///     path: The run's directory, created when missing. By default a new one in `runs` (`HOLTER_DIR`).
+///     name: The name that the run is known by; by default that of the directory (`HOLTER_NAME`).
+///     config: What to keep with the run, such as hyper-parameters: a mapping of plain values.
+///     tags: Words to find the run by (`HOLTER_TAGS`).
+///     resume: What happens if the run is there: `"never"` refuses it, `"allow"` goes on with it (the
+///         default), `"must"` refuses to begin a new one (`HOLTER_RESUME`).
+///     sinks: Where the points go: `"sqlite"`, `"parquet"`, `"summary"`, by default all three. One of the
+///         first two must be among them.
+///     summary_every: The summary gets a line for every step that is a multiple of this.
+///     overflow: What happens to a point when the journal is full.
+///     rank: The process of a distributed run. All but 0 write to a directory of their own within the run.
+///     journal_points: How many points the journal holds, a power of two; 32 bytes of memory and disk each.
+///
+/// Raises:
+///     TypeError, ValueError: If an argument is of the wrong type or out of its range.
+///     FileExistsError: If `resume="never"` and the run is there.
+///     FileNotFoundError: If `resume="must"` and it is not.
+///     StoreError: If another process writes to the run, or its files cannot be opened.
+///     FormatVersionError: If a newer Holter wrote the run.
+#[pyclass(frozen, weakref, module = "holter")]
 pub(crate) struct Logger {
     session: Arc<Session>,
+    /// The session's recorder, within one step's reach of the hot path.
+    recorder: Option<Arc<Recorder>>,
 }
 
 #[pymethods]
 impl Logger {
     #[new]
-    #[pyo3(signature = (path, *, name, rank, resume, overflow, sinks, summary_every, journal_points, facts, is_enabled))]
-    #[expect(clippy::too_many_arguments, reason = "the Python layer passes each setting by name")]
-    fn new(
-        py: Python<'_>,
-        path: PathBuf,
-        name: Option<String>,
-        rank: u32,
-        resume: &str,
-        overflow: &str,
-        sinks: Vec<String>,
-        summary_every: u64,
-        journal_points: usize,
-        facts: &str,
-        is_enabled: bool,
-    ) -> PyResult<Self> {
-        if !is_enabled {
-            return Ok(Self { session: Arc::new(Session::new(py, None)) });
-        }
-        let options = AttemptOptions {
-            path,
-            name,
-            rank,
-            resume: match resume {
-                "never" => Resume::Never,
-                "allow" => Resume::Allow,
-                "must" => Resume::Must,
-                other => return Err(not_among("resume", &["never", "allow", "must"], other)),
-            },
-            config: Config {
-                overflow: match overflow {
-                    "block" => Overflow::Block,
-                    "drop" => Overflow::Drop,
-                    other => return Err(not_among("overflow", &["block", "drop"], other)),
-                },
-                sinks,
-                summary_every,
-                journal_capacity: journal_points,
-                ..Config::default()
-            },
-            facts: holter::run_dir::parse_facts(facts).map_err(|error| to_py(py, &error))?,
-        };
-        let attempt = py.detach(|| Attempt::open(options)).map_err(|error| to_py(py, &error))?;
-        if let Some(note) = attempt.journal_note() {
-            warn(py, note);
-        }
-        Ok(Self { session: Arc::new(Session::new(py, Some(attempt))) })
+    #[pyo3(
+        signature = (path = None, **settings),
+        text_signature = "(path=None, *, name=None, config=None, tags=(), resume=None, \
+                          sinks=('sqlite', 'parquet', 'summary'), summary_every=100, overflow=Overflow.BLOCK, rank=None, \
+                          journal_points=1048576)"
+    )]
+    fn new(py: Python<'_>, path: Option<&Bound<'_, PyAny>>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let read = py.import("holter._logger")?.getattr("read_settings")?;
+        let settings: Settings<'_> = read.call((path,), settings)?.extract()?;
+        let session = Arc::new(Session::open(py, settings)?);
+        close_at_exit(&session);
+        Ok(Self { recorder: session.recorder().cloned(), session })
     }
 
     /// Record one point. Does no I/O, never waits for a GPU, and never fails because of the disk.
@@ -211,7 +97,7 @@ impl Logger {
     ) -> PyResult<()> {
         let step = values::step(step)?;
         let Some(series) = self.session.series(name)? else { return values::value(value).map(|_| ()) };
-        self.session.record(py, series, step, values::value(value)?)
+        self.session.record(py, self.recorder.as_ref(), series, step, values::value(value)?)
     }
 
     /// Record many points of one step in one call.
@@ -236,7 +122,8 @@ impl Logger {
         };
         ENTRIES.with(|entries| {
             // A value's own conversion may call us again on this thread; it then gets entries of its own.
-            let mut entries = entries.try_borrow_mut().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
+            let mut entries =
+                entries.try_borrow_mut().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
             entries.clear();
             let result = self.fill(values, &mut entries).and_then(|()| self.session.record_all(py, step, &entries));
             ENTRIES.with(|kept| kept.replace(entries));
@@ -275,14 +162,14 @@ impl Logger {
             return Err(PyValueError::new_err("these metrics were prepared by another logger"));
         }
         let buffer = Buffer::read(values)?;
-        if buffer.len() != metrics.series.len() && self.session.recorder.is_some() {
+        if buffer.len() != metrics.series.len() {
             return Err(PyValueError::new_err(format!(
                 "values must be as many as metrics: {} metrics, {} values",
                 metrics.series.len(),
                 buffer.len()
             )));
         }
-        let Some(recorder) = &self.session.recorder else { return Ok(()) };
+        let Some(recorder) = &self.recorder else { return Ok(()) };
         let series = &metrics.series;
         let len = series.len();
         let taken = match &buffer {
@@ -319,7 +206,8 @@ impl Logger {
     #[pyo3(signature = (name))]
     fn metric(&self, name: &Bound<'_, PyAny>) -> PyResult<Metric> {
         let series = self.prepared(name)?;
-        Ok(Metric { session: Arc::clone(&self.session), name: name.clone().unbind(), series })
+        let (session, recorder) = (Arc::clone(&self.session), self.recorder.clone());
+        Ok(Metric { session, recorder, name: name.clone().unbind(), series })
     }
 
     /// Many metrics whose names are resolved once, for `log_array`.
@@ -350,31 +238,65 @@ impl Logger {
                     .map_err(|_| PyValueError::new_err(format!("timeout_secs must be zero or more, got {secs}")))
             })
             .transpose()?;
-        let Some(attempt) = &self.session.attempt else { return Ok(()) };
-        py.detach(|| attempt.flush(timeout)).map_err(|error| to_py(py, &error))
+        self.session.flush(py, timeout)
     }
 
-    #[pyo3(signature = (status))]
-    fn _close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
-        let Some(attempt) = &self.session.attempt else { return Ok(()) };
-        py.detach(|| attempt.close(status)).map_err(|error| to_py(py, &error))
+    /// Write what is there and end the run. Does nothing if it is closed already.
+    ///
+    /// Raises:
+    ///     FlushTimeoutError: If the disk refused for so long that something stayed in the journal, from
+    ///         where the next opening of the run takes it. The run is closed all the same.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.session.close(py, "finished")
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (exception_type, exception, traceback, /))]
+    #[expect(unused_variables, reason = "the protocol passes three arguments")]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exception_type: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let is_clean = exception.is_none() || is_clean_exit(exception)?;
+        self.session.close(py, if is_clean { "finished" } else { "failed" })
     }
 
     /// What happened to the points so far; also after closing.
     #[getter]
     fn health(&self) -> Health {
-        self.session.recorder.as_ref().map(|recorder| recorder.health()).unwrap_or_default().into()
+        self.recorder.as_ref().map(|recorder| recorder.health()).unwrap_or_default().into()
     }
 
     /// How many points of an earlier attempt, which had been killed, were recovered when this one began.
     #[getter]
     fn recovered(&self) -> u64 {
-        self.session.attempt.as_ref().map_or(0, |attempt| attempt.recovery().recovered)
+        self.session.recovered()
     }
 
+    /// The directory that this process writes to.
     #[getter]
-    fn _path(&self) -> PathBuf {
+    fn path(&self) -> PathBuf {
         self.session.path()
+    }
+
+    /// The name that the run is known by.
+    #[getter]
+    fn name(&self) -> String {
+        self.session.name()
+    }
+
+    fn __reduce__(&self) -> PyResult<Bound<'_, PyTuple>> {
+        Err(PyTypeError::new_err("a Logger cannot be pickled: it belongs to the process that opened it"))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Logger({:?})", self.path().display().to_string())
     }
 }
 
@@ -383,10 +305,10 @@ impl Logger {
         match self.session.series(name)? {
             Some(series) => Ok(series),
             // A disabled or forked logger takes nothing; a full disk leaves no room for the name.
-            None if self.session.recorder.as_ref().is_none_or(|recorder| recorder.is_forked()) => {
+            None if self.recorder.as_ref().is_none_or(|recorder| recorder.is_forked()) => {
                 SeriesId::new(0).ok_or_else(|| values::not_a_name(name))
             }
-            None => Err(to_py(name.py(), &Error::damaged(self.session.path(), "the disk is full"))),
+            None => Err(self.session.no_room_for(name)),
         }
     }
 
@@ -401,18 +323,11 @@ impl Logger {
     }
 }
 
-/// Bring a run left by a crash into order, and return how many points only its journal had.
-///
-/// Raises:
-///     FileNotFoundError: If there is no run.
-///     StoreError: If a living process writes to it, or its files cannot be read or written.
-#[pyfunction]
-pub(crate) fn recover(py: Python<'_>, path: PathBuf) -> PyResult<u64> {
-    py.detach(|| holter::recover::recover(&RunDir::new(path), &Config::default()))
-        .map(|recovery| recovery.recovered)
-        .map_err(|error| to_py(py, &error))
-}
-
-fn not_among(setting: &str, words: &[&str], found: &str) -> PyErr {
-    PyValueError::new_err(format!("{setting} must be one of {words:?}, got {found:?}"))
+/// Whether an exception is the program's ordinary end.
+fn is_clean_exit(exception: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if !exception.is_instance_of::<PySystemExit>() {
+        return Ok(false);
+    }
+    let code = exception.getattr("code")?;
+    Ok(code.is_none() || code.eq(0)?)
 }

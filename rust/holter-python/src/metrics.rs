@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use holter::point::SeriesId;
+use holter::recorder::Recorder;
 use pyo3::prelude::*;
 
-use crate::logger::Session;
+use crate::session::Session;
 use crate::values;
 
 /// One metric of a logger, its name resolved once.
 #[pyclass(frozen, module = "holter")]
 pub(crate) struct Metric {
     pub(crate) session: Arc<Session>,
+    /// The session's recorder, within one step's reach of the hot path.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) name: Py<PyAny>,
     pub(crate) series: SeriesId,
 }
@@ -21,9 +24,10 @@ impl Metric {
     /// Record one point. As `Logger.log`, without looking the name up.
     #[pyo3(signature = (step, value))]
     fn log(&self, py: Python<'_>, step: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.session.record(py, self.series, values::step(step)?, values::value(value)?)
+        self.session.record(py, self.recorder.as_ref(), self.series, values::step(step)?, values::value(value)?)
     }
 
+    /// The name that was resolved.
     #[getter]
     fn name(&self, py: Python<'_>) -> Py<PyAny> {
         self.name.clone_ref(py)
@@ -44,6 +48,7 @@ pub(crate) struct Metrics {
 
 #[pymethods]
 impl Metrics {
+    /// The names that were resolved, in order.
     #[getter]
     fn names(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         self.names.iter().map(|name| name.clone_ref(py)).collect()

@@ -151,9 +151,10 @@ fn described(value: &Bound<'_, PyAny>) -> String {
 }
 
 /// The value as Python writes it, cut short.
-fn shown(value: &Bound<'_, PyAny>) -> String {
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     const MAX_CHARS: usize = 60;
-    let text = value.call_method0("__repr__").and_then(|text| text.call_method1("encode", ("ascii", "backslashreplace")));
+    let text =
+        value.call_method0("__repr__").and_then(|text| text.call_method1("encode", ("ascii", "backslashreplace")));
     let Ok(text) = text.and_then(|text| Ok(text.cast_into::<PyBytes>()?)) else { return String::new() };
     let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
     if text.len() <= MAX_CHARS { text } else { format!("{}…", &text[..MAX_CHARS]) }

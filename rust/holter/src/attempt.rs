@@ -44,7 +44,7 @@ pub struct AttemptOptions {
 pub struct Attempt {
     dir: RunDir,
     recorder: Arc<Recorder>,
-    journal: Arc<Journal>,
+    journal: Journal,
     /// `None` once closed.
     open: Mutex<Option<Open>>,
     config: Config,
@@ -98,7 +98,7 @@ impl Attempt {
         let (journal, journal_note) = create_journal(&dir, &manifest, &config, origin);
         begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
         dir.write_manifest(&manifest)?;
-        let (writer, recorder, journal) = start(&dir, &manifest, &config, journal)?;
+        let (writer, recorder) = start(&dir, &manifest, &config, &journal)?;
         Ok(Self {
             dir,
             recorder: Arc::new(recorder),
@@ -185,12 +185,20 @@ impl Attempt {
     }
 }
 
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        // A logger that is let go of is a logger that is done; errors have nowhere to go, and what they
+        // keep from being written stays in the journal.
+        let _ = self.close(crate::schema::manifest::status::FINISHED);
+    }
+}
+
 fn start(
     dir: &RunDir,
     manifest: &Map<String, Value>,
     config: &Config,
-    journal: Journal,
-) -> Result<(Writer, Recorder, Arc<Journal>)> {
+    journal: &Journal,
+) -> Result<(Writer, Recorder)> {
     let facts = Facts::read(dir, manifest)?;
     let sinks = SinkOptions {
         dir,
@@ -203,13 +211,12 @@ fn start(
         journal_capacity: config.journal_capacity,
     }
     .open()?;
-    let journal = Arc::new(journal);
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
-    let writer = Writer::start(&journal, &series, &monitor, sinks, config)?;
+    let writer = Writer::start(journal, &series, &monitor, sinks, config)?;
     let thread = writer.thread().unwrap_or_else(std::thread::current);
-    let recorder = Recorder::new(Arc::clone(&journal), series, monitor, config, thread);
-    Ok((writer, recorder, journal))
+    let recorder = Recorder::new(journal.clone(), series, monitor, config, thread);
+    Ok((writer, recorder))
 }
 
 /// Creates the journal in the run's directory, in a local one, or in memory, and says why if it is
@@ -238,7 +245,8 @@ fn create_journal(
             (journal, Some(format!("{reason}; the journal is at {place}, and a crash is recovered on this machine")))
         }
         Err(error) => {
-            let note = format!("{reason}; {error}; the journal is in memory: a killed process loses what is not committed");
+            let note =
+                format!("{reason}; {error}; the journal is in memory: a killed process loses what is not committed");
             (Journal::in_memory(capacity, origin.id, origin.started), Some(note))
         }
     }

@@ -77,7 +77,7 @@ pub enum Error {
         /// What the system answered.
         source: io::Error,
     },
-    /// SQLite refused.
+    /// The database refused.
     #[cfg(not(holter_loom))]
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),

@@ -20,6 +20,7 @@ mod snapshot;
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::point::{Point, Timestamp};
 use crate::sync::{AtomicU64, Ordering};
@@ -60,14 +61,19 @@ pub enum Refused {
     Closed,
 }
 
-/// The ring. See the module's documentation for who may call what.
+/// A handle of the ring; its clones lead to the same one. See the module's documentation for who may
+/// call what.
+///
+/// The handle carries all that an append needs but the slots themselves, so that its owner reaches
+/// them without a detour.
+#[derive(Clone)]
 pub struct Journal {
     slots: NonNull<Slot>,
     control: NonNull<Control>,
     capacity: u64,
     stamp: Stamp,
     /// Owns the memory that `slots` and `control` point into.
-    storage: Storage,
+    storage: Arc<Storage>,
 }
 
 enum Storage {
@@ -79,15 +85,18 @@ enum Storage {
     File(file::JournalFile),
 }
 
-// SAFETY: the pointers lead to atomics owned by `storage`, which moves with the journal and does not
-// move them; nothing else in it is tied to a thread.
+// SAFETY: the pointers lead to atomics owned by `storage`, which lives as long as any handle and does
+// not move them; nothing in it is tied to a thread.
 unsafe impl Send for Journal {}
 // SAFETY: slots and counters are atomics, and the names of a journal file are behind a lock.
 unsafe impl Sync for Journal {}
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("capacity", &self.capacity).field("appended", &self.appended()).finish()
+        f.debug_struct("Journal")
+            .field("capacity", &self.capacity)
+            .field("appended", &self.appended())
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,7 +115,7 @@ impl Journal {
             control: NonNull::from(control.as_mut()),
             capacity: capacity as u64,
             stamp: Stamp::new(id, started),
-            storage: Storage::Heap { _slots: slots, _control: control },
+            storage: Arc::new(Storage::Heap { _slots: slots, _control: control }),
         }
     }
 

@@ -26,7 +26,7 @@ pub use compact::{CompactLimits, compact, compact_within};
 pub use merge::for_each_series;
 pub use part::Part;
 pub use read::{names, read_series, read_step};
-pub(crate) use writer::{Labels, Origin, PartWriter};
+pub(crate) use writer::{Effort, Labels, Origin, PartWriter};
 
 /// Metadata: the numbers of the parts whose rows are all in this one.
 pub(crate) const KEY_REPLACES: &str = "holter.replaces";

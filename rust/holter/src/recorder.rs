@@ -36,7 +36,7 @@ pub struct NoRoom;
 /// Takes points from any thread.
 #[derive(Debug)]
 pub struct Recorder {
-    journal: Arc<Journal>,
+    journal: Journal,
     series: Arc<SeriesTable>,
     monitor: Arc<Monitor>,
     overflow: Overflow,
@@ -50,7 +50,7 @@ pub struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(
-        journal: Arc<Journal>,
+        journal: Journal,
         series: Arc<SeriesTable>,
         monitor: Arc<Monitor>,
         config: &Config,
@@ -119,18 +119,33 @@ impl Recorder {
         self.insist(1, || self.try_record(series, step, value))
     }
 
-    /// Takes all points of one step, waiting for room as [`Overflow`] says. Of more points than an
-    /// eighth of the journal some may be taken and some dropped.
+    /// Takes all points of one step, waiting for room as [`Overflow`] says. Of more points than
+    /// [`Recorder::max_at_once`] some may be taken and some dropped.
     pub fn record_all(&self, step: Step, entries: &[(SeriesId, f64)]) -> Outcome {
-        let chunk_len = (self.journal.capacity() / 8) as usize;
         let mut last = Outcome::Taken;
-        for chunk in entries.chunks(chunk_len) {
+        for chunk in entries.chunks(self.max_at_once()) {
             let taken = self.insist(chunk.len() as u64, || self.try_record_all(step, chunk.len(), |i| chunk[i]));
             if taken != Outcome::Taken {
                 last = taken;
             }
         }
         last
+    }
+
+    fn insist(&self, count: u64, attempt: impl Fn() -> Result<Outcome, NoRoom>) -> Outcome {
+        if let Ok(outcome) = attempt() {
+            return outcome;
+        }
+        let mut wait = Wait::new(self);
+        loop {
+            if self.overflow == Overflow::Drop || self.monitor.is_truth_failing() || !wait.pause() {
+                self.journal.count_dropped(count);
+                return Outcome::Dropped;
+            }
+            if let Ok(outcome) = attempt() {
+                return outcome;
+            }
+        }
     }
 
     /// The most points that [`Recorder::try_record_all`] can take in one call.
@@ -158,22 +173,6 @@ impl Recorder {
     #[inline]
     pub fn is_forked(&self) -> bool {
         fork::generation() != self.generation
-    }
-
-    fn insist(&self, count: u64, attempt: impl Fn() -> Result<Outcome, NoRoom>) -> Outcome {
-        if let Ok(outcome) = attempt() {
-            return outcome;
-        }
-        let mut wait = Wait::new(self);
-        loop {
-            if self.overflow == Overflow::Drop || self.monitor.is_truth_failing() || !wait.pause() {
-                self.journal.count_dropped(count);
-                return Outcome::Dropped;
-            }
-            if let Ok(outcome) = attempt() {
-                return outcome;
-            }
-        }
     }
 }
 

@@ -149,9 +149,7 @@ impl Facts {
                 .iter()
                 .filter_map(|sink| sink.as_str().map(str::to_owned))
                 .collect(),
-            summary_every: find(manifest::SUMMARY_EVERY)?
-                .as_u64()
-                .ok_or_else(|| missing(manifest::SUMMARY_EVERY))?,
+            summary_every: find(manifest::SUMMARY_EVERY)?.as_u64().ok_or_else(|| missing(manifest::SUMMARY_EVERY))?,
             ..Config::default()
         };
         config.check().map_err(|error| Error::damaged(dir.manifest(), error.to_string()))?;

@@ -103,18 +103,17 @@ impl RunDir {
         let since = Instant::now();
         loop {
             match directory.try_lock() {
-                Ok(()) => break,
                 Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_PATIENCE => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::Locked { path: self.path.clone(), holder: self.holder() });
                 }
-                // Some network file systems have no such locks: better unguarded than unusable.
                 Err(TryLockError::Error(error)) if !is_unsupported(&error) => {
                     return Err(Error::io("lock", &self.path)(error));
                 }
-                Err(TryLockError::Error(_)) => break,
+                // Some network file systems have no such locks: better unguarded than unusable.
+                Ok(()) | Err(TryLockError::Error(_)) => break,
             }
         }
         Ok(RunLock { _directory: ParentOnly::new(directory) })

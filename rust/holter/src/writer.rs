@@ -46,7 +46,7 @@ pub enum Ending {
 pub struct Writer {
     thread: Option<JoinHandle<Ending>>,
     requests: Arc<Requests>,
-    journal: Arc<Journal>,
+    journal: Journal,
     monitor: Arc<Monitor>,
 }
 
@@ -57,7 +57,7 @@ impl Writer {
     ///
     /// [`Error::Io`] if the system gives no thread.
     pub(crate) fn start(
-        journal: &Arc<Journal>,
+        journal: &Journal,
         series: &Arc<SeriesTable>,
         monitor: &Arc<Monitor>,
         sinks: Sinks,
@@ -66,7 +66,7 @@ impl Writer {
         let requests = Arc::new(Requests::default());
         let worker = Worker {
             position: journal.released(),
-            journal: Arc::clone(journal),
+            journal: journal.clone(),
             series: Arc::clone(series),
             monitor: Arc::clone(monitor),
             requests: Arc::clone(&requests),
@@ -84,7 +84,7 @@ impl Writer {
             .name("holter-writer".to_owned())
             .spawn(move || worker.run())
             .map_err(Error::io("start", "the writer's thread"))?;
-        Ok(Self { thread: Some(thread), requests, journal: Arc::clone(journal), monitor: Arc::clone(monitor) })
+        Ok(Self { thread: Some(thread), requests, journal: journal.clone(), monitor: Arc::clone(monitor) })
     }
 
     pub(crate) fn thread(&self) -> Option<Thread> {
@@ -179,14 +179,14 @@ struct Backoff {
 }
 
 impl Backoff {
-    fn after(previous: Option<Self>, (first, longest): (Duration, Duration)) -> Option<Self> {
+    fn after(previous: Option<Self>, (first, longest): (Duration, Duration)) -> Self {
         let interval = previous.map_or(first, |previous| (previous.interval * 2).min(longest));
-        Some(Self { at: Instant::now() + interval, interval })
+        Self { at: Instant::now() + interval, interval }
     }
 }
 
 struct Worker {
-    journal: Arc<Journal>,
+    journal: Journal,
     series: Arc<SeriesTable>,
     monitor: Arc<Monitor>,
     requests: Arc<Requests>,
@@ -264,7 +264,8 @@ impl Worker {
         let since = self.last_commit.elapsed();
         let interval = self.census.commit_interval(&self.pace);
         since >= interval
-            || (since >= self.pace.min_interval && self.points.len() >= self.pace.points_per_series * self.census.distinct)
+            || (since >= self.pace.min_interval
+                && self.points.len() >= self.pace.points_per_series * self.census.distinct)
     }
 
     fn pause(&self, wishes: &Wishes) -> Duration {
@@ -285,7 +286,7 @@ impl Worker {
             self.monitor.note_error(0, SinkState::Failing, &error.to_string());
             self.monitor.set_truth_failing(true);
             self.pending = Some(batch);
-            self.retry = Backoff::after(self.retry, self.pace.retry_interval);
+            self.retry = Some(Backoff::after(self.retry, self.pace.retry_interval));
             return;
         }
         self.retry = None;
@@ -316,7 +317,7 @@ impl Worker {
                 Ok(()) => self.monitor.note_working(index + 1, follower.sink.committed()),
                 Err(error) => {
                     self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
-                    follower.retry = Backoff::after(None, self.pace.retry_interval);
+                    follower.retry = Some(Backoff::after(None, self.pace.retry_interval));
                 }
             }
         }
@@ -329,7 +330,10 @@ impl Worker {
             .derived
             .iter()
             .all(|follower| follower.retry.is_none() && follower.sink.committed() >= self.truth.committed());
-        if is_level && !self.derived.is_empty() && let Err(error) = self.truth.mark_derived() {
+        if is_level
+            && !self.derived.is_empty()
+            && let Err(error) = self.truth.mark_derived()
+        {
             // Nothing is lost: after a crash a derived sink would be given again what it has.
             self.monitor.note_error(0, SinkState::Working, &error.to_string());
         }
@@ -352,7 +356,7 @@ impl Worker {
                 }
                 Err(error) => {
                     self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
-                    follower.retry = Backoff::after(follower.retry, self.pace.retry_interval);
+                    follower.retry = Some(Backoff::after(follower.retry, self.pace.retry_interval));
                 }
             }
         }
@@ -373,7 +377,7 @@ impl Worker {
             }
             Err(error) => {
                 self.monitor.note_error(0, SinkState::Failing, &error.to_string());
-                self.retry = Backoff::after(self.retry, self.pace.retry_interval);
+                self.retry = Some(Backoff::after(self.retry, self.pace.retry_interval));
             }
         }
     }

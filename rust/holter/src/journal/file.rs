@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::{MmapMut, MmapOptions};
 
@@ -110,24 +110,24 @@ fn create_at(temporary: &Path, path: &Path, capacity: usize, origin: Origin) -> 
     let base = NonNull::from(ring.as_mut()).cast::<u8>();
     // SAFETY: the mapping starts at a page, and the assertions above keep the control block inside
     // the header and aligned; the slots begin a page later and end with the mapping. Zeroed bytes are
-    // valid atomics. The mapping does not move when its owner, `JournalFile`, does.
-    let (control, slots) = unsafe {
-        (base.add(CONTROL_OFFSET).cast::<Control>(), base.add(HEADER_BYTES).cast::<Slot>())
-    };
+    // valid atomics. The mapping does not move when its owner, `JournalFile`, does, and
+    // lives as long as any handle.
+    let (control, slots) =
+        unsafe { (base.add(CONTROL_OFFSET).cast::<Control>(), base.add(HEADER_BYTES).cast::<Slot>()) };
     let names = Mutex::new(Names { file, offset: ring_bytes as u64, segment, used: 0 });
     Ok(Journal {
         slots,
         control,
         capacity: capacity as u64,
         stamp: Stamp::new(origin.id, origin.started),
-        storage: Storage::File(JournalFile { _ring: ring, path: path.to_owned(), names }),
+        storage: Arc::new(Storage::File(JournalFile { _ring: ring, path: path.to_owned(), names })),
     })
 }
 
 impl Journal {
     /// The file that the journal lies in, if it does not lie in memory.
     pub fn path(&self) -> Option<&Path> {
-        match &self.storage {
+        match &*self.storage {
             Storage::Heap { .. } => None,
             Storage::File(file) => Some(&file.path),
         }
@@ -139,7 +139,7 @@ impl Journal {
     ///
     /// [`Error::Io`] if the file had to grow and could not.
     pub fn append_name(&self, id: SeriesId, name: &str) -> Result<()> {
-        let Storage::File(file) = &self.storage else { return Ok(()) };
+        let Storage::File(file) = &*self.storage else { return Ok(()) };
         let mut names = file.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.append(&name_entry(self.id(), id, name)).map_err(Error::io("extend", &file.path))
     }

@@ -55,13 +55,8 @@ impl Snapshot {
         let mut header = [0; HEADER_BYTES];
         file.read_exact_at(&mut header, 0).map_err(|_| Error::damaged(path, "it ends before its header does"))?;
         let (origin, capacity) = parse_header(path, &header)?;
-        let mut snapshot = Self {
-            origin,
-            names: Vec::new(),
-            points: Vec::new(),
-            dropped: counter(&header, 2),
-            unreadable: 0,
-        };
+        let mut snapshot =
+            Self { origin, names: Vec::new(), points: Vec::new(), dropped: counter(&header, 2), unreadable: 0 };
         let (head, tail) = (counter(&header, 0) & !CLOSED, counter(&header, 1));
         let is_plausible = tail <= head && head - tail <= capacity;
         let (start, end) = match records {
@@ -129,11 +124,7 @@ fn parse_header(path: &Path, header: &[u8; HEADER_BYTES]) -> Result<(Origin, u64
     if word(FIXED_BYTES) != checksum(id, &header[..FIXED_BYTES]) || !capacity.is_power_of_two() {
         return Err(Error::damaged(path, "its header's checksum is wrong"));
     }
-    let origin = Origin {
-        id,
-        started: Timestamp::from_micros(word(32) as i64),
-        pid: (word(8) >> 32) as u32,
-    };
+    let origin = Origin { id, started: Timestamp::from_micros(word(32) as i64), pid: (word(8) >> 32) as u32 };
     Ok((origin, capacity))
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::part::Part;
-use super::writer::{Labels, Origin, PartWriter};
+use super::writer::{Effort, Labels, Origin, PartWriter};
 use super::{clean_up, for_each_series, list, next_number, part_path, remove};
 use crate::error::Result;
 
@@ -114,7 +114,7 @@ fn merge(dir: &Path, parts: &[Part], labels: &Labels) -> Result<()> {
         replaces: parts.iter().map(|part| part.number).collect(),
         order: parts.iter().map(|part| part.order).max(),
     };
-    let mut writer = PartWriter::create(dir, next_number(dir)?, labels, &origin)?;
+    let mut writer = PartWriter::create(dir, next_number(dir)?, labels, &origin, Effort::Thorough)?;
     for_each_series(parts, |name, columns| {
         writer.push(name.as_bytes(), &columns.steps, &columns.values, &columns.times_micros)
     })?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::parts::{self, Columns, Labels, Origin, Part, PartWriter};
+use crate::parts::{self, Columns, Effort, Labels, Origin, Part, PartWriter};
 use crate::point::{SeriesId, Step};
 use crate::schema::{file, sink};
 use crate::series::SeriesTable;
@@ -70,6 +70,7 @@ pub struct ParquetSink {
     closed: u64,
     /// As `closed`, and the folder knows the part's name durably.
     committed: u64,
+    has_unsynced_part: bool,
     oldest: Option<Instant>,
 }
 
@@ -97,6 +98,7 @@ impl ParquetSink {
             taken: options.start_sequence,
             closed: options.start_sequence,
             committed: options.start_sequence,
+            has_unsynced_part: false,
             oldest: None,
             options,
         })
@@ -116,6 +118,7 @@ impl ParquetSink {
             series.sort_by(|a, b| a.name.cmp(&b.name));
             let series = series.into_iter().map(|pending| (&*pending.name, &mut pending.points));
             write_part(&self.options, &self.labels, self.closed..self.taken, series)?;
+            self.has_unsynced_part = true;
         }
         self.closed = self.taken;
         self.forget_pending();
@@ -124,10 +127,11 @@ impl ParquetSink {
 
     /// Makes durable that the closed parts have their names; tried again after an error.
     fn settle(&mut self) -> Result<()> {
-        if self.committed < self.closed {
+        if self.has_unsynced_part {
             parts::sync_dir(&self.options.dir)?;
-            self.committed = self.closed;
+            self.has_unsynced_part = false;
         }
+        self.committed = self.closed;
         Ok(())
     }
 
@@ -160,7 +164,7 @@ impl Sink for ParquetSink {
     /// Keeps the points in memory; a part that is due, or would become too large, is closed before.
     fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()> {
         let is_overfull = self.pending_rows > 0 && self.pending_rows + batch.len() > self.options.rows_per_part;
-        if is_overfull || self.is_due() || self.committed < self.closed {
+        if is_overfull || self.is_due() || self.has_unsynced_part {
             self.roll()?;
         }
         for points in batch.by_series() {
@@ -225,11 +229,10 @@ impl Derived for ParquetSink {
             write_part(&self.options, &self.labels, self.closed..until.max(self.closed), points)?;
         }
         // Even where no sequence number is gained, the names of the parts are to last.
-        parts::sync_dir(&self.options.dir)?;
+        self.has_unsynced_part = true;
         self.closed = self.closed.max(until);
         self.taken = self.closed;
-        self.committed = self.closed;
-        Ok(())
+        self.settle()
     }
 }
 
@@ -267,8 +270,7 @@ impl Truth for ParquetSink {
 
     /// Of all that was taken, whether it is in a part or not.
     fn last_step(&mut self) -> Result<Option<Step>> {
-        let stored =
-            parts::list(&self.options.dir)?.iter().filter_map(Part::steps).map(|steps| *steps.end()).max();
+        let stored = parts::list(&self.options.dir)?.iter().filter_map(Part::steps).map(|steps| *steps.end()).max();
         let pending = self.pending.iter().flatten().flat_map(|pending| pending.points.steps.iter().copied()).max();
         Ok(stored.max(pending))
     }
@@ -282,7 +284,8 @@ fn write_part<'a>(
     series: impl Iterator<Item = (&'a str, &'a mut Columns)>,
 ) -> Result<()> {
     let origin = Origin { journal_id: Some(options.journal_id), sequences, ..Origin::default() };
-    let mut writer = PartWriter::create(&options.dir, parts::next_number(&options.dir)?, labels, &origin)?;
+    let number = parts::next_number(&options.dir)?;
+    let mut writer = PartWriter::create(&options.dir, number, labels, &origin, Effort::Fast)?;
     for (name, points) in series {
         points.order();
         writer.push(name.as_bytes(), &points.steps, &points.values, &points.times_micros)?;

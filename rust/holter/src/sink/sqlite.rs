@@ -1,4 +1,4 @@
-//! Points in SQLite, where a plain `sqlite3` shell reads them while the run goes on.
+//! Points in a database, where a plain `sqlite3` shell reads them while the run goes on.
 //!
 //! One transaction for each batch, which also moves the journal's cursor: after a crash the database
 //! itself says which points it has. One connection writes and checkpoints; readers come and go.
@@ -138,15 +138,14 @@ impl SqliteSink {
                  last_value = ?6, underived_step = ?7 WHERE id = ?1",
             )?;
             for points in batch.by_series() {
-                let (index, mut row) = match self.index(points.series, series) {
-                    Some(index) => (index, self.series[index].clone()),
-                    None => {
-                        let name = name_of(points.series, series)?;
-                        transaction.prepare_cached("INSERT INTO series (name) VALUES (?1)")?.execute([&*name])?;
-                        let row = SeriesRow { id: transaction.last_insert_rowid(), ..SeriesRow::default() };
-                        created.push((points.series, name.to_string()));
-                        (self.series.len() + created.len() - 1, row)
-                    }
+                let (index, mut row) = if let Some(index) = self.index(points.series, series) {
+                    (index, self.series[index].clone())
+                } else {
+                    let name = name_of(points.series, series)?;
+                    transaction.prepare_cached("INSERT INTO series (name) VALUES (?1)")?.execute([&*name])?;
+                    let row = SeriesRow { id: transaction.last_insert_rowid(), ..SeriesRow::default() };
+                    created.push((points.series, name.to_string()));
+                    (self.series.len() + created.len() - 1, row)
                 };
                 row.add(&points, &transaction)?;
                 let started_micros = self.options.started.micros();
@@ -282,8 +281,7 @@ impl Truth for SqliteSink {
             return Ok(());
         }
         self.with_connection(|sink, connection| {
-            connection
-                .execute("UPDATE series SET underived_step = NULL WHERE underived_step IS NOT NULL", [])?;
+            connection.execute("UPDATE series SET underived_step = NULL WHERE underived_step IS NOT NULL", [])?;
             for row in &mut sink.series {
                 row.underived_step = None;
             }
@@ -323,9 +321,8 @@ impl Truth for SqliteSink {
                 "SELECT series.name, points.value FROM series CROSS JOIN points
                  ON points.series_id = series.id WHERE points.step = ?1 ORDER BY series.id",
             )?;
-            let values = select.query_map([step], |row| {
-                Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN)))
-            })?;
+            let values =
+                select.query_map([step], |row| Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN))))?;
             values.collect::<Result<_, _>>().map_err(Error::from)
         })
     }
@@ -353,11 +350,7 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     connection.pragma_update(None, "cache_size", -32_768)?;
     let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
     if version > schema::FORMAT_VERSION {
-        return Err(Error::FormatVersion {
-            path: options.path.clone(),
-            found: version,
-            known: schema::FORMAT_VERSION,
-        });
+        return Err(Error::FormatVersion { path: options.path.clone(), found: version, known: schema::FORMAT_VERSION });
     }
     if version < schema::FORMAT_VERSION {
         create_schema(&connection, options.started)?;
@@ -388,9 +381,7 @@ fn resolved(path: &Path) -> Result<PathBuf> {
 
 fn read_cursor(connection: &Connection, journal_id: u64) -> Result<u64> {
     let get = |key: &str| {
-        connection
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, i64>(0))
-            .optional()
+        connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, i64>(0)).optional()
     };
     let id = get(sql::KEY_JOURNAL_ID)?;
     let cursor = get(sql::KEY_JOURNAL_CURSOR)?;

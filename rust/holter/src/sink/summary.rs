@@ -190,7 +190,13 @@ fn line(step: Step, values: &[(String, f64)]) -> String {
         let key = if name == "step" || name == "nonfinite" { format!("/{name}") } else { name.clone() };
         let number = Number::from_f64(*value).map_or(Value::Null, Value::Number);
         if number.is_null() {
-            let word = if value.is_nan() { "nan" } else if *value > 0.0 { "inf" } else { "-inf" };
+            let word = if value.is_nan() {
+                "nan"
+            } else if *value > 0.0 {
+                "inf"
+            } else {
+                "-inf"
+            };
             nonfinite.insert(key.clone(), word.into());
         } else {
             nonfinite.remove(&key);

@@ -1,0 +1,238 @@
+//! An open run as the logger and its metrics share it: what became of their points, and its end.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use holter::attempt::{Attempt, AttemptOptions};
+use holter::config::{Config, Overflow, Resume};
+use holter::error::Error;
+use holter::point::SeriesId;
+use holter::recorder::{NoRoom, Outcome, Recorder};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::error::{to_py, warn};
+use crate::names::Names;
+use crate::values;
+
+/// An open run, shared by a logger and its metrics. Without an attempt it takes points and forgets them.
+pub(crate) struct Session {
+    attempt: Option<Attempt>,
+    name: String,
+    names: Names,
+    has_warned_of_drops: AtomicBool,
+    has_warned_of_fork: AtomicBool,
+}
+
+impl Session {
+    pub(crate) fn open(py: Python<'_>, settings: Settings<'_>) -> PyResult<Self> {
+        let attempt = match settings.options(py)? {
+            None => None,
+            Some(options) => Some(py.detach(|| Attempt::open(options)).map_err(|error| to_py(py, &error))?),
+        };
+        if let Some(note) = attempt.as_ref().and_then(Attempt::journal_note) {
+            warn(py, note);
+        }
+        Ok(Self {
+            attempt,
+            name: settings.name,
+            names: Names::new(py),
+            has_warned_of_drops: AtomicBool::new(false),
+            has_warned_of_fork: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.attempt.as_ref().map(Attempt::recorder)
+    }
+
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        py: Python<'_>,
+        recorder: Option<&Arc<Recorder>>,
+        series: SeriesId,
+        step: i64,
+        value: f64,
+    ) -> PyResult<()> {
+        let Some(recorder) = recorder else { return Ok(()) };
+        match recorder.try_record(series, step, value) {
+            Ok(Outcome::Taken) => Ok(()),
+            Ok(outcome) => self.conclude(py, outcome),
+            Err(NoRoom) => self.conclude(py, py.detach(|| recorder.record(series, step, value))),
+        }
+    }
+
+    pub(crate) fn record_all(&self, py: Python<'_>, step: i64, entries: &[(SeriesId, f64)]) -> PyResult<()> {
+        let Some(recorder) = self.recorder() else { return Ok(()) };
+        if entries.len() <= recorder.max_at_once()
+            && let Ok(outcome) = recorder.try_record_all(step, entries.len(), |i| entries[i])
+        {
+            return if outcome == Outcome::Taken { Ok(()) } else { self.conclude(py, outcome) };
+        }
+        self.conclude(py, py.detach(|| recorder.record_all(step, entries)))
+    }
+
+    #[cold]
+    pub(crate) fn conclude(&self, py: Python<'_>, outcome: Outcome) -> PyResult<()> {
+        match outcome {
+            Outcome::Taken => {}
+            Outcome::Dropped => {
+                if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
+                    let health = self.recorder().map(|recorder| recorder.health()).unwrap_or_default();
+                    let reason = health.last_error.unwrap_or_else(|| "the disk is too slow".to_owned());
+                    warn(py, &format!("holter drops points and counts them in logger.health.dropped: {reason}"));
+                }
+            }
+            Outcome::Forked => {
+                if !self.has_warned_of_fork.swap(true, Ordering::Relaxed) {
+                    warn(py, "this process was forked from the one that records: what it logs is not recorded");
+                }
+            }
+            Outcome::Closed => return Err(to_py(py, &Error::RunClosed(self.path()))),
+        }
+        Ok(())
+    }
+
+    /// The series of a name, or `None` where it cannot be recorded, for which the point is counted.
+    #[inline]
+    pub(crate) fn series(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
+        match self.names.by_identity(name) {
+            Some(series) => Ok(Some(series)),
+            None => self.series_slowly(name),
+        }
+    }
+
+    fn series_slowly(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
+        let Ok(text) = name.cast::<PyString>() else { return Err(values::not_a_name(name)) };
+        if let Some(series) = self.names.by_content(name)? {
+            return Ok(Some(series));
+        }
+        let py = name.py();
+        let text = text.to_str().map_err(|_| values::not_unicode(name))?;
+        holter::series::check_name(text).map_err(|error| to_py(py, &error))?;
+        let Some(recorder) = self.recorder() else { return Ok(None) };
+        if recorder.is_forked() {
+            // The parent's table of names may be locked by a thread that this process does not have.
+            self.conclude(py, Outcome::Forked)?;
+            return Ok(None);
+        }
+        match recorder.series(text) {
+            Ok(series) => {
+                self.names.insert(name, series)?;
+                Ok(Some(series))
+            }
+            Err(error @ Error::Io { .. }) => {
+                recorder.count_dropped(1);
+                if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
+                    warn(py, &format!("holter drops points and counts them in logger.health.dropped: {error}"));
+                }
+                Ok(None)
+            }
+            Err(error) => Err(to_py(py, &error)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.attempt.as_ref().map(|attempt| attempt.path().to_owned()).unwrap_or_default()
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    pub(crate) fn recovered(&self) -> u64 {
+        self.attempt.as_ref().map_or(0, |attempt| attempt.recovery().recovered)
+    }
+
+    pub(crate) fn flush(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
+        let Some(attempt) = &self.attempt else { return Ok(()) };
+        py.detach(|| attempt.flush(timeout)).map_err(|error| to_py(py, &error))
+    }
+
+    pub(crate) fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
+        let Some(attempt) = &self.attempt else { return Ok(()) };
+        py.detach(|| attempt.close(status)).map_err(|error| to_py(py, &error))
+    }
+
+    /// What is raised where a full disk leaves no room for the name of a prepared metric.
+    pub(crate) fn no_room_for(&self, name: &Bound<'_, PyAny>) -> PyErr {
+        let reason = format!("there is no room for the name {}", values::shown(name));
+        to_py(name.py(), &Error::damaged(self.path(), reason))
+    }
+}
+
+/// The sessions that may still be open, for the end of the program.
+static OPEN: Mutex<Vec<Weak<Session>>> = Mutex::new(Vec::new());
+
+/// Has the session closed when the program ends.
+pub(crate) fn close_at_exit(session: &Arc<Session>) {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|session| session.strong_count() > 0);
+    open.push(Arc::downgrade(session));
+}
+
+/// Close every logger that the program left open. The first error is raised when all are closed.
+#[pyfunction]
+pub(crate) fn close_all(py: Python<'_>, status: &str) -> PyResult<()> {
+    let sessions = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    let results: Vec<PyResult<()>> =
+        sessions.iter().filter_map(Weak::upgrade).map(|session| session.close(py, status)).collect();
+    results.into_iter().collect()
+}
+
+/// What `holter._logger.read_settings` returns.
+#[derive(FromPyObject)]
+pub(crate) struct Settings<'py> {
+    path: PathBuf,
+    name: String,
+    rank: u32,
+    resume: Bound<'py, PyString>,
+    overflow: Bound<'py, PyString>,
+    sinks: Vec<String>,
+    summary_every: u64,
+    journal_points: usize,
+    facts: String,
+    is_enabled: bool,
+}
+
+impl Settings<'_> {
+    /// The core's form of the settings, `None` where nothing is to be recorded.
+    fn options(&self, py: Python<'_>) -> PyResult<Option<AttemptOptions>> {
+        let resume = match self.resume.to_str()? {
+            "never" => Resume::Never,
+            "allow" => Resume::Allow,
+            "must" => Resume::Must,
+            other => return Err(not_among("resume", &["never", "allow", "must"], other)),
+        };
+        let overflow = match self.overflow.to_str()? {
+            "block" => Overflow::Block,
+            "drop" => Overflow::Drop,
+            other => return Err(not_among("overflow", &["block", "drop"], other)),
+        };
+        let config = Config {
+            overflow,
+            sinks: self.sinks.clone(),
+            summary_every: self.summary_every,
+            journal_capacity: self.journal_points,
+            ..Config::default()
+        };
+        config.check().map_err(|error| to_py(py, &error))?;
+        let facts = holter::run_dir::parse_facts(&self.facts).map_err(|error| to_py(py, &error))?;
+        Ok(self.is_enabled.then(|| AttemptOptions {
+            path: self.path.clone(),
+            name: Some(self.name.clone()),
+            rank: self.rank,
+            resume,
+            config,
+            facts,
+        }))
+    }
+}
+
+fn not_among(setting: &str, words: &[&str], found: &str) -> PyErr {
+    PyValueError::new_err(format!("{setting} must be one of {words:?}, got {found:?}"))
+}
