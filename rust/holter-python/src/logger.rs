@@ -151,12 +151,11 @@ impl Logger {
     ) -> PyResult<()> {
         let step = values::step(step)?;
         let resolved;
-        let metrics = match metrics.cast::<Metrics>() {
-            Ok(metrics) => metrics.get(),
-            Err(_) => {
-                resolved = self.metrics(py, metrics)?;
-                &resolved
-            }
+        let metrics = if let Ok(metrics) = metrics.cast::<Metrics>() {
+            metrics.get()
+        } else {
+            resolved = self.metrics(metrics)?;
+            &resolved
         };
         if !Arc::ptr_eq(&metrics.session, &self.session) {
             return Err(PyValueError::new_err("these metrics were prepared by another logger"));
@@ -212,7 +211,7 @@ impl Logger {
 
     /// Many metrics whose names are resolved once, for `log_array`.
     #[pyo3(signature = (names))]
-    fn metrics(&self, _py: Python<'_>, names: &Bound<'_, PyAny>) -> PyResult<Metrics> {
+    fn metrics(&self, names: &Bound<'_, PyAny>) -> PyResult<Metrics> {
         let names: Vec<Bound<'_, PyAny>> = names.try_iter()?.collect::<PyResult<_>>()?;
         let series = names.iter().map(|name| self.prepared(name)).collect::<PyResult<_>>()?;
         Ok(Metrics {
@@ -291,6 +290,7 @@ impl Logger {
         self.session.name()
     }
 
+    #[expect(clippy::unused_self, reason = "the protocol calls a method")]
     fn __reduce__(&self) -> PyResult<Bound<'_, PyTuple>> {
         Err(PyTypeError::new_err("a Logger cannot be pickled: it belongs to the process that opened it"))
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holter::attempt::{Attempt, AttemptOptions};
 use holter::config::{Config, Overflow, Resume};
@@ -33,8 +33,9 @@ impl Session {
             None => None,
             Some(options) => Some(py.detach(|| Attempt::open(options)).map_err(|error| to_py(py, &error))?),
         };
-        if let Some(note) = attempt.as_ref().and_then(Attempt::journal_note) {
-            warn(py, note);
+        if let Some(attempt) = &attempt {
+            let notes = [attempt.journal_note(), attempt.recovery().damaged_journal.as_deref()];
+            notes.into_iter().flatten().for_each(|note| warn(py, note));
         }
         Ok(Self {
             attempt,
@@ -149,8 +150,22 @@ impl Session {
     }
 
     pub(crate) fn flush(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
+        const SIGNAL_INTERVAL: Duration = Duration::from_millis(200);
         let Some(attempt) = &self.attempt else { return Ok(()) };
-        py.detach(|| attempt.flush(timeout)).map_err(|error| to_py(py, &error))
+        let since = Instant::now();
+        loop {
+            // In pieces, so that Ctrl-C is heard.
+            let left = timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
+            let piece = left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL));
+            match py.detach(|| attempt.flush(Some(piece))) {
+                Err(Error::FlushTimeout { .. }) if left != Some(piece) && attempt.is_writing() => py.check_signals()?,
+                Err(Error::FlushTimeout { pending, last_error, .. }) => {
+                    let waited_secs = since.elapsed().as_secs_f64();
+                    return Err(to_py(py, &Error::FlushTimeout { waited_secs, pending, last_error }));
+                }
+                result => return result.map_err(|error| to_py(py, &error)),
+            }
+        }
     }
 
     pub(crate) fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {

@@ -20,7 +20,7 @@ use crate::run_dir::{self, RunDir, RunLock};
 use crate::schema::{file, manifest};
 use crate::series::SeriesTable;
 use crate::sink::open::SinkOptions;
-use crate::writer::{Ending, Writer};
+use crate::writer::{Ending, Flusher, Writer};
 
 /// What to open.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,7 @@ pub struct Attempt {
     dir: RunDir,
     recorder: Arc<Recorder>,
     journal: Journal,
+    flusher: Flusher,
     /// `None` once closed.
     open: Mutex<Option<Open>>,
     config: Config,
@@ -103,6 +104,7 @@ impl Attempt {
             dir,
             recorder: Arc::new(recorder),
             journal,
+            flusher: writer.flusher().clone(),
             open: Mutex::new(Some(Open { writer, manifest, _lock: lock })),
             config,
             recovery,
@@ -144,11 +146,15 @@ impl Attempt {
         if self.recorder.is_forked() {
             return Err(Error::RunClosed(self.dir.path().to_owned()));
         }
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        match open.as_ref() {
-            Some(open) => open.writer.flush(timeout),
-            None => Err(Error::RunClosed(self.dir.path().to_owned())),
+        if self.open.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(Error::RunClosed(self.dir.path().to_owned()));
         }
+        self.flusher.flush(timeout)
+    }
+
+    /// Whether the writer is still there to write what was accepted.
+    pub fn is_writing(&self) -> bool {
+        !self.flusher.is_over()
     }
 
     /// Refuses further points, writes what is there, and notes how the attempt ended. Does nothing if
@@ -165,7 +171,7 @@ impl Attempt {
             return Ok(()); // The writer is a thread of the parent, and a lock may be held by another.
         }
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Open { mut writer, mut manifest, _lock }) = open else { return Ok(()) };
+        let Some(Open { writer, mut manifest, _lock }) = open else { return Ok(()) };
         let ending = writer.close(self.config.close_timeout);
         recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
         if ending == Ending::Complete {
@@ -187,6 +193,12 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        if self.recorder.is_forked() {
+            // The thread that the handle names is the parent's, and must not be touched here.
+            let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(open.take());
+            return;
+        }
         // A logger that is let go of is a logger that is done; errors have nowhere to go, and what they
         // keep from being written stays in the journal.
         let _ = self.close(crate::schema::manifest::status::FINISHED);
@@ -214,8 +226,7 @@ fn start(
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
     let writer = Writer::start(journal, &series, &monitor, sinks, config)?;
-    let thread = writer.thread().unwrap_or_else(std::thread::current);
-    let recorder = Recorder::new(journal.clone(), series, monitor, config, thread);
+    let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }
 

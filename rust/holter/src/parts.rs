@@ -28,11 +28,6 @@ pub use part::Part;
 pub use read::{names, read_series, read_step};
 pub(crate) use writer::{Effort, Labels, Origin, PartWriter};
 
-/// Metadata: the numbers of the parts whose rows are all in this one.
-pub(crate) const KEY_REPLACES: &str = "holter.replaces";
-/// Metadata: where the part stands among the others, when not by its own number.
-pub(crate) const KEY_ORDER: &str = "holter.order";
-
 const PART_PREFIX: &str = "part-";
 const PART_SUFFIX: &str = ".parquet";
 const TMP_PREFIX: &str = ".part-";

@@ -33,6 +33,8 @@ pub struct Recovery {
     pub found_journal: bool,
     /// Whether the attempt had not been closed.
     pub had_crashed: bool,
+    /// What is wrong with a journal that could not be read at all; it was put aside.
+    pub damaged_journal: Option<String>,
 }
 
 /// Recovers the run and brings its files into their final order. Does nothing to a run in order.
@@ -58,9 +60,19 @@ pub(crate) enum Purpose {
 pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, purpose: Purpose) -> Result<Recovery> {
     let mut manifest = dir.read_manifest()?;
     let journal_path = journal_path(dir, &manifest);
-    let snapshot = Snapshot::read(&journal_path, Records::All)?;
     let had_crashed = manifest.get(manifest::STATUS).and_then(Value::as_str) == Some(manifest::status::RUNNING);
-    let mut recovery = Recovery { had_crashed, found_journal: snapshot.is_some(), ..Recovery::default() };
+    let mut recovery = Recovery { had_crashed, ..Recovery::default() };
+    let snapshot = match Snapshot::read(&journal_path, Records::All) {
+        Err(error @ Error::Damaged { .. }) => {
+            // The rest of the run is worth going on with; the file stays for whoever can read it.
+            let aside = journal_path.with_extension("damaged");
+            fs::rename(&journal_path, &aside).map_err(Error::io("rename", &journal_path))?;
+            recovery.damaged_journal = Some(format!("{error}; it is at {} now", aside.display()));
+            None
+        }
+        snapshot => snapshot?,
+    };
+    recovery.found_journal = snapshot.is_some();
     if !had_crashed && snapshot.is_none() {
         return Ok(recovery);
     }

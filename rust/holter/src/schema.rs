@@ -116,6 +116,10 @@ pub mod parquet {
     pub const KEY_SEQUENCE_START: &str = "holter.sequence_start";
     /// Metadata: one past the last sequence number in that journal.
     pub const KEY_SEQUENCE_END: &str = "holter.sequence_end";
+    /// Metadata: the numbers of the parts whose rows are all in this one.
+    pub const KEY_REPLACES: &str = "holter.replaces";
+    /// Metadata: where the part stands among the others, when not by its own number.
+    pub const KEY_ORDER: &str = "holter.order";
 }
 
 /// The tables of the database.

@@ -14,7 +14,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::statistics::Statistics;
 
 use super::name_column::{NameRun, read_distinct, read_runs};
-use super::{COLUMNS, KEY_ORDER, KEY_REPLACES, io_source};
+use super::{COLUMNS, io_source};
 use crate::error::{Error, Result};
 use crate::point::Step;
 use crate::schema::{FORMAT_VERSION, parquet as names};
@@ -66,11 +66,13 @@ impl Part {
         let journal_id = number_of(&path, &metadata, names::KEY_JOURNAL_ID, 16)?;
         let start = number_of(&path, &metadata, names::KEY_SEQUENCE_START, 10)?.unwrap_or(0);
         let end = number_of(&path, &metadata, names::KEY_SEQUENCE_END, 10)?.unwrap_or(start);
-        let order = number_of(&path, &metadata, KEY_ORDER, 10)?.unwrap_or(number);
-        let replaces = text_of(&metadata, KEY_REPLACES).unwrap_or_default();
+        let order = number_of(&path, &metadata, names::KEY_ORDER, 10)?.unwrap_or(number);
+        let replaces = text_of(&metadata, names::KEY_REPLACES).unwrap_or_default();
         let replaces = replaces.split(',').filter(|text| !text.is_empty());
         let replaces = replaces
-            .map(|text| text.parse().map_err(|_| Error::damaged(&path, format!("{KEY_REPLACES} names {text:?}"))))
+            .map(|text| {
+                text.parse().map_err(|_| Error::damaged(&path, format!("{} names {text:?}", names::KEY_REPLACES)))
+            })
             .collect::<Result<Vec<u64>>>()?;
         let rows = metadata.file_metadata().num_rows() as usize;
         let metadata = Arc::new(metadata);

@@ -18,7 +18,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
 use super::columns::Columns;
-use super::{KEY_ORDER, KEY_REPLACES, part_path, position, sync_dir, tmp_path};
+use super::{part_path, position, sync_dir, tmp_path};
 use crate::error::{Error, Result};
 use crate::point::Step;
 use crate::schema::{FORMAT_VERSION, parquet as names};
@@ -304,9 +304,9 @@ fn key_values(origin: &Origin) -> Vec<KeyValue> {
         add(names::KEY_SEQUENCE_END, origin.sequences.end.to_string());
     }
     if let Some(order) = origin.order {
-        add(KEY_ORDER, order.to_string());
+        add(names::KEY_ORDER, order.to_string());
         let replaces: Vec<String> = origin.replaces.iter().map(u64::to_string).collect();
-        add(KEY_REPLACES, replaces.join(","));
+        add(names::KEY_REPLACES, replaces.join(","));
     }
     pairs
 }

@@ -37,6 +37,11 @@ pub trait Sink: Send {
     /// The sequence number up to which everything taken is durable.
     fn committed(&self) -> u64;
 
+    /// Whether it is time for a [`Sink::flush`], although nobody asks for one.
+    fn is_due(&self) -> bool {
+        false
+    }
+
     /// Flushes and brings files into their final order. Nothing is appended afterwards.
     ///
     /// # Errors

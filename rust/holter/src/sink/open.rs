@@ -1,8 +1,6 @@
 //! Opens the sinks of a run by their names.
 
-use std::time::Duration;
-
-use super::parquet::{ParquetOptions, ParquetSink};
+use super::parquet::{DEFAULT_MAX_PART_AGE, DEFAULT_ROWS_PER_PART, ParquetOptions, ParquetSink};
 use super::sqlite::{SqliteOptions, SqliteSink};
 use super::summary::SummarySink;
 use super::{Derived, Truth};
@@ -12,11 +10,6 @@ use crate::point::Timestamp;
 use crate::run_dir::RunDir;
 use crate::schema::sink;
 use crate::writer::Sinks;
-
-/// How many points a part has when the truth is elsewhere: the memory they wait in is bounded by it.
-const ROWS_PER_DERIVED_PART: usize = 1 << 20;
-/// How old points get before they are put in a part, however few they are.
-const MAX_PART_AGE: Duration = Duration::from_secs(15 * 60);
 
 /// What the sinks of a run have to know.
 #[derive(Clone, Debug)]
@@ -47,7 +40,7 @@ impl SinkOptions<'_> {
                 is_remote: self.dir.is_remote(),
             })?;
             if self.has(sink::PARQUET) {
-                derived.push(Box::new(self.open_parquet(ROWS_PER_DERIVED_PART)?));
+                derived.push(Box::new(self.open_parquet(DEFAULT_ROWS_PER_PART)?));
             }
             Box::new(truth)
         } else {
@@ -62,7 +55,7 @@ impl SinkOptions<'_> {
 
     fn open_parquet(&self, rows_per_part: usize) -> Result<ParquetSink> {
         let dir = self.dir.parquet();
-        let durable = if dir.is_dir() { parts::durable_until(&parts::list(&dir)?, self.journal_id) } else { None };
+        let durable = parts::durable_until(&parts::list(&dir)?, self.journal_id);
         ParquetSink::open(ParquetOptions {
             dir,
             run: self.run_name.to_owned(),
@@ -70,7 +63,7 @@ impl SinkOptions<'_> {
             journal_id: self.journal_id,
             start_sequence: durable.unwrap_or(0),
             rows_per_part,
-            max_part_age: MAX_PART_AGE,
+            max_part_age: DEFAULT_MAX_PART_AGE,
         })
     }
 }

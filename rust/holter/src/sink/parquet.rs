@@ -104,13 +104,6 @@ impl ParquetSink {
         })
     }
 
-    /// Whether what is pending is worth a part by now, or too old to wait: the next
-    /// [`append`](Sink::append) closes it, and so does a [`flush`](Sink::flush) when no point comes.
-    pub fn is_due(&self) -> bool {
-        self.pending_rows >= self.options.rows_per_part
-            || self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.options.max_part_age)
-    }
-
     /// Writes what is pending as one part, and makes it durable.
     fn roll(&mut self) -> Result<()> {
         if self.pending_rows > 0 {
@@ -186,6 +179,12 @@ impl Sink for ParquetSink {
     /// Closes a part with whatever is pending.
     fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
         self.roll()
+    }
+
+    /// Whether what is pending is worth a part by now, or too old to wait.
+    fn is_due(&self) -> bool {
+        self.pending_rows >= self.options.rows_per_part
+            || self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.options.max_part_age)
     }
 
     fn committed(&self) -> u64 {

@@ -1,0 +1,251 @@
+//! The database as a reader sees it: opened anew for each read, and only as long as that takes.
+//!
+//! Nothing is created or changed, and no connection outlives a read: it would keep the writer's log
+//! from being emptied, and a forked child must not inherit one. The database's file is never opened
+//! but by SQLite, for closing a file lets go of all locks that the process has on it, the writer's too.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ffi::{ErrorCode, SQLITE_READONLY_ROLLBACK};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+
+use super::SeriesFacts;
+use crate::error::{Error, Result};
+use crate::parts::Columns;
+use crate::point::Step;
+use crate::run_dir::RunDir;
+use crate::schema::{self, sql};
+
+/// How often a read is begun again when the database is busy or changed under it.
+const ATTEMPTS: u32 = 20;
+/// How long SQLite itself waits for a lock, and the pause between attempts.
+const PATIENCE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// One read transaction.
+pub(super) struct Database {
+    connection: Connection,
+    started_micros: i64,
+    /// The journal of the last commit, and up to where it is committed.
+    journal: Option<(u64, u64)>,
+}
+
+/// Calls `action` within a read transaction on the run's database, with `None` while there is nothing
+/// in it; perhaps several times, of which the last one counts.
+pub(super) fn read<T>(dir: &RunDir, mut action: impl FnMut(Option<&Database>) -> Result<T>) -> Result<T> {
+    let path = match dir.database().canonicalize() {
+        Ok(path) => path,
+        Err(error) if error.kind() == ErrorKind::NotFound => return action(None),
+        Err(error) => return Err(Error::io("open", dir.database())(error)),
+    };
+    for attempt in 1.. {
+        let is_last = attempt == ATTEMPTS;
+        match read_once(dir, &path, is_last, &mut action) {
+            Ok(Some(result)) => return Ok(result),
+            Err(error) if is_last || !is_transient(&error) => return Err(in_words(&path, error)),
+            _ => std::thread::sleep(PAUSE),
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// As [`read`]; `None` if the file changed meanwhile.
+fn read_once<T>(
+    dir: &RunDir,
+    path: &Path,
+    with_locks: bool,
+    action: &mut impl FnMut(Option<&Database>) -> Result<T>,
+) -> Result<Option<T>> {
+    let Some(before) = FileState::of(path)? else { return action(None).map(Some) };
+    // With nothing beside it the file is all there is. SQLite would create a log and its index to read
+    // it; taken as unchangeable it is read as it stands, also from a medium that is read-only. Without
+    // a log (on a network file system) a writer changes the file itself, so there locks are needed.
+    let is_settled = before.is_alone && !with_locks && !(dir.is_remote() && dir.is_live());
+    let result = Database::open(path, is_settled).and_then(|database| action(database.as_ref()));
+    if is_settled && FileState::of(path)? != Some(before) {
+        return Ok(None);
+    }
+    result.map(Some)
+}
+
+/// What tells whether a database's file has changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    identity: (u64, u64),
+    length: u64,
+    modified: (i64, i64),
+    /// Whether nothing lies beside it, such as a log with commits or a transaction half done.
+    is_alone: bool,
+}
+
+impl FileState {
+    /// `None` if there is no file, or nothing in it.
+    fn of(path: &Path) -> Result<Option<Self>> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", path)(error)),
+        };
+        let is_empty = |suffix: &str| {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(suffix);
+            fs::metadata(PathBuf::from(beside)).is_ok_and(|found| found.len() > 0)
+        };
+        let state = Self {
+            identity: (metadata.dev(), metadata.ino()),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            is_alone: !is_empty("-wal") && !is_empty("-journal"),
+        };
+        Ok(Some(state).filter(|state| state.length > 0))
+    }
+}
+
+impl Database {
+    /// Begins a read transaction; `None` if the tables are not there yet.
+    fn open(path: &Path, is_settled: bool) -> Result<Option<Self>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let connection = if is_settled {
+            Connection::open_with_flags(immutable_uri(path), flags)?
+        } else {
+            Connection::open_with_flags(path, flags)?
+        };
+        connection.busy_timeout(PATIENCE)?;
+        connection.execute_batch("BEGIN")?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
+        if version > schema::FORMAT_VERSION {
+            let (path, known) = (path.to_owned(), schema::FORMAT_VERSION);
+            return Err(Error::FormatVersion { path, found: version, known });
+        }
+        if version == 0 {
+            return Ok(None);
+        }
+        let meta = |key: &str| {
+            let mut select = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+            select.query_row([key], |row| row.get::<_, i64>(0)).optional()
+        };
+        let started_micros = meta(sql::KEY_STARTED_MICROS)?
+            .ok_or_else(|| Error::damaged(path, format!("it has no {:?}", sql::KEY_STARTED_MICROS)))?;
+        let journal = meta(sql::KEY_JOURNAL_ID)?.zip(meta(sql::KEY_JOURNAL_CURSOR)?);
+        let journal = journal.map(|(id, cursor)| (id as u64, cursor as u64));
+        Ok(Some(Self { connection, started_micros, journal }))
+    }
+
+    /// Up to where the points of this journal are committed, `None` if its points are not the last.
+    pub(super) fn committed_until(&self, journal_id: u64) -> Option<u64> {
+        self.journal.filter(|(id, _)| *id == journal_id).map(|(_, cursor)| cursor)
+    }
+
+    /// The names of all series, ascending.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let mut select = self.connection.prepare("SELECT name FROM series ORDER BY name")?;
+        let names = select.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// The facts of all series, by name.
+    pub(super) fn facts(&self) -> Result<Vec<SeriesFacts>> {
+        let mut select = self.connection.prepare(
+            "SELECT name, count, nonfinite_count, first_step, last_step, last_value FROM series
+             WHERE first_step IS NOT NULL ORDER BY name",
+        )?;
+        let facts = select.query_map([], |row| {
+            Ok(SeriesFacts {
+                name: row.get(0)?,
+                count: row.get::<_, i64>(1)? as u64,
+                nonfinite_count: row.get::<_, i64>(2)? as u64,
+                first_step: row.get(3)?,
+                last_step: row.get(4)?,
+                last_value: value(row, 5)?,
+            })
+        })?;
+        Ok(facts.collect::<Result<_, _>>()?)
+    }
+
+    /// At most `limit` points of `name`, those of the smallest of these steps.
+    pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
+        let Some(id) = self.id(name)? else { return Ok(None) };
+        let mut select = self.connection.prepare_cached(
+            "SELECT step, value, timestamp_micros FROM points
+             WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY step LIMIT ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![id, steps.start(), steps.end(), limit])?;
+        let mut found = Columns::default();
+        while let Some(row) = rows.next()? {
+            found.push(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
+        }
+        Ok(Some(found))
+    }
+
+    /// The values of `name` at those of `steps` that it has.
+    pub(super) fn values_at(&self, name: &str, steps: &[Step]) -> Result<Vec<f64>> {
+        let Some(id) = self.id(name)? else { return Ok(Vec::new()) };
+        let mut select =
+            self.connection.prepare_cached("SELECT value FROM points WHERE series_id = ?1 AND step = ?2")?;
+        let mut values = Vec::new();
+        for step in steps {
+            values.extend(select.query_row(params![id, step], |row| value(row, 0)).optional()?);
+        }
+        Ok(values)
+    }
+
+    fn id(&self, name: &str) -> Result<Option<i64>> {
+        let mut select = self.connection.prepare_cached("SELECT id FROM series WHERE name = ?1")?;
+        Ok(select.query_row([name], |row| row.get(0)).optional()?)
+    }
+}
+
+/// NaN is NULL in the database, and nothing else is.
+fn value(row: &Row<'_>, index: usize) -> rusqlite::Result<f64> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Real(value) => value,
+        ValueRef::Integer(value) => value as f64,
+        _ => f64::NAN,
+    })
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {
+            uri.push(byte.into());
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?immutable=1"
+}
+
+/// Whether the same read may succeed a moment later.
+fn is_transient(error: &Error) -> bool {
+    let Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
+    matches!(
+        failure.code,
+        ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::CannotOpen
+            | ErrorCode::SchemaChanged
+    )
+}
+
+/// Says what to do about an error that only a writer can put right.
+fn in_words(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.extended_code == SQLITE_READONLY_ROLLBACK =>
+        {
+            Error::damaged(path, "a process died in the middle of a commit; recover the run to read it")
+        }
+        other => other,
+    }
+}

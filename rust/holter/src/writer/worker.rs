@@ -1,0 +1,323 @@
+//! What the writer's thread does: drain, group, write, retry, shut down.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::census::Census;
+use super::requests::{Requests, Wishes};
+use super::{Ending, Sinks};
+use crate::config::{Config, Pace};
+use crate::error::Error;
+use crate::health::{Monitor, SinkState};
+use crate::journal::Journal;
+use crate::point::Point;
+use crate::series::SeriesTable;
+use crate::sink::{Batch, Derived, Truth};
+
+/// A derived sink, and when to try again if it missed something.
+struct Follower {
+    sink: Box<dyn Derived>,
+    retry: Option<Backoff>,
+}
+
+/// When to try again: twice as late after each failure.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    at: Instant,
+    interval: Duration,
+}
+
+impl Backoff {
+    fn after(previous: Option<Self>, (first, longest): (Duration, Duration)) -> Self {
+        let interval = previous.map_or(first, |previous| (previous.interval * 2).min(longest));
+        Self { at: Instant::now() + interval, interval }
+    }
+}
+
+pub(super) struct Worker {
+    journal: Journal,
+    series: Arc<SeriesTable>,
+    monitor: Arc<Monitor>,
+    requests: Arc<Requests>,
+    truth: Box<dyn Truth>,
+    derived: Vec<Follower>,
+    pace: Pace,
+    max_points: usize,
+    /// Where in the journal draining goes on.
+    position: u64,
+    /// Drained, and not yet in a batch.
+    points: Vec<Point>,
+    census: Census,
+    /// A batch that the truth has refused so far.
+    pending: Option<Batch>,
+    retry: Option<Backoff>,
+    last_commit: Instant,
+}
+
+impl Worker {
+    pub(super) fn new(
+        journal: &Journal,
+        series: &Arc<SeriesTable>,
+        monitor: &Arc<Monitor>,
+        requests: &Arc<Requests>,
+        sinks: Sinks,
+        config: &Config,
+    ) -> Self {
+        Self {
+            position: journal.released(),
+            journal: journal.clone(),
+            series: Arc::clone(series),
+            monitor: Arc::clone(monitor),
+            requests: Arc::clone(requests),
+            derived: sinks.derived.into_iter().map(|sink| Follower { sink, retry: None }).collect(),
+            truth: sinks.truth,
+            pace: config.pace,
+            max_points: config.max_batch_points(),
+            points: Vec::new(),
+            census: Census::default(),
+            pending: None,
+            retry: None,
+            last_commit: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Ending {
+        loop {
+            let wishes = self.requests.lock().clone();
+            let drained = self.drain();
+            if self.is_due(&wishes) {
+                self.commit();
+            }
+            self.flush_due();
+            self.catch_up(false);
+            if wishes.flush_until > wishes.flushed_until {
+                self.flush(wishes.flush_until);
+            }
+            if let Some(close_by) = wishes.close_by {
+                let is_drained = self.position == self.journal.appended() && self.held() == 0;
+                if is_drained || Instant::now() > close_by {
+                    return self.finish(is_drained);
+                }
+            }
+            if drained < self.max_points / 4 {
+                thread::park_timeout(self.pause(&wishes));
+            }
+        }
+    }
+
+    /// Takes from the journal what is there, at most a batch.
+    fn drain(&mut self) -> usize {
+        if self.pending.is_some() {
+            return 0;
+        }
+        let from = self.points.len();
+        self.position = self.journal.read(self.position, self.max_points - from, &mut self.points);
+        let drained = &self.points[from..];
+        if from == 0 && !drained.is_empty() {
+            self.census.begin();
+        }
+        for point in drained {
+            self.census.count(point.series.index());
+        }
+        drained.len()
+    }
+
+    fn held(&self) -> usize {
+        self.points.len() + self.pending.as_ref().map_or(0, Batch::len)
+    }
+
+    fn is_due(&self, wishes: &Wishes) -> bool {
+        if let Some(retry) = self.retry {
+            return Instant::now() >= retry.at;
+        }
+        if self.held() == 0 {
+            return false;
+        }
+        if wishes.is_asked() || self.points.len() >= self.max_points {
+            return true;
+        }
+        let since = self.last_commit.elapsed();
+        let interval = self.census.commit_interval(&self.pace);
+        since >= interval
+            || (since >= self.pace.min_interval
+                && self.points.len() >= self.pace.points_per_series * self.census.distinct)
+    }
+
+    fn pause(&self, wishes: &Wishes) -> Duration {
+        if wishes.is_asked() { self.pace.poll_interval.min(Duration::from_millis(1)) } else { self.pace.poll_interval }
+    }
+
+    fn commit(&mut self) {
+        let batch = self.pending.take().unwrap_or_else(|| {
+            let start = self.position_of_held();
+            Batch::new(start..self.position, &self.points)
+        });
+        self.points.clear();
+        if self.retry.is_some() {
+            self.monitor.count_retry();
+        }
+        if let Err(error) = self.truth.append(&batch, &self.series) {
+            self.pending = Some(batch);
+            self.truth_refuses(&error);
+            return;
+        }
+        self.retry = None;
+        self.last_commit = Instant::now();
+        self.release();
+        self.pass_on(&batch);
+    }
+
+    /// The sequence number of the first point that is drained but in no batch.
+    fn position_of_held(&self) -> u64 {
+        // What is drained was consecutive, for draining stops at a slot still being filled.
+        self.position - self.points.len() as u64
+    }
+
+    fn release(&mut self) {
+        self.monitor.set_truth_failing(false);
+        self.monitor.note_working(0, self.truth.committed());
+        self.journal.release(self.truth.committed());
+    }
+
+    /// Gives the derived sinks a batch that the truth has.
+    fn pass_on(&mut self, batch: &Batch) {
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            if follower.retry.is_some() {
+                continue;
+            }
+            match follower.sink.append(batch, &self.series) {
+                Ok(()) => self.monitor.note_working(index + 1, follower.sink.committed()),
+                Err(error) => {
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                    follower.retry = Some(Backoff::after(None, self.pace.retry_interval));
+                }
+            }
+        }
+    }
+
+    /// Tells the truth when the derived sinks have all that it has.
+    fn mark_derived(&mut self) {
+        let is_level = self
+            .derived
+            .iter()
+            .all(|follower| follower.retry.is_none() && follower.sink.committed() >= self.truth.committed());
+        if is_level
+            && !self.derived.is_empty()
+            && let Err(error) = self.truth.mark_derived()
+        {
+            // Nothing is lost: after a crash a derived sink would be given again what it has.
+            self.monitor.note_error(0, SinkState::Working, &error.to_string());
+        }
+    }
+
+    /// Has the sinks write what they have kept long enough.
+    fn flush_due(&mut self) {
+        if self.retry.is_none() && self.truth.is_due() {
+            match self.truth.flush(&self.series) {
+                Ok(()) => self.release(),
+                Err(error) => self.truth_refuses(&error),
+            }
+        }
+        let mut has_flushed = false;
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            if follower.retry.is_some() || !follower.sink.is_due() {
+                continue;
+            }
+            match follower.sink.flush(&self.series) {
+                Ok(()) => {
+                    has_flushed = true;
+                    self.monitor.note_working(index + 1, follower.sink.committed());
+                }
+                Err(error) => {
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                    follower.retry = Some(Backoff::after(None, self.pace.retry_interval));
+                }
+            }
+        }
+        if has_flushed {
+            self.mark_derived();
+        }
+    }
+
+    fn truth_refuses(&mut self, error: &Error) {
+        self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+        self.monitor.set_truth_failing(true);
+        self.retry = Some(Backoff::after(self.retry, self.pace.retry_interval));
+    }
+
+    /// Gives the derived sinks that missed something another try, when it is time or the last one.
+    fn catch_up(&mut self, is_last: bool) {
+        let mut has_caught_up = false;
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            let Some(retry) = follower.retry else { continue };
+            if !is_last && (Instant::now() < retry.at || self.pending.is_some()) {
+                continue;
+            }
+            self.monitor.count_retry();
+            match follower.sink.catch_up(self.truth.as_mut()) {
+                Ok(()) => {
+                    follower.retry = None;
+                    has_caught_up = true;
+                    self.monitor.note_working(index + 1, follower.sink.committed());
+                }
+                Err(error) => {
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                    follower.retry = Some(Backoff::after(follower.retry, self.pace.retry_interval));
+                }
+            }
+        }
+        if has_caught_up {
+            self.mark_derived();
+        }
+    }
+
+    fn flush(&mut self, until: u64) {
+        if self.position < until || self.held() > 0 || self.retry.is_some_and(|retry| Instant::now() < retry.at) {
+            return;
+        }
+        match self.truth.flush(&self.series) {
+            Ok(()) => {
+                self.retry = None;
+                self.release();
+                self.requests.answer(|wishes| wishes.flushed_until = until);
+            }
+            Err(error) => self.truth_refuses(&error),
+        }
+    }
+
+    /// Closes the sinks. The derived ones are brought up to date first, from a truth that is complete.
+    fn finish(mut self, is_drained: bool) -> Ending {
+        self.catch_up(true);
+        let mut is_complete = is_drained;
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            match follower.sink.close(&self.series) {
+                Ok(()) if follower.retry.is_none() => {
+                    self.monitor.note_working(index + 1, follower.sink.committed());
+                }
+                Ok(()) => is_complete = false,
+                Err(error) => {
+                    is_complete = false;
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                }
+            }
+        }
+        if is_complete {
+            self.mark_derived();
+        }
+        match self.truth.close(&self.series) {
+            Ok(()) => self.release(),
+            Err(error) => {
+                is_complete = false;
+                self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+            }
+        }
+        self.requests.answer(|wishes| {
+            wishes.is_over = true;
+            if is_complete {
+                wishes.flushed_until = u64::MAX;
+            }
+        });
+        if is_complete { Ending::Complete } else { Ending::Incomplete }
+    }
+}
