@@ -1,0 +1,22 @@
+"""Fixtures that every test may use."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Refuse to test another checkout's code, which an environment shared between checkouts may point at."""
+    spec = importlib.util.find_spec("holter")
+    if spec is None or not Path(spec.origin or "").resolve().is_relative_to(ROOT):
+        found = spec.origin if spec else "nothing"
+        pytest.exit(f"`import holter` finds {found}, not this checkout: run `make test-python`", returncode=4)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """Where a run may be written; not there yet."""
+    return tmp_path / "runs" / "run-1"

@@ -1,0 +1,52 @@
+"""The public namespace is flat, complete and documented."""
+
+import inspect
+import types
+
+import pytest
+
+import holter
+import holter.exceptions
+
+
+def _public(module):
+    """What a user finds in a module by looking: no private name, no submodule that an import left behind."""
+    return {
+        name: thing
+        for name, thing in vars(module).items()
+        if not name.startswith("_") and not isinstance(thing, types.ModuleType)
+    }
+
+
+def test_all_is_sorted_and_complete():
+    expected = {*_public(holter), *(name for name in holter.__all__ if name in {"__version__", "exceptions"})}
+    assert holter.__all__ == sorted(expected)
+
+
+def test_design_names_are_there():
+    assert {"Logger", "Overflow", "Run", "Series", "list_runs", "open_run"} <= set(holter.__all__)
+    errors = {"FlushTimeoutError", "FormatVersionError", "HolterError", "RunClosedError", "StoreError"}
+    assert errors <= set(holter.__all__)
+
+
+def test_every_error_is_caught_by_the_base():
+    classes = [thing for thing in _public(holter.exceptions).values() if inspect.isclass(thing)]
+    errors = [thing for thing in classes if not issubclass(thing, Warning)]
+    assert errors
+    assert all(issubclass(error, holter.HolterError) for error in errors)
+    assert issubclass(holter.FlushTimeoutError, TimeoutError)
+
+
+def _things():
+    for name, thing in _public(holter).items():
+        yield pytest.param(thing, id=name)
+        if inspect.isclass(thing):
+            for member, value in vars(thing).items():
+                described = callable(value) or isinstance(value, (property, classmethod, staticmethod))
+                if not member.startswith("_") and (described or inspect.isdatadescriptor(value)):
+                    yield pytest.param(value, id=f"{name}.{member}")
+
+
+@pytest.mark.parametrize("thing", list(_things()))
+def test_public_things_are_documented(thing):
+    assert (inspect.getdoc(thing) or "").strip()
