@@ -11,11 +11,8 @@ import holter.exceptions
 
 def _public(module):
     """What a user finds in a module by looking: no private name, no submodule that an import left behind."""
-    return {
-        name: thing
-        for name, thing in vars(module).items()
-        if not name.startswith("_") and not isinstance(thing, types.ModuleType)
-    }
+    things = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
+    return {name: thing for name, thing in things.items() if not isinstance(thing, types.ModuleType)}
 
 
 def test_all_is_sorted_and_complete():
@@ -43,7 +40,9 @@ def _things():
         if inspect.isclass(thing):
             for member, value in vars(thing).items():
                 described = callable(value) or isinstance(value, (property, classmethod, staticmethod))
-                if not member.startswith("_") and (described or inspect.isdatadescriptor(value)):
+                # A slot is described among its class's attributes.
+                described |= inspect.isdatadescriptor(value) and not isinstance(value, types.MemberDescriptorType)
+                if not member.startswith("_") and described:
                     yield pytest.param(value, id=f"{name}.{member}")
 
 

@@ -1,18 +1,15 @@
 """Holter records training runs: every metric of every layer at every step, at almost no cost.
 
-    import holter
-
     with holter.Logger("runs/run-2", config={"lr": 3e-4}) as logger:
         for step, batch in enumerate(loader):
             loss = train_step(model, batch)
             logger.log(step, "train/loss", loss)
 
-    holter.open_run("runs/run-2").series("train/loss").values
+Afterwards, and meanwhile, the run is plain files, which `holter.open_run("runs/run-2")` reads as well.
 """
 
 from holter._config import Overflow
-from holter._core import Health, Logger, Metric, Metrics, SinkHealth, __version__
-from holter._run import Run, Series, list_runs, open_run
+from holter._core import Health, Logger, Metric, Metrics, SinkHealth, __version__, recover
 from holter.exceptions import (
     FlushTimeoutError,
     FormatVersionError,
@@ -21,6 +18,11 @@ from holter.exceptions import (
     RunClosedError,
     StoreError,
 )
+
+TYPE_CHECKING = False  # typing's own costs more to import than all that is imported here
+if TYPE_CHECKING:
+    from holter._run import Run, Series, SeriesFacts, list_runs, open_run
+del TYPE_CHECKING
 
 __all__ = [
     "FlushTimeoutError",
@@ -35,9 +37,28 @@ __all__ = [
     "Run",
     "RunClosedError",
     "Series",
+    "SeriesFacts",
     "SinkHealth",
     "StoreError",
     "__version__",
     "list_runs",
     "open_run",
+    "recover",
 ]
+
+_READING = frozenset({"Run", "Series", "SeriesFacts", "list_runs", "open_run"})
+
+
+def __getattr__(name: str) -> object:
+    """Load what reads runs when it is asked for: a training records and need not wait for it."""
+    if name not in _READING:
+        message = f"module 'holter' has no attribute {name!r}"
+        raise AttributeError(message)
+    from holter import _run
+
+    globals().update({name: getattr(_run, name) for name in _READING})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _READING)

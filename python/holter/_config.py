@@ -5,7 +5,6 @@ Arguments beat the environment, the environment beats the defaults.
 
 import enum
 import os
-from typing import NamedTuple
 
 __all__ = ["DEFAULT_SINKS", "Environment", "Overflow"]
 
@@ -21,35 +20,27 @@ class Overflow(enum.Enum):
     """The point is dropped. The caller never waits."""
 
 
-class Environment(NamedTuple):
-    """What the environment says."""
+class Environment:
+    """What the environment says.
 
-    is_enabled: bool
-    """`HOLTER_MODE`: False for `disabled`, which makes every logger forget what it is given."""
-    directory: str
-    """`HOLTER_DIR`: where runs without a path of their own go; `runs`."""
-    name: str | None
-    """`HOLTER_NAME`: the run's name."""
-    resume: str | None
-    """`HOLTER_RESUME`: `never`, `allow` or `must`."""
-    tags: tuple[str, ...]
-    """`HOLTER_TAGS`: tags, separated by commas."""
+    Attributes:
+        is_enabled: `HOLTER_MODE`: False for `disabled`, which makes every logger forget what it is given.
+        directory: `HOLTER_DIR`: where runs without a path of their own go; `runs`.
+        name: `HOLTER_NAME`: the run's name.
+        resume: `HOLTER_RESUME`: `never`, `allow` or `must`.
+        tags: `HOLTER_TAGS`: tags, separated by commas.
 
-    @classmethod
-    def read(cls) -> "Environment":
-        """Read the environment.
+    Raises:
+        ValueError: If `HOLTER_MODE` is neither `on` nor `disabled`.
+    """
 
-        Raises:
-            ValueError: If `HOLTER_MODE` is neither `on` nor `disabled`.
-        """
+    def __init__(self) -> None:
         mode = os.environ.get("HOLTER_MODE") or "on"
         if mode not in ("on", "disabled"):
             message = f"HOLTER_MODE must be 'on' or 'disabled', got {mode!r}"
             raise ValueError(message)
-        return cls(
-            is_enabled=mode == "on",
-            directory=os.environ.get("HOLTER_DIR") or "runs",
-            name=os.environ.get("HOLTER_NAME") or None,
-            resume=os.environ.get("HOLTER_RESUME") or None,
-            tags=tuple(tag for tag in os.environ.get("HOLTER_TAGS", "").split(",") if tag),
-        )
+        self.is_enabled: bool = mode == "on"
+        self.directory: str = os.environ.get("HOLTER_DIR") or "runs"
+        self.name: str | None = os.environ.get("HOLTER_NAME") or None
+        self.resume: str | None = os.environ.get("HOLTER_RESUME") or None
+        self.tags: tuple[str, ...] = tuple(tag for tag in os.environ.get("HOLTER_TAGS", "").split(",") if tag)

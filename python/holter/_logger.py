@@ -57,7 +57,7 @@ def read_settings(
     Raises:
         TypeError, ValueError: If an argument is of the wrong type or out of its range.
     """
-    environment = Environment.read()
+    environment = Environment()
     name = _checked_name(name) if name is not None else environment.name
     directory = pathlib.Path(path) if path is not None else pathlib.Path(environment.directory, name or _new_name())
     resume = resume if resume is not None else environment.resume or "allow"

@@ -1,5 +1,400 @@
-"""Placeholder until the reader lands."""
-class Run: ...
-class Series: ...
-def list_runs(root="runs"): ...
-def open_run(path): ...
+"""Reading runs: while they are recorded, after they were closed, or as a crash left them.
+
+Neither numpy nor pandas nor pyarrow is imported before something is asked for that consists of it. A
+reader never blocks the training, and keeps nothing open between two calls.
+"""
+
+import datetime as dt
+import difflib
+import importlib
+import json
+import operator
+import os
+import pathlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+
+from holter import _core
+from holter.exceptions import HolterError, HolterWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
+
+_Columns: TypeAlias = tuple[bytearray, bytearray, bytearray]
+_MIN_STEP, _MAX_STEP = -(1 << 63), (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Series:
+    """The points of one series, or those of a range of steps.
+
+    Attributes:
+        name: The metric's name.
+        steps: Shape (n,), int64, strictly ascending.
+        values: Shape (n,), float64. NaN and infinities are what was logged; a step that was not logged
+            is not there.
+        timestamps: Shape (n,), datetime64[us], UTC: when each point was logged, to a few milliseconds.
+    """
+
+    name: str
+    steps: "npt.NDArray[np.int64]"
+    values: "npt.NDArray[np.float64]"
+    timestamps: "npt.NDArray[np.datetime64]"
+
+    @property
+    def last(self) -> float | None:
+        """The value at the largest step; None if there is no point."""
+        return float(self.values[-1]) if len(self) else None
+
+    def to_pandas(self) -> "pd.Series[float]":
+        """Return the values as a pandas Series, float64, with the steps as its index.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        pandas = _load("pandas", "pandas")
+        return pandas.Series(self.values, pandas.Index(self.steps, name="step"), name=self.name)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"<Series {self.name!r}: no points>"
+        points = f"{len(self)} points, steps {self.steps[0]} to {self.steps[-1]}"
+        return f"<Series {self.name!r}: {points}, last {self.last!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """What there is to know of a series without reading its points.
+
+    Attributes:
+        name: The metric's name.
+        count: How many points it has, at least 1.
+        nonfinite_count: How many of them are NaN or infinite.
+        first_step: The smallest step.
+        last_step: The largest step.
+        last_value: The value at the largest step.
+    """
+
+    name: str
+    count: int
+    nonfinite_count: int
+    first_step: int
+    last_step: int
+    last_value: float
+
+
+class Table:
+    """Points of a run for whatever reads the Arrow PyCapsule interface.
+
+    `pyarrow.table(points)`, `polars.DataFrame(points)`, `duckdb.sql("SELECT ... FROM points")` and the
+    like take it as it is. Columns: `run` string, `rank` int32, `name` string, `step` int64, `value` float64,
+    `timestamp` timestamp[us, UTC]; rows ordered by name and step. It is read anew each time, in batches
+    and only as far as it is asked for.
+    """
+
+    __slots__ = ("_pattern", "_reader")
+
+    def __init__(self, reader: _core.Reader, pattern: str) -> None:
+        self._reader = reader
+        self._pattern = pattern
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return a fresh stream as a PyCapsule.
+
+        Args:
+            requested_schema: Not heeded, as the interface allows: the types are always those above.
+
+        Raises:
+            StoreError: If the run cannot be read.
+        """
+        del requested_schema
+        return self._reader.arrow_stream(self._pattern)
+
+    def __repr__(self) -> str:
+        return f"<Table of {self._pattern!r} in {str(self._reader.path)!r}>"
+
+
+class Run:
+    """A run to be read: made by `holter.open_run` and `holter.list_runs`.
+
+    Whatever is asked for is read at that moment. What was logged is seen at once, also when it has not
+    reached the database yet; where very much is on its way there, half a second later.
+
+    A pattern is as a shell's, but `*` also matches `/`: `*` any characters, `?` one, `[abc]` or `[a-c]`
+    one of these, `[!abc]` one that is none of these, `[*]` a star itself.
+
+    Every method that reads raises `StoreError` if a file cannot be read or is damaged.
+    """
+
+    __slots__ = ("_reader",)
+
+    def __init__(self, reader: _core.Reader) -> None:
+        self._reader = reader
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The run's directory."""
+        return self._reader.path
+
+    @property
+    def name(self) -> str:
+        """The name that the run was given, else that of its directory."""
+        return self._reader.name
+
+    @property
+    def id(self) -> str:
+        """The run's random id, in hexadecimal."""
+        return str(self.manifest["id"])
+
+    @property
+    def rank(self) -> int:
+        """Which process of a distributed run recorded this; 0 otherwise."""
+        return self._reader.rank
+
+    @property
+    def created(self) -> dt.datetime:
+        """When the run was begun, in UTC."""
+        epoch = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+        return epoch + dt.timedelta(microseconds=self._reader.started_micros)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What `run.json` holds now."""
+        return dict(json.loads(self._reader.manifest_json()))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration that the run was given; empty without one."""
+        return dict(self.manifest.get("config") or {})
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that the run was given."""
+        return tuple(self.manifest.get("tags") or ())
+
+    @property
+    def status(self) -> str:
+        """`"running"`, `"finished"`, `"failed"` or `"crashed"`.
+
+        Crashed means that nothing was closed and that no process is recording any more: also where
+        nobody has recovered the run, which reading does not need.
+        """
+        return self._reader.status()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process is recording the run."""
+        return self._reader.is_live()
+
+    @property
+    def ranks(self) -> list[int]:
+        """The ranks that have recorded so far, this one included."""
+        return self._reader.ranks()
+
+    def open_rank(self, rank: int) -> "Run":
+        """Return another rank of the same run.
+
+        Raises:
+            FileNotFoundError: If this rank has recorded nothing.
+        """
+        return Run(self._reader.open_rank(rank))
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Return the names of the series that match `pattern` and have a point, in order."""
+        return self._reader.names(pattern)
+
+    def facts(self, pattern: str = "*") -> list[SeriesFacts]:
+        """Return what there is to know of the series that match `pattern`, in the order of their names.
+
+        Costs about as much as `names`: no point is read for it, unless the run was recorded without its
+        database.
+        """
+        return [SeriesFacts(*facts) for facts in self._reader.facts(pattern)]
+
+    def series(self, name: str, start: SupportsIndex | None = None, stop: SupportsIndex | None = None) -> Series:
+        """Return the points of one series.
+
+        Args:
+            name: The metric's name.
+            start: The first step that is wanted; all from the beginning if None.
+            stop: The step after the last one that is wanted, as in a `range`; all to the end if None.
+
+        Raises:
+            KeyError: If the run has no series of this name.
+        """
+        first, end = _bounds(start, stop)
+        return self._read(name, lambda: self._reader.series(name, first, end))
+
+    def downsample(
+        self,
+        name: str,
+        points: SupportsIndex = 1000,
+        start: SupportsIndex | None = None,
+        stop: SupportsIndex | None = None,
+    ) -> Series:
+        """Return fewer points of one series, such that a plot of them looks like a plot of all.
+
+        The points are divided into stretches of equal count. Of each stretch the first and the last
+        point are kept, the smallest and the largest finite value, and the first that is NaN or infinite:
+        a spike of a single step is always there. (Without the last rule: "M4", Jugel et al., PVLDB 2014.)
+
+        Args:
+            name: The metric's name.
+            points: At most so many points are returned, or 5 if that is more.
+            start: As for `series`.
+            stop: As for `series`.
+
+        Raises:
+            KeyError: If the run has no series of this name.
+            ValueError: If `points` is less than 1.
+        """
+        count = operator.index(points)
+        if count < 1:
+            raise ValueError(f"points must be at least 1, got {count}")
+        first, end = _bounds(start, stop)
+        return self._read(name, lambda: self._reader.downsample(name, min(count, _MAX_STEP), first, end))
+
+    def table(self, pattern: str = "*") -> Table:
+        """Return the points of the series that match `pattern` for Arrow's readers; see `Table`."""
+        return Table(self._reader, pattern)
+
+    def to_arrow(self, pattern: str = "*") -> "pa.Table":
+        """Return the points of the series that match `pattern` as a pyarrow Table; see `Table`.
+
+        Raises:
+            ImportError: If pyarrow is not installed.
+        """
+        return _load("pyarrow", "arrow").table(self.table(pattern))
+
+    def to_pandas(self, pattern: str = "*", *, wide: bool = False) -> "pd.DataFrame":
+        """Return the points of the series that match `pattern` as a pandas DataFrame.
+
+        Args:
+            pattern: Which series.
+            wide: If False, one row for each point, by name and step, with the columns `name`
+                (categorical), `step` (int64), `value` (float64) and `timestamp` (datetime64[us, UTC]).
+                If True, one row for each step, which is the index, and one float64 column for each
+                series; NaN then stands for a step that was not logged, too.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        pandas = _load("pandas", "pandas")
+        all_series = [_series(name, columns) for name, columns in self._reader.all_series(pattern)]
+        return _wide(pandas, all_series) if wide else _long(pandas, all_series)
+
+    def _read(self, name: str, read: Callable[[], _Columns]) -> Series:
+        try:
+            columns = read()
+        except KeyError:
+            names = self.names()
+            close = difflib.get_close_matches(name, names[:10_000], n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"names() lists the {len(names)} that there are"
+            raise KeyError(f"{self.path} has no series {name!r}; {hint}") from None
+        return _series(name, columns)
+
+    def __repr__(self) -> str:
+        try:
+            status = self.status
+        except (HolterError, OSError):
+            status = "unreadable"
+        return f"<Run {self.name!r} at {str(self.path)!r}: {status}>"
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open the run in the directory `path` for reading.
+
+    Args:
+        path: The directory that was given to `holter.Logger`.
+
+    Raises:
+        FileNotFoundError: If there is no run.
+        FormatVersionError: If a newer Holter wrote it.
+        StoreError: If its manifest is damaged.
+    """
+    return Run(_core.Reader(path))
+
+
+def list_runs(root: str | os.PathLike[str] = "runs") -> list[Run]:
+    """Return the runs at or below a directory, at most three levels down, the oldest first.
+
+    Symbolic links and hidden directories are not followed. Of what looks like a run and cannot be read a
+    `HolterWarning` tells; the others are returned.
+
+    Args:
+        root: Where to look.
+
+    Raises:
+        FileNotFoundError: If there is no such directory.
+    """
+    if not pathlib.Path(root).is_dir():
+        raise FileNotFoundError(f"there is no directory {os.fspath(root)!r}; list_runs takes one that holds runs")
+    readers, unreadable = _core.list_runs(root)
+    for path, reason in unreadable:
+        warnings.warn(f"{path} is left out: {reason}", HolterWarning, stacklevel=2)
+    return [Run(reader) for reader in readers]
+
+
+def _series(name: str, columns: _Columns) -> Series:
+    steps, values, timestamps = columns
+    array = _load("numpy").frombuffer
+    return Series(name, array(steps, "<i8"), array(values, "<f8"), array(timestamps, "<M8[us]"))
+
+
+def _bounds(start: SupportsIndex | None, stop: SupportsIndex | None) -> tuple[int | None, int | None]:
+    """The bounds as 64-bit integers that select the same steps."""
+    first = None if start is None else max(operator.index(start), _MIN_STEP)
+    end = None if stop is None else max(operator.index(stop), _MIN_STEP)
+    if first is not None and first > _MAX_STEP:
+        return _MIN_STEP, _MIN_STEP  # behind every step: an empty range
+    return first, None if end is None or end > _MAX_STEP else end
+
+
+def _long(pandas: Any, all_series: list[Series]) -> "pd.DataFrame":
+    numpy = _load("numpy")
+    codes = numpy.repeat(numpy.arange(len(all_series)), [len(series) for series in all_series])
+    timestamps = _joined(numpy, "<M8[us]", [series.timestamps for series in all_series])
+    return pandas.DataFrame(
+        {
+            "name": pandas.Categorical.from_codes(codes, [series.name for series in all_series]),
+            "step": _joined(numpy, "<i8", [series.steps for series in all_series]),
+            "value": _joined(numpy, "<f8", [series.values for series in all_series]),  # noqa: PD011
+            "timestamp": pandas.Series(timestamps).dt.tz_localize("UTC"),
+        }
+    )
+
+
+def _wide(pandas: Any, all_series: list[Series]) -> "pd.DataFrame":
+    numpy = _load("numpy")
+    steps = numpy.unique(_joined(numpy, "<i8", [series.steps for series in all_series]))
+    values = numpy.full((len(steps), len(all_series)), numpy.nan)
+    for column, series in enumerate(all_series):
+        values[numpy.searchsorted(steps, series.steps), column] = series.values  # noqa: PD011
+    return pandas.DataFrame(values, pandas.Index(steps, name="step"), [series.name for series in all_series])
+
+
+def _joined(numpy: Any, dtype: str, arrays: list[Any]) -> Any:
+    """The arrays one after the other; of the right type also if there are none."""
+    return numpy.concatenate([numpy.empty(0, dtype), *arrays])
+
+
+def _load(module: str, extra: str | None = None) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        wanted = f"holter[{extra}]" if extra else module
+        raise ImportError(f"this needs {module}: pip install '{wanted}'") from error
+
+
+for _public in (Run, Series, SeriesFacts, list_runs, open_run):
+    _public.__module__ = "holter"

@@ -8,6 +8,7 @@ mod health;
 mod logger;
 mod metrics;
 mod names;
+mod run;
 mod session;
 mod values;
 
@@ -28,7 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<health::SinkHealth>()?;
     module.add_function(wrap_pyfunction!(session::close_all, module)?)?;
     module.add_function(wrap_pyfunction!(recover, module)?)?;
-    Ok(())
+    run::register(module)
 }
 
 /// Bring a run left by a crash into order, and return how many points only its journal had.

@@ -73,6 +73,7 @@ pub struct Journal {
     capacity: u64,
     stamp: Stamp,
     /// Owns the memory that `slots` and `control` point into.
+    #[cfg_attr(holter_loom, expect(dead_code, reason = "only a file has more to it than to be kept"))]
     storage: Arc<Storage>,
 }
 

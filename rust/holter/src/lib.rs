@@ -4,6 +4,8 @@
 pub mod attempt;
 #[cfg(not(holter_loom))]
 pub mod config;
+#[cfg(not(holter_loom))]
+pub mod downsample;
 pub mod error;
 #[cfg(not(holter_loom))]
 pub mod health;
@@ -11,6 +13,8 @@ pub mod journal;
 #[cfg(not(holter_loom))]
 pub mod parts;
 pub mod point;
+#[cfg(not(holter_loom))]
+pub mod reader;
 #[cfg(not(holter_loom))]
 pub mod recorder;
 #[cfg(not(holter_loom))]
@@ -23,5 +27,7 @@ pub mod series;
 #[cfg(not(holter_loom))]
 pub mod sink;
 mod sync;
+#[cfg(not(holter_loom))]
+pub mod table;
 #[cfg(not(holter_loom))]
 pub mod writer;

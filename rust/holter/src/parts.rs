@@ -23,7 +23,7 @@ mod writer;
 
 pub use columns::Columns;
 pub use compact::{CompactLimits, compact, compact_within};
-pub use merge::for_each_series;
+pub use merge::{SeriesMerge, for_each_series};
 pub use part::Part;
 pub use read::{names, read_series, read_step};
 pub(crate) use writer::{Effort, Labels, Origin, PartWriter};

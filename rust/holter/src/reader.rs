@@ -11,6 +11,7 @@ mod pending;
 mod view;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,21 +20,22 @@ use serde_json::{Map, Value};
 
 pub use self::list::{Runs, list_runs};
 use self::pending::Pending;
-pub(crate) use self::view::View;
 use self::view::Committed;
+pub(crate) use self::view::View;
 use crate::downsample;
 use crate::error::{Error, Result};
 use crate::journal::{Records, Snapshot};
-pub use crate::parts::Columns;
 use crate::parts;
+pub use crate::parts::Columns;
 use crate::point::{Step, Timestamp};
 use crate::recover::journal_path;
 use crate::run_dir::RunDir;
 use crate::schema::{file, manifest, sink};
 use crate::table::Table;
 
-/// How often a read is begun again because the run's journal was replaced meanwhile.
-const ATTEMPTS: u32 = 100;
+/// How often a read is begun again because the run's journal was replaced meanwhile, or its parts merged.
+const ATTEMPTS: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(2);
 /// A journal with fewer points is read again whenever it has changed.
 const QUICK_POINTS: usize = 1 << 14;
 /// One with more is left alone for so long for each point: about ten times what reading it takes, so
@@ -231,7 +233,7 @@ impl Reader {
             Some(stop) => (start..=stop - 1, start >= stop),
             None => (start..=Step::MAX, false),
         };
-        let found = self.view(|view| view.points(name, &steps, usize::MAX))?;
+        let found = self.view(|view| view.points(name, &steps))?;
         match found {
             Some(_) if is_empty => Ok(Columns::default()),
             Some(points) => Ok(points),
@@ -249,6 +251,16 @@ impl Reader {
         Ok(downsample::downsample(self.series(name, start, stop)?, points))
     }
 
+    /// The points of all series that match `pattern`, in the order of their names: faster than
+    /// [`Reader::series`] for each of them, and like [`Table`] beside a live writer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::names`].
+    pub fn all_series(&self, pattern: Option<&str>) -> Result<Vec<(String, Columns)>> {
+        self.table(pattern)?.into_series()
+    }
+
     /// The points of all series that match `pattern` as a stream of Arrow record batches.
     ///
     /// # Errors
@@ -261,36 +273,43 @@ impl Reader {
     /// Calls `action` with the run as it is at one moment; perhaps several times, of which the last
     /// one counts.
     pub(crate) fn view<T>(&self, mut action: impl FnMut(&View<'_>) -> Result<T>) -> Result<T> {
-        for attempt in 0..ATTEMPTS {
-            // The journal first: what leaves it from now on is in the truth when that is read.
-            let (pending, path) = self.pending(attempt > 0)?;
-            let mut view = |committed: Committed<'_>, committed_until: Option<u64>| {
-                let cursor = match (pending.journal_id, committed_until) {
-                    (None, _) => 0,
-                    (Some(_), Some(cursor)) => cursor,
-                    // The truth has nothing of this journal yet if it is the run's journal still. Else
-                    // it has all of it, and newer points, too.
-                    (Some(id), None) if Snapshot::extent(&path)?.is_some_and(|(origin, _)| origin.id == id) => 0,
-                    (Some(_), None) => return Ok(None),
-                };
-                action(&View::new(committed, &pending, cursor)).map(Some)
-            };
-            let id = pending.journal_id.unwrap_or_default();
-            let seen = if self.reads_database() {
-                database::read(&self.inner.dir, |found| match found {
-                    Some(database) => view(Committed::Database(database), database.committed_until(id)),
-                    None => view(Committed::Nothing, None),
-                })?
-            } else {
-                parts::with_parts(&self.inner.dir.parquet(), |parts| {
-                    view(Committed::Parts(parts), parts::durable_until(parts, id))
-                })?
-            };
-            if let Some(seen) = seen {
-                return Ok(seen);
+        for attempt in 1..ATTEMPTS {
+            match self.try_view(attempt > 1, &mut action) {
+                Ok(Some(seen)) => return Ok(seen),
+                Err(error) if !is_gone(&error) => return Err(error),
+                _ => std::thread::sleep(PAUSE),
             }
         }
-        Err(Error::damaged(self.path(), "its journal is replaced faster than it can be read"))
+        let seen = self.try_view(true, &mut action)?;
+        seen.ok_or_else(|| Error::damaged(self.path(), "its journal is replaced faster than it can be read"))
+    }
+
+    /// As [`Reader::view`]; `None` if the journal was replaced meanwhile.
+    fn try_view<T>(&self, is_fresh: bool, action: &mut impl FnMut(&View<'_>) -> Result<T>) -> Result<Option<T>> {
+        // The journal first: what leaves it from now on is in the truth when that is read.
+        let (pending, path) = self.pending(is_fresh)?;
+        let mut look = |committed: Committed<'_>, committed_until: Option<u64>| {
+            let cursor = match (pending.journal_id, committed_until) {
+                (None, _) => 0,
+                (Some(_), Some(cursor)) => cursor,
+                // The truth has nothing of this journal yet if it is the run's journal still. Else it
+                // has all of it, and newer points, too.
+                (Some(id), None) if Snapshot::extent(&path)?.is_some_and(|(origin, _)| origin.id == id) => 0,
+                (Some(_), None) => return Ok(None),
+            };
+            action(&View::new(committed, &pending, cursor)).map(Some)
+        };
+        let id = pending.journal_id.unwrap_or_default();
+        let dir = &self.inner.dir;
+        // The parts also when somebody took them along without the database.
+        if self.inner.has_database && (dir.database().exists() || !dir.parquet().is_dir()) {
+            database::read(dir, |found| match found {
+                Some(database) => look(Committed::Database(database), database.committed_until(id)),
+                None => look(Committed::Nothing, None),
+            })
+        } else {
+            parts::with_parts(&dir.parquet(), |parts| look(Committed::Parts(parts), parts::durable_until(parts, id)))
+        }
     }
 
     /// What the journal holds, read now or a moment ago, and where it lies.
@@ -319,13 +338,6 @@ impl Reader {
         Ok((pending, path))
     }
 
-    /// Whether the database is to be read rather than the parts: also when it is not there yet, but not
-    /// when somebody took the parts alone along.
-    fn reads_database(&self) -> bool {
-        let dir = &self.inner.dir;
-        self.inner.has_database && (dir.database().exists() || !dir.parquet().is_dir())
-    }
-
     fn manifest(&self) -> Result<Map<String, Value>> {
         self.inner.dir.read_manifest()
     }
@@ -341,4 +353,9 @@ impl Reader {
     fn rank_dir(&self, rank: u32) -> RunDir {
         RunDir::new(self.path().join(file::rank_dir(rank)))
     }
+}
+
+/// Whether a file was there when the folder was listed, and not any more.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound)
 }

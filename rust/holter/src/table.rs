@@ -8,7 +8,9 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, PrimitiveArray, RecordBatch, RecordBatchReader, StringArray};
+use arrow_array::{
+    ArrayRef, Float64Array, Int32Array, Int64Array, PrimitiveArray, RecordBatch, RecordBatchReader, StringArray,
+};
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -82,6 +84,25 @@ impl Table {
         FFI_ArrowArrayStream::new(Box::new(self))
     }
 
+    /// Reads all that is left, series by series.
+    pub(crate) fn into_series(mut self) -> Result<Vec<(String, Columns)>> {
+        let mut all: Vec<Stretch> = Vec::new();
+        while self.position.series < self.names.len() {
+            let reader = self.reader.clone();
+            let (stretches, position) = reader.view(|view| self.read(view))?;
+            self.position = position;
+            for Stretch { series, points } in stretches {
+                match all.last_mut() {
+                    Some(last) if last.series == series => {
+                        last.points.extend(&points.steps, &points.values, &points.times_micros);
+                    }
+                    _ => all.push(Stretch { series, points }),
+                }
+            }
+        }
+        Ok(all.into_iter().map(|stretch| (std::mem::take(&mut self.names[stretch.series]), stretch.points)).collect())
+    }
+
     /// The next batch; `None` at the end.
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         while self.ready.is_empty() && self.position.series < self.names.len() {
@@ -100,14 +121,17 @@ impl Table {
     fn read(&self, view: &View<'_>) -> Result<(Vec<Stretch>, Position)> {
         let mut stretches = Vec::new();
         let mut at = self.position;
+        let mut series = view.in_order(&self.names[at.series])?;
         let (mut rows, mut name_bytes) = (0, 0);
-        while rows < BATCH_ROWS && let Some(name) = self.names.get(at.series) {
+        while rows < BATCH_ROWS
+            && let Some(name) = self.names.get(at.series)
+        {
             let max_rows = (BATCH_NAME_BYTES - name_bytes) / name.len().max(1);
             let room = max_rows.min(BATCH_ROWS - rows);
             if room == 0 {
                 break;
             }
-            let mut found = view.points(name, &(at.start..=Step::MAX), room)?.unwrap_or_default();
+            let mut found = series.points(name, at.start, room)?;
             found.truncate(max_rows);
             let next = found.steps.last().filter(|_| found.len() >= room).and_then(|last| last.checked_add(1));
             rows += found.len();
@@ -173,6 +197,7 @@ impl RecordBatchReader for Table {
     }
 }
 
+/// As an error of input and output, which is not taken for a wrong argument on the other side.
 fn external(error: Error) -> ArrowError {
-    ArrowError::ExternalError(Box::new(error))
+    ArrowError::IoError(error.to_string(), std::io::Error::other(error))
 }

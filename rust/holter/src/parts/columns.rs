@@ -73,7 +73,8 @@ impl Columns {
         }
     }
 
-    fn truncate(&mut self, len: usize) {
+    /// Forgets all points but the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
         self.steps.truncate(len);
         self.values.truncate(len);
         self.times_micros.truncate(len);

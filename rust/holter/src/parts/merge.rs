@@ -24,23 +24,84 @@ const BLOCK_ROWS: usize = 16_384;
 /// [`Error::Damaged`](crate::error::Error::Damaged) or [`Error::Io`](crate::error::Error::Io) names
 /// the part that cannot be read; or what `visit` returned.
 pub fn for_each_series(parts: &[Part], mut visit: impl FnMut(&str, &Columns) -> Result<()>) -> Result<()> {
-    let mut cursors = parts.iter().map(Cursor::new).collect::<Result<Vec<Cursor<'_>>>>()?;
-    let mut stretch = Columns::default();
-    while let Some(name) = cursors.iter().filter_map(Cursor::name).min().cloned() {
-        let holding = cursors.iter_mut().filter(|cursor| cursor.name() == Some(&name));
-        let mut holding: Vec<&mut Cursor<'_>> = holding.collect();
-        while let Some(part) = holding.first().map(|cursor| cursor.open.part) {
-            merge_stretch(&mut holding, &name, &mut stretch)?;
-            if !stretch.is_empty() {
-                visit(text(part, &name)?, &stretch)?;
-            }
-        }
+    let mut merge = SeriesMerge::new(parts, "")?;
+    while let Some((name, stretch)) = merge.next_stretch()? {
+        visit(name, stretch)?;
     }
     Ok(())
 }
 
-/// Takes the next points of series `name` from `holding`, and from the list who has no more of them.
-fn merge_stretch(holding: &mut Vec<&mut Cursor<'_>>, name: &Bytes, stretch: &mut Columns) -> Result<()> {
+/// The points of all series of some parts: by name, then by step, both ascending.
+pub struct SeriesMerge<'a> {
+    cursors: Vec<Cursor<'a>>,
+    /// The series of the last stretch, which may have more.
+    name: Option<Bytes>,
+    stretch: Columns,
+}
+
+impl<'a> SeriesMerge<'a> {
+    /// Begins with the first series whose name is not before `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_each_series`].
+    pub fn new(parts: &'a [Part], name: &str) -> Result<Self> {
+        let cursors = parts.iter().map(|part| Cursor::new(part, name.as_bytes())).collect::<Result<_>>()?;
+        Ok(Self { cursors, name: None, stretch: Columns::default() })
+    }
+
+    /// The next points of a series; a long one comes in several stretches.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_each_series`].
+    pub fn next_stretch(&mut self) -> Result<Option<(&str, &Columns)>> {
+        let part = loop {
+            let Some(name) = self.current() else { return Ok(None) };
+            let mut holding: Vec<&mut Cursor<'_>> =
+                self.cursors.iter_mut().filter(|cursor| cursor.holds(&name)).collect();
+            let part = holding.first().map(|cursor| cursor.open.part);
+            merge_stretch(&mut holding, &name, &mut self.stretch)?;
+            self.name = Some(name);
+            if let Some(part) = part.filter(|_| !self.stretch.is_empty()) {
+                break part;
+            }
+        };
+        Ok(Some((text(part, self.name.as_deref().unwrap_or_default())?, &self.stretch)))
+    }
+
+    /// Goes to the first series whose name is not before `name`, if that is still to come.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_each_series`].
+    pub fn seek(&mut self, name: &str) -> Result<()> {
+        self.name = self.name.take().filter(|current| **current >= *name.as_bytes());
+        let is_between = self.name.is_none();
+        for cursor in &mut self.cursors {
+            if is_between {
+                cursor.block.clear();
+                cursor.start = 0;
+            }
+            cursor.seek(name.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next points are those of series `name`.
+    pub fn is_at(&self, name: &str) -> bool {
+        self.current().is_some_and(|current| current == name.as_bytes())
+    }
+
+    /// The series that the next points belong to.
+    fn current(&self) -> Option<Bytes> {
+        let unfinished = self.name.as_ref().filter(|name| self.cursors.iter().any(|cursor| cursor.holds(name)));
+        unfinished.or_else(|| self.cursors.iter().filter_map(Cursor::name).min()).cloned()
+    }
+}
+
+/// Takes the next points of series `name` from `holding`.
+fn merge_stretch(holding: &mut [&mut Cursor<'_>], name: &Bytes, stretch: &mut Columns) -> Result<()> {
     stretch.clear();
     for cursor in holding.iter_mut() {
         cursor.fill(name)?;
@@ -52,7 +113,6 @@ fn merge_stretch(holding: &mut Vec<&mut Cursor<'_>>, name: &Bytes, stretch: &mut
         cursor.take_until(bound, stretch);
     }
     stretch.order();
-    holding.retain(|cursor| cursor.name() == Some(name) || cursor.block_end().is_some());
     Ok(())
 }
 
@@ -70,7 +130,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(part: &'a Part) -> Result<Self> {
+    fn new(part: &'a Part, name: &[u8]) -> Result<Self> {
         let mut cursor = Self {
             open: OpenPart::new(part)?,
             next_group: 0,
@@ -79,8 +139,14 @@ impl<'a> Cursor<'a> {
             block: Columns::default(),
             start: 0,
         };
-        cursor.enter_group()?;
+        cursor.enter_group(name)?;
+        cursor.seek(name)?;
         Ok(cursor)
+    }
+
+    /// Whether it has points of `name`, which no unfinished series comes before.
+    fn holds(&self, name: &Bytes) -> bool {
+        self.name() == Some(name) || self.block_end().is_some()
     }
 
     /// The series that the next row to be read belongs to, `None` at the end.
@@ -112,7 +178,7 @@ impl<'a> Cursor<'a> {
             run.rows -= count;
             if run.rows == 0 {
                 self.runs.pop_front();
-                self.enter_group()?;
+                self.enter_group(name)?;
             }
         }
         Ok(())
@@ -125,11 +191,32 @@ impl<'a> Cursor<'a> {
         self.start = end;
     }
 
-    /// Goes to the next row group with rows when all of this one are read.
-    fn enter_group(&mut self) -> Result<()> {
+    /// Passes over the rows of names before `name`.
+    fn seek(&mut self, name: &[u8]) -> Result<()> {
+        while self.runs.back().is_some_and(|run| run.name < name) {
+            self.runs.clear();
+            self.enter_group(name)?;
+        }
+        while let Some(run) = self.runs.front().filter(|run| run.name < name) {
+            if let Some((steps, values, times)) = &mut self.columns {
+                steps.skip(run.rows)?;
+                values.skip(run.rows)?;
+                times.skip(run.rows)?;
+            }
+            self.runs.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Goes to the next row group with rows when all of this one are read; those whose names are all
+    /// before `name` are passed over.
+    fn enter_group(&mut self, name: &[u8]) -> Result<()> {
         while self.runs.is_empty() && self.next_group < self.open.part.num_groups() {
             let group = self.next_group;
             self.next_group += 1;
+            if self.open.part.group_ends_before(group, name) {
+                continue;
+            }
             self.runs = self.open.name_runs(group)?.into();
             self.columns = Some((
                 self.open.column(group, STEP)?,

@@ -102,6 +102,12 @@ impl Part {
         }
     }
 
+    /// Whether all names of a row group are known to come before `name`.
+    pub(super) fn group_ends_before(&self, group: usize, name: &[u8]) -> bool {
+        let statistics = self.metadata.row_group(group).column(NAME).statistics();
+        statistics.and_then(Statistics::max_bytes_opt).is_some_and(|max| max < name)
+    }
+
     /// Whether a row group can hold `name`.
     pub(super) fn group_may_hold(&self, group: usize, name: &str) -> bool {
         let statistics = self.metadata.row_group(group).column(NAME).statistics();

@@ -1,8 +1,8 @@
-//! The database as a reader sees it: opened anew for each read, and only as long as that takes.
+//! The database as a reader sees it: opened anew for each read, and only for as long as that takes.
 //!
 //! Nothing is created or changed, and no connection outlives a read: it would keep the writer's log
 //! from being emptied, and a forked child must not inherit one. The database's file is never opened
-//! but by SQLite, for closing a file lets go of all locks that the process has on it, the writer's too.
+//! but by `SQLite`, for closing a file lets go of all locks that the process has on it, the writer's too.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,7 +26,7 @@ use crate::schema::{self, sql};
 
 /// How often a read is begun again when the database is busy or changed under it.
 const ATTEMPTS: u32 = 20;
-/// How long SQLite itself waits for a lock, and the pause between attempts.
+/// How long a lock is waited for within an attempt, and the pause between attempts.
 const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -238,13 +238,18 @@ fn is_transient(error: &Error) -> bool {
     )
 }
 
-/// Says what to do about an error that only a writer can put right.
+/// Says which file it is, and what to do about it.
 fn in_words(path: &Path, error: Error) -> Error {
     match error {
         Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
             if failure.extended_code == SQLITE_READONLY_ROLLBACK =>
         {
             Error::damaged(path, "a process died in the middle of a commit; recover the run to read it")
+        }
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, message))
+            if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+        {
+            Error::damaged(path, message.unwrap_or_else(|| failure.to_string()))
         }
         other => other,
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use super::SeriesFacts;
 use super::database::Database;
 use super::glob;
 use super::pending::{Pending, merged};
-use super::SeriesFacts;
 use crate::error::Result;
-use crate::parts::{self, Columns, Part};
+use crate::parts::{self, Columns, Part, SeriesMerge};
 use crate::point::Step;
 
 const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
@@ -47,8 +47,7 @@ impl<'a> View<'a> {
     /// The facts of the series that match `pattern`, by name.
     pub(crate) fn facts(&self, pattern: &str) -> Result<Vec<SeriesFacts>> {
         let committed = self.committed.facts()?.into_iter().filter(|facts| glob::matches(pattern, &facts.name));
-        let mut all: BTreeMap<String, SeriesFacts> =
-            committed.map(|facts| (facts.name.clone(), facts)).collect();
+        let mut all: BTreeMap<String, SeriesFacts> = committed.map(|facts| (facts.name.clone(), facts)).collect();
         for name in self.pending.names(self.cursor).filter(|name| glob::matches(pattern, name)) {
             let Some(newer) = self.pending.points(name, self.cursor, &ALL_STEPS) else { continue };
             match all.get_mut(name) {
@@ -67,10 +66,27 @@ impl<'a> View<'a> {
     }
 
     /// The points of `name` at these steps, `None` if there is no such series.
-    ///
-    /// There may be more. If there are at least `limit` points, then more may follow them.
-    pub(crate) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
-        let older = self.committed.points(name, steps, limit)?;
+    pub(crate) fn points(&self, name: &str, steps: &RangeInclusive<Step>) -> Result<Option<Columns>> {
+        let older = self.committed.points(name, steps, usize::MAX)?;
+        Ok(self.with_pending(older, name, steps, usize::MAX))
+    }
+
+    /// Reads series after series, in the order of their names, the first of them `name`.
+    pub(crate) fn in_order(&self, name: &str) -> Result<InOrder<'_>> {
+        let merge = match self.committed {
+            Committed::Parts(parts) => Some(SeriesMerge::new(parts, name)?),
+            _ => None,
+        };
+        Ok(InOrder { view: self, merge })
+    }
+
+    fn with_pending(
+        &self,
+        older: Option<Columns>,
+        name: &str,
+        steps: &RangeInclusive<Step>,
+        limit: usize,
+    ) -> Option<Columns> {
         let newer = match &older {
             // Behind the last of them the truth may have more.
             Some(older) if older.len() >= limit => {
@@ -79,10 +95,41 @@ impl<'a> View<'a> {
             }
             _ => self.pending.points(name, self.cursor, steps),
         };
-        Ok(match (older, newer) {
+        match (older, newer) {
             (Some(older), Some(newer)) => Some(merged(older, newer)),
             (older, newer) => older.or(newer),
-        })
+        }
+    }
+}
+
+/// Reads series after series, faster than one by one.
+pub(crate) struct InOrder<'a> {
+    view: &'a View<'a>,
+    /// Where the parts are read, if it is them.
+    merge: Option<SeriesMerge<'a>>,
+}
+
+impl InOrder<'_> {
+    /// The points of `name` from step `start` on. No name may come before one that was asked for before.
+    ///
+    /// There may be more than `limit`. If there are not fewer, then more may follow them.
+    pub(crate) fn points(&mut self, name: &str, start: Step, limit: usize) -> Result<Columns> {
+        let steps = start..=Step::MAX;
+        let older = match &mut self.merge {
+            Some(merge) => {
+                let mut all = Columns::default();
+                merge.seek(name)?;
+                while merge.is_at(name)
+                    && let Some((_, stretch)) = merge.next_stretch()?
+                {
+                    let first = stretch.steps.partition_point(|&step| step < start);
+                    all.extend_from(stretch, first..stretch.len());
+                }
+                Some(all)
+            }
+            None => self.view.committed.points(name, &steps, limit)?,
+        };
+        Ok(self.view.with_pending(older, name, &steps, limit).unwrap_or_default())
     }
 }
 
@@ -114,7 +161,7 @@ impl Committed<'_> {
         }
     }
 
-    /// As [`View::points`].
+    /// As [`InOrder::points`].
     fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
         match self {
             Self::Nothing => Ok(None),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{Batch, SeriesPoints, Sink, Truth};
 use crate::error::{Error, Result};
@@ -17,6 +17,8 @@ use crate::series::SeriesTable;
 
 /// How many rows [`Truth::underived`] hands over at once.
 const CHUNK_ROWS: usize = 1 << 18;
+/// How long opening waits for a database that is busy.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a [`SqliteSink`] has to know.
 #[derive(Clone, Debug)]
@@ -132,7 +134,7 @@ impl SqliteSink {
         let mut changes = Vec::with_capacity(batch.by_series().len());
         let mut created = Vec::new();
         {
-            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO points VALUES (?1, ?2, ?3, ?4)")?;
+            let mut insert = Insert::prepare(&transaction)?;
             let mut update = transaction.prepare_cached(
                 "UPDATE series SET count = ?2, nonfinite_count = ?3, first_step = ?4, last_step = ?5,
                  last_value = ?6, underived_step = ?7 WHERE id = ?1",
@@ -148,14 +150,7 @@ impl SqliteSink {
                     (self.series.len() + created.len() - 1, row)
                 };
                 row.add(&points, &transaction)?;
-                let started_micros = self.options.started.micros();
-                for i in 0..points.steps.len() {
-                    insert.raw_bind_parameter(1, row.id)?;
-                    insert.raw_bind_parameter(2, points.steps[i])?;
-                    insert.raw_bind_parameter(3, points.values[i])?;
-                    insert.raw_bind_parameter(4, points.times_micros[i] - started_micros)?;
-                    insert.raw_execute()?;
-                }
+                insert.rows(row.id, &points, self.options.started.micros())?;
                 update.execute(params![
                     row.id,
                     row.count,
@@ -212,6 +207,49 @@ impl SqliteSink {
             self.index_by_id.resize(id.index() + 1, None);
         }
         self.index_by_id[id.index()] = Some(index);
+    }
+}
+
+/// How many rows one statement inserts: the largest that fits is taken. A row costs a seventh less in a
+/// statement of 64 than in one of its own.
+const ROWS_PER_STATEMENT: [usize; 3] = [64, 16, 1];
+
+/// The statements that insert rows of `points`.
+struct Insert<'a> {
+    statements: Vec<(usize, CachedStatement<'a>)>,
+}
+
+impl<'a> Insert<'a> {
+    fn prepare(transaction: &'a Transaction<'_>) -> Result<Self> {
+        let prepare = |rows: usize| {
+            // The series is the same in every row.
+            let values: Vec<String> =
+                (0..rows).map(|row| 3 * row + 2).map(|i| format!("(?1, ?{i}, ?{}, ?{})", i + 1, i + 2)).collect();
+            let sql = format!("INSERT OR REPLACE INTO points VALUES {}", values.join(", "));
+            Ok((rows, transaction.prepare_cached(&sql)?))
+        };
+        Ok(Self { statements: ROWS_PER_STATEMENT.into_iter().map(prepare).collect::<Result<_>>()? })
+    }
+
+    fn rows(&mut self, series_id: i64, points: &SeriesPoints<'_>, started_micros: i64) -> Result<()> {
+        let mut start = 0;
+        for (rows, statement) in &mut self.statements {
+            if points.steps.len() - start < *rows {
+                continue;
+            }
+            statement.raw_bind_parameter(1, series_id)?;
+            while points.steps.len() - start >= *rows {
+                for row in 0..*rows {
+                    let i = start + row;
+                    statement.raw_bind_parameter(3 * row + 2, points.steps[i])?;
+                    statement.raw_bind_parameter(3 * row + 3, points.values[i])?;
+                    statement.raw_bind_parameter(3 * row + 4, points.times_micros[i] - started_micros)?;
+                }
+                statement.raw_execute()?;
+                start += *rows;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -339,8 +377,8 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
-    // A busy database is tried again by the writer, never waited for in here.
-    connection.busy_timeout(Duration::ZERO)?;
+    // A reader that comes at the same moment holds it while it rebuilds the log's index.
+    connection.busy_timeout(OPEN_PATIENCE)?;
     let mode = if options.is_remote { "DELETE" } else { "WAL" };
     connection.pragma_update(None, "journal_mode", mode)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -355,6 +393,8 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     if version < schema::FORMAT_VERSION {
         create_schema(&connection, options.started)?;
     }
+    // From here on a busy database is tried again by the writer, never waited for in here.
+    connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
 }
 

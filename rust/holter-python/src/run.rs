@@ -1,0 +1,173 @@
+//! Reading a run from Python: `holter._run` makes columns, tables and errors in words of it.
+//!
+//! Columns are handed over as bytes that numpy takes as they are. Every read lets go of the
+//! interpreter.
+
+use std::path::{Path, PathBuf};
+
+use holter::error::Result as CoreResult;
+use holter::reader::{self, Columns, SeriesFacts};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyCapsule};
+
+use crate::error::to_py;
+
+/// Steps, values and microseconds since the Unix epoch: little-endian items of eight bytes each.
+type Buffers<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyByteArray>, Bound<'py, PyByteArray>);
+
+/// Name, count, count of non-finite values, first step, last step, last value.
+type Facts = (String, u64, u64, i64, i64, f64);
+
+/// Runs, and what could not be read: each its path and the reason.
+type Found = (Vec<Reader>, Vec<(PathBuf, String)>);
+
+/// A run, or one rank of it, to be read.
+#[pyclass(frozen, module = "holter._core")]
+pub(crate) struct Reader(reader::Reader);
+
+#[pymethods]
+impl Reader {
+    /// Opens the run in the directory `path`.
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        detached(py, || reader::Reader::open(path)).map(Self)
+    }
+
+    /// The directory.
+    #[getter]
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The name that users know the run by.
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// The process of a distributed run.
+    #[getter]
+    fn rank(&self) -> u32 {
+        self.0.rank_number()
+    }
+
+    /// When the run was begun, in microseconds since the Unix epoch.
+    #[getter]
+    fn started_micros(&self) -> i64 {
+        self.0.started().micros()
+    }
+
+    /// The manifest as it is now, a JSON object.
+    fn manifest_json(&self, py: Python<'_>) -> PyResult<String> {
+        detached(py, || self.0.manifest_json())
+    }
+
+    /// "running", "finished", "failed" or "crashed".
+    fn status(&self, py: Python<'_>) -> PyResult<String> {
+        detached(py, || self.0.status())
+    }
+
+    /// Whether a living process writes to the run.
+    fn is_live(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.0.is_live())
+    }
+
+    /// The ranks that have written to the run so far.
+    fn ranks(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
+        detached(py, || self.0.ranks())
+    }
+
+    /// Another rank of the same run.
+    fn open_rank(&self, py: Python<'_>, rank: u32) -> PyResult<Self> {
+        detached(py, || self.0.rank(rank)).map(Self)
+    }
+
+    /// The names that match `pattern`, ascending.
+    fn names(&self, py: Python<'_>, pattern: &str) -> PyResult<Vec<String>> {
+        detached(py, || self.0.names(Some(pattern)))
+    }
+
+    /// The facts of the series that match `pattern`, by name.
+    fn facts(&self, py: Python<'_>, pattern: &str) -> PyResult<Vec<Facts>> {
+        let facts = detached(py, || self.0.series_facts(Some(pattern)))?;
+        let row = |SeriesFacts { name, count, nonfinite_count, first_step, last_step, last_value }| {
+            (name, count, nonfinite_count, first_step, last_step, last_value)
+        };
+        Ok(facts.into_iter().map(row).collect())
+    }
+
+    /// The points with `start <= step < stop`.
+    fn series<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> PyResult<Buffers<'py>> {
+        buffers(py, &detached(py, || self.0.series(name, start, stop))?)
+    }
+
+    /// The points of all series that match `pattern`, each with its name.
+    fn all_series<'py>(&self, py: Python<'py>, pattern: &str) -> PyResult<Vec<(String, Buffers<'py>)>> {
+        let all = detached(py, || self.0.all_series(Some(pattern)))?;
+        all.into_iter().map(|(name, columns)| Ok((name, buffers(py, &columns)?))).collect()
+    }
+
+    /// At most `max(points, 5)` of the points with `start <= step < stop`, extremes kept.
+    fn downsample<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        points: usize,
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> PyResult<Buffers<'py>> {
+        buffers(py, &detached(py, || self.0.downsample(name, points, start, stop))?)
+    }
+
+    /// The capsule of the Arrow `PyCapsule` interface, good for one reading.
+    fn arrow_stream<'py>(&self, py: Python<'py>, pattern: &str) -> PyResult<Bound<'py, PyCapsule>> {
+        let stream = detached(py, || Ok(self.0.table(Some(pattern))?.into_ffi()))?;
+        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+    }
+}
+
+/// The runs at or below `root`, the oldest first.
+#[pyfunction]
+fn list_runs(py: Python<'_>, root: PathBuf) -> PyResult<Found> {
+    let found = detached(py, || reader::list_runs(root))?;
+    let unreadable = found.unreadable.into_iter().map(|(path, error)| (path, error.to_string()));
+    Ok((found.runs.into_iter().map(Reader).collect(), unreadable.collect()))
+}
+
+/// Adds what this file defines to the module.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Reader>()?;
+    module.add_function(wrap_pyfunction!(list_runs, module)?)
+}
+
+fn detached<T: Send>(py: Python<'_>, read: impl FnOnce() -> CoreResult<T> + Send) -> PyResult<T> {
+    py.detach(read).map_err(|error| to_py(py, &error))
+}
+
+fn buffers<'py>(py: Python<'py>, columns: &Columns) -> PyResult<Buffers<'py>> {
+    Ok((
+        buffer(py, &columns.steps, i64::to_le_bytes)?,
+        buffer(py, &columns.values, f64::to_le_bytes)?,
+        buffer(py, &columns.times_micros, i64::to_le_bytes)?,
+    ))
+}
+
+/// A bytearray, and not bytes, so that the numpy array over it can be written to.
+fn buffer<'py, T: Copy>(
+    py: Python<'py>,
+    items: &[T],
+    to_bytes: impl Fn(T) -> [u8; 8],
+) -> PyResult<Bound<'py, PyByteArray>> {
+    PyByteArray::new_with(py, items.len() * 8, |bytes| {
+        for (place, item) in bytes.as_chunks_mut().0.iter_mut().zip(items) {
+            *place = to_bytes(*item);
+        }
+        Ok(())
+    })
+}

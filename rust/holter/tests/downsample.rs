@@ -1,0 +1,88 @@
+//! Fewer points, extremes kept: properties of `downsample`, against their definition.
+#![cfg(not(holter_loom))]
+
+use std::collections::BTreeMap;
+
+use holter::downsample::downsample;
+use holter::reader::Columns;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn columns(values: Vec<f64>) -> Columns {
+    let steps = (0..values.len() as i64).map(|i| i * i - 50).collect();
+    let times_micros = (0..values.len() as i64).map(|i| i * 1000).collect();
+    Columns { steps, values, times_micros }
+}
+
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        20 => -1e3..1e3,
+        1 => Just(f64::NAN),
+        1 => Just(f64::INFINITY),
+        1 => Just(f64::NEG_INFINITY),
+        1 => any::<f64>(),
+    ]
+}
+
+/// Bit for bit, so that NaN equals itself.
+fn rows(columns: &Columns) -> Vec<(i64, u64, i64)> {
+    (0..columns.len()).map(|i| (columns.steps[i], columns.values[i].to_bits(), columns.times_micros[i])).collect()
+}
+
+fn extremes(values: &[f64]) -> (Option<f64>, Option<f64>) {
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    (finite().reduce(f64::min), finite().reduce(f64::max))
+}
+
+proptest! {
+    #[test]
+    fn it_is_an_ascending_subset_within_the_bound(values in vec(value(), 0..600), points in 0_usize..300) {
+        let all = columns(values);
+        let kept = downsample(all.clone(), points);
+        prop_assert!(kept.len() <= points.max(5));
+        prop_assert!(kept.steps.is_sorted_by(|a, b| a < b));
+        let by_step: BTreeMap<i64, (i64, u64, i64)> = rows(&all).into_iter().map(|row| (row.0, row)).collect();
+        for row in rows(&kept) {
+            prop_assert_eq!(by_step.get(&row.0), Some(&row));
+        }
+        if all.len() <= points {
+            prop_assert_eq!(rows(&kept), rows(&all));
+        }
+    }
+
+    #[test]
+    fn it_keeps_the_ends_and_the_extremes(values in vec(value(), 1..600), points in 0_usize..300) {
+        let all = columns(values);
+        let kept = downsample(all.clone(), points);
+        prop_assert_eq!(rows(&kept)[0], rows(&all)[0]);
+        prop_assert_eq!(rows(&kept).last().copied(), rows(&all).last().copied());
+        prop_assert_eq!(extremes(&kept.values), extremes(&all.values));
+        let has_nonfinite = |columns: &Columns| columns.values.iter().any(|value| !value.is_finite());
+        prop_assert_eq!(has_nonfinite(&kept), has_nonfinite(&all));
+    }
+
+    /// Whatever the neighbourhood that is looked at: between two kept points nothing sticks out of the
+    /// extremes of the bucket, so a point that is the largest of its surroundings is kept.
+    #[test]
+    fn a_spike_of_one_step_is_kept(at in 0_usize..100_000, points in 5_usize..2000, height in prop_oneof![Just(10.0), Just(-10.0), Just(f64::NAN), Just(f64::INFINITY)]) {
+        let mut values: Vec<f64> = (0..100_000).map(|i| f64::from(i % 100) / 100.0).collect();
+        values[at] = height;
+        let all = columns(values);
+        let kept = downsample(all.clone(), points);
+        prop_assert!(kept.steps.contains(&all.steps[at]));
+        prop_assert!(kept.len() <= points);
+    }
+
+    #[test]
+    fn buckets_are_of_equal_count(len in 1_usize..2000, points in 4_usize..400) {
+        let all = columns((0..len).map(|i| i as f64).collect());
+        let kept = downsample(all, points);
+        // Ascending values: first and last of each bucket are its extremes.
+        let num_buckets = points / 4;
+        if len > points {
+            prop_assert!(kept.len() >= num_buckets && kept.len() <= 2 * num_buckets);
+            let gaps = kept.values.windows(2).map(|pair| pair[1] - pair[0]);
+            prop_assert!(gaps.fold(0.0, f64::max) <= len as f64 / num_buckets as f64);
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! A reader sees what was logged, whatever has become of it: against a dict, in every state of a run.
+#![cfg(not(holter_loom))]
+#![allow(clippy::unwrap_used)]
+
+mod reader_support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use arrow_array::cast::AsArray as _;
+use holter::attempt::{Attempt, AttemptOptions};
+use holter::config::{Config, Pace};
+use holter::error::Error;
+use holter::reader::{Reader, list_runs};
+use holter::recorder::Outcome;
+use holter::recover;
+use holter::run_dir::RunDir;
+use reader_support::{Model, SINKS, copy, open, patient};
+
+fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
+    let mut all: Vec<(PathBuf, u64)> = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|e| (e.path(), e.metadata().unwrap().len()))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn every_state_of_a_run_reads_the_same() {
+    for sinks in SINKS {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("run");
+        let attempt = open(&path, sinks, patient());
+        let mut model = Model::default();
+        model.check(&path, "nothing logged");
+        let long_lived = Reader::open(&path).unwrap();
+        for step in 0..300 {
+            model.log(&attempt, "train/loss", step, 1.0 / (step + 1) as f64);
+            model.log(&attempt, "ä \"quoted\" 'name'", -step, f64::from(step as i32 % 7));
+        }
+        for (step, value) in
+            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE, f64::MAX].iter().enumerate()
+        {
+            model.log(&attempt, "odd", step as i64, *value);
+        }
+        model.log(&attempt, "odd", i64::MAX, f64::NAN);
+        model.log(&attempt, "odd", i64::MIN, 0.5);
+        model.check(&path, "in the journal only");
+        model.check_with(&long_lived, "in the journal only, long-lived reader");
+        let crashed = copy(&path, scratch.path().join("crashed-1"));
+        model.check(&crashed, "crashed before a commit");
+
+        attempt.flush(None).unwrap();
+        model.check(&path, "flushed");
+        model.check_with(&long_lived, "flushed, long-lived reader");
+
+        for step in 250..350 {
+            model.log(&attempt, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
+        }
+        model.log(&attempt, "train/loss", 349, -1.0);
+        model.log(&attempt, "odd", 0, 3.0);
+        model.log(&attempt, "odd", i64::MAX, 4.0);
+        model.log(&attempt, "new", 7, 7.0);
+        model.check(&path, "logged again");
+        model.check_with(&long_lived, "logged again, long-lived reader");
+        assert_eq!(long_lived.status().unwrap(), "running");
+        let crashed = copy(&path, scratch.path().join("crashed-2"));
+        model.check(&crashed, "crashed");
+        let before = listing(&crashed);
+        let reader = Reader::open(&crashed).unwrap();
+        assert_eq!(reader.status().unwrap(), "crashed");
+        assert!(!reader.is_live());
+        model.check_with(&reader, "crashed");
+        assert_eq!(listing(&crashed), before, "a reader leaves no trace");
+        recover::recover(&RunDir::new(&crashed), &Config::default()).unwrap();
+        model.check_with(&reader, "recovered under a reader");
+        model.check(&crashed, "recovered");
+
+        attempt.close("finished").unwrap();
+        drop(attempt);
+        let before = listing(&path);
+        model.check(&path, "closed");
+        model.check_with(&long_lived, "closed, long-lived reader");
+        assert_eq!(listing(&path), before, "a reader leaves no trace");
+        assert_eq!(long_lived.status().unwrap(), "finished");
+
+        let attempt = open(&path, sinks, patient());
+        model.check_with(&long_lived, "resumed");
+        model.log(&attempt, "train/loss", 10, 10.0);
+        model.log(&attempt, "later", 0, 0.0);
+        model.check_with(&long_lived, "resumed and logged again");
+        attempt.flush(None).unwrap();
+        model.check_with(&long_lived, "resumed and flushed");
+        attempt.close("failed").unwrap();
+        model.check_with(&long_lived, "closed again");
+        assert_eq!(long_lived.status().unwrap(), "failed");
+    }
+}
+
+#[test]
+fn ranges_of_steps_are_half_open() {
+    let scratch = tempfile::tempdir().unwrap();
+    let attempt = open(scratch.path(), &["sqlite"], patient());
+    let mut model = Model::default();
+    for step in 0..10 {
+        model.log(&attempt, "a", step, 0.0);
+    }
+    attempt.flush(None).unwrap();
+    for step in 5..20 {
+        model.log(&attempt, "a", step, 1.0);
+    }
+    let reader = Reader::open(scratch.path()).unwrap();
+    let steps = |start, stop| reader.series("a", start, stop).unwrap().steps;
+    assert_eq!(steps(Some(3), Some(7)), [3, 4, 5, 6]);
+    assert_eq!(steps(Some(18), None), [18, 19]);
+    assert_eq!(steps(None, Some(2)), [0, 1]);
+    assert_eq!(steps(Some(7), Some(7)), [0; 0]);
+    assert_eq!(steps(Some(9), Some(3)), [0; 0]);
+    assert_eq!(steps(None, Some(i64::MIN)), [0; 0]);
+    assert_eq!(steps(Some(i64::MAX), None), [0; 0]);
+    assert_eq!(reader.series("a", Some(4), Some(6)).unwrap().values, [0.0, 1.0]);
+    assert_eq!(reader.downsample("a", 5, Some(3), Some(19)).unwrap().steps, [3, 5, 18]);
+    assert!(matches!(reader.series("b", None, None), Err(Error::NoSeries(name)) if name == "b"));
+    assert_eq!(reader.names(Some("[!b]")).unwrap(), ["a"]);
+    assert_eq!(reader.names(Some("b*")).unwrap(), [""; 0]);
+}
+
+/// Several batches, from the database, the journal, and parts that have steps in common.
+#[test]
+fn a_table_of_many_batches_is_whole() {
+    for sinks in SINKS {
+        let scratch = tempfile::tempdir().unwrap();
+        let attempt = open(scratch.path(), sinks, Pace::default());
+        let mut model = Model::default();
+        for step in 0..30_000 {
+            for name in ["a", "b", "c", "d", "e", "f", "g"] {
+                model.log(&attempt, name, step, step as f64);
+            }
+        }
+        model.log(&attempt, "b", 250_000, 0.0);
+        attempt.flush(None).unwrap();
+        for step in 15_000..16_000 {
+            model.log(&attempt, "e", step, 0.25);
+        }
+        attempt.flush(None).unwrap();
+        for step in 20_000..31_000 {
+            model.log(&attempt, "d", step, 0.5);
+        }
+        let reader = Reader::open(scratch.path()).unwrap();
+        model.check_with(&reader, "large");
+        let rows: Vec<usize> = reader.table(None).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
+        assert!(rows.len() > 1 && rows.iter().all(|&rows| rows <= 100_000), "{rows:?}");
+        let some: usize = reader.table(Some("[bdg]")).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+        assert_eq!(some, ["b", "d", "g"].iter().map(|name| model.0[*name].len()).sum::<usize>());
+    }
+}
+
+#[test]
+fn a_table_of_long_names_and_short_series_is_whole() {
+    for sinks in SINKS {
+        let scratch = tempfile::tempdir().unwrap();
+        let attempt = open(scratch.path(), sinks, Pace::default());
+        let mut model = Model::default();
+        let long = "x".repeat(60_000);
+        for step in 0..10_000 {
+            model.log(&attempt, &long, step, 1.0);
+        }
+        for series in 0..3000 {
+            model.log(&attempt, &format!("short/{series}"), 0, 1.0);
+        }
+        let reader = Reader::open(scratch.path()).unwrap();
+        attempt.flush(None).unwrap();
+        model.check_with(&reader, "flushed");
+        let batches = reader.table(Some("x*")).unwrap().map(Result::unwrap);
+        let bytes: Vec<usize> = batches.map(|batch| batch.column(2).as_string::<i32>().value_data().len()).collect();
+        assert!(bytes.len() > 1 && bytes.iter().all(|&bytes| bytes <= 1 << 28), "{bytes:?}");
+    }
+}
+
+/// A writer at full speed, whose ring is overwritten again and again while it is read.
+#[test]
+fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() {
+    for sinks in SINKS {
+        let scratch = tempfile::tempdir().unwrap();
+        let pace = Pace { points_per_series: 10, min_interval: Duration::from_millis(2), ..Pace::default() };
+        let attempt = open(scratch.path(), sinks, pace);
+        let names = ["a", "b", "c"];
+        let acknowledged = Arc::new(AtomicI64::new(0));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (acknowledged, is_over) = (Arc::clone(&acknowledged), Arc::clone(&is_over));
+            let path = scratch.path().to_owned();
+            thread::spawn(move || {
+                let long_lived = Reader::open(&path).unwrap();
+                let (mut rounds, mut seen) = (0, BTreeMap::new());
+                while !is_over.load(Ordering::Acquire) || rounds < 5 {
+                    let at_least = acknowledged.load(Ordering::Acquire);
+                    let fresh = Reader::open(&path).unwrap();
+                    for (name, reader) in names.iter().flat_map(|name| [(name, &fresh), (name, &long_lived)]) {
+                        let found = match reader.series(name, None, None) {
+                            Err(Error::NoSeries(_)) if at_least == 0 => continue,
+                            found => found.unwrap(),
+                        };
+                        assert!(found.steps.iter().copied().eq(0..found.len() as i64), "{name} has gaps");
+                        assert!(found.values.iter().zip(&found.steps).all(|(v, s)| *v == *s as f64));
+                        if std::ptr::eq(reader, &raw const fresh) {
+                            assert!(found.len() as i64 >= at_least, "{name}: {} of {at_least}", found.len());
+                        } else {
+                            let before = seen.insert(*name, found.len()).unwrap_or(0);
+                            assert!(found.len() >= before, "{name} has shrunk from {before} to {}", found.len());
+                        }
+                    }
+                    let facts = fresh.series_facts(Some("a")).unwrap();
+                    assert!(facts.iter().all(|facts| facts.count as i64 == facts.last_step + 1));
+                    rounds += 1;
+                }
+                rounds
+            })
+        };
+        let ids = names.map(|name| attempt.recorder().series(name).unwrap());
+        for step in 0..150_000 {
+            for id in ids {
+                assert_eq!(attempt.recorder().record(id, step, step as f64), Outcome::Taken);
+            }
+            acknowledged.store(step + 1, Ordering::Release);
+        }
+        attempt.close("finished").unwrap();
+        is_over.store(true, Ordering::Release);
+        assert!(reader.join().unwrap() >= 5);
+    }
+}
+
+/// Attempts that open, log, and close as fast as they can, under a reader.
+#[test]
+fn a_reader_stands_by_while_attempts_come_and_go() {
+    for sinks in SINKS {
+        let scratch = tempfile::tempdir().unwrap();
+        open(scratch.path(), sinks, Pace::default()).close("finished").unwrap();
+        let acknowledged = Arc::new(AtomicI64::new(0));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (acknowledged, is_over) = (Arc::clone(&acknowledged), Arc::clone(&is_over));
+            let reader = Reader::open(scratch.path()).unwrap();
+            thread::spawn(move || {
+                while !is_over.load(Ordering::Acquire) {
+                    let at_least = acknowledged.load(Ordering::Acquire);
+                    match reader.series("a", None, None) {
+                        Err(Error::NoSeries(_)) if at_least == 0 => {}
+                        found => {
+                            let found = found.unwrap();
+                            assert!(found.steps.iter().copied().eq(0..found.len() as i64));
+                            assert!(found.len() as i64 >= at_least, "{} of {at_least}", found.len());
+                            // Each attempt logs the last step of the one before again.
+                            let at = |i: usize| found.values[i];
+                            assert!((0..found.len().saturating_sub(1)).all(|i| at(i) == i as f64 + 0.5));
+                        }
+                    }
+                }
+            })
+        };
+        for step in 0..30 {
+            let attempt = open(scratch.path(), sinks, patient());
+            let id = attempt.recorder().series("a").unwrap();
+            if step > 0 {
+                let _ = attempt.recorder().record(id, step - 1, (step - 1) as f64 + 0.5);
+            }
+            let _ = attempt.recorder().record(id, step, step as f64);
+            acknowledged.store(step + 1, Ordering::Release);
+            if step % 3 == 0 {
+                attempt.flush(None).unwrap();
+            }
+            attempt.close("finished").unwrap();
+        }
+        is_over.store(true, Ordering::Release);
+        reader.join().unwrap();
+    }
+}
+
+#[test]
+fn runs_are_found_in_the_order_of_their_creation() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path();
+    let make = |below: &str| open(&root.join(below), &["sqlite"], Pace::default()).close("finished").unwrap();
+    make("z");
+    make("project/b");
+    make("project/deep/c");
+    make("project/deep/er/too-deep");
+    make("z/inside-a-run");
+    make("a");
+    make(".hidden");
+    open_rank(&root.join("a"), 1).close("finished").unwrap();
+    std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
+    fs::create_dir(root.join("broken")).unwrap();
+    fs::write(root.join("broken/run.json"), "{").unwrap();
+    fs::write(root.join("file"), "").unwrap();
+    let found = list_runs(root).unwrap();
+    let paths: Vec<&Path> = found.runs.iter().map(|run| run.path().strip_prefix(root).unwrap()).collect();
+    assert_eq!(paths, ["z", "project/b", "project/deep/c", "a"].map(Path::new));
+    assert_eq!(found.unreadable.len(), 1);
+    assert!(matches!(&found.unreadable[0], (path, Error::Damaged { .. }) if path.ends_with("broken")));
+    assert_eq!(list_runs(root.join("z")).unwrap().runs.len(), 1, "a run itself is found");
+    assert!(matches!(list_runs(root.join("nowhere")), Err(Error::Io { .. })));
+}
+
+fn open_rank(path: &Path, rank: u32) -> Attempt {
+    let config = Config { journal_capacity: 1 << 10, ..Config::default() };
+    Attempt::open(AttemptOptions { path: path.to_owned(), rank, config, ..AttemptOptions::default() }).unwrap()
+}
+
+#[test]
+fn ranks_are_read_one_by_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut models = Vec::new();
+    for rank in [0, 1, 12] {
+        let attempt = open_rank(scratch.path(), rank);
+        let mut model = Model::default();
+        model.log(&attempt, "a", 0, f64::from(rank));
+        attempt.close("finished").unwrap();
+        models.push((rank, model));
+    }
+    fs::create_dir(scratch.path().join("rank-00002")).unwrap();
+    let reader = Reader::open(scratch.path()).unwrap();
+    assert_eq!(reader.ranks().unwrap(), [0, 1, 12]);
+    for (rank, model) in models {
+        let reader = reader.rank(rank).unwrap();
+        assert_eq!(reader.rank_number(), rank);
+        let values = reader.series("a", None, None).unwrap().values;
+        assert_eq!(values, [model.0["a"][&0]]);
+    }
+    assert!(matches!(reader.rank(2), Err(Error::NoRun(_))));
+}
+
+#[test]
+fn parts_alone_are_enough() {
+    let scratch = tempfile::tempdir().unwrap();
+    let attempt = open(scratch.path(), &["sqlite", "parquet"], Pace::default());
+    let mut model = Model::default();
+    for step in 0..100 {
+        model.log(&attempt, "a", step, step as f64);
+    }
+    attempt.close("finished").unwrap();
+    fs::remove_file(scratch.path().join("metrics.sqlite")).unwrap();
+    model.check(scratch.path(), "without the database");
+}
+
+#[test]
+fn what_is_no_run_is_told_apart() {
+    let scratch = tempfile::tempdir().unwrap();
+    assert!(matches!(Reader::open(scratch.path()), Err(Error::NoRun(_))));
+    assert!(matches!(Reader::open(scratch.path().join("nowhere")), Err(Error::NoRun(_))));
+    fs::write(scratch.path().join("run.json"), r#"{"format_version": 99}"#).unwrap();
+    assert!(matches!(Reader::open(scratch.path()), Err(Error::FormatVersion { found: 99, .. })));
+    fs::write(scratch.path().join("run.json"), r#"{"format_version": 1}"#).unwrap();
+    assert!(matches!(Reader::open(scratch.path()), Err(Error::Damaged { .. })));
+}
