@@ -1,0 +1,289 @@
+"""Attention: the entropy and the sparsity of every layer's attention, as the model runs it.
+
+Which layer a call belongs to is known from light hooks around the modules that attend. The calls themselves are seen
+where they pass by: `torch.nn.functional.scaled_dot_product_attention`, and one explicit line for whatever does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from ._attention_math import AttentionCall, exact, sampled
+from ._cadence import Cadence
+from ._multihead import multihead_calls
+from ._names import labels, selected
+from ._patches import Patch
+from ._transformers import patches_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from torch import Tensor, nn
+    from torch.utils.hooks import RemovableHandle
+
+    from ._faults import Faults
+    from ._values import StepValues
+
+ENTROPY, SPARSITY, LARGEST_LOGIT = "attention_entropy", "attention_sparsity", "attention_max_logit"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How attention is looked at.
+
+    Attributes:
+        rows: how many queries of each call; their statistics estimate those of all without bias.
+        every: every how many steps. The first forward pass of such a step counts.
+        threshold: sparsity is the share of weights above it.
+        exact: look at every query instead.
+        standard_error: also record `attention_entropy_se/…` and `attention_sparsity_se/…`.
+    """
+
+    rows: int = 32
+    every: int = 10
+    threshold: float = 0.1
+    exact: bool = False
+    standard_error: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise ValueError(f"rows must be at least 1, not {self.rows!r}")
+        Cadence(self.every)
+
+
+@dataclass(eq=False)
+class _Layer:
+    """A module that attends: its path, and the names that its numbers are recorded under."""
+
+    path: str
+    names: tuple[str, ...] = field(default=())
+
+
+class AttentionProbe:
+    """Follows one model's attention.
+
+    Args:
+        paths: the model's modules by path.
+        settings: how to look.
+        values: where results go.
+        faults: where failures go.
+        step: the number of the step under way.
+        include: patterns of module paths to look at; None for all.
+        exclude: patterns of module paths to leave out.
+    """
+
+    def __init__(
+        self,
+        paths: Mapping[str, nn.Module],
+        *,
+        settings: Attention,
+        values: StepValues,
+        faults: Faults,
+        step: Callable[[], int],
+        include: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._values = values
+        self._faults = faults
+        self._step = step
+        self._cadence = Cadence(settings.every)
+        self._inside: list[_Layer] = []
+        self._handles: list[RemovableHandle] = []
+        self._layers: dict[int, _Layer] = {}
+        wanted = {path: module for path, module in paths.items() if selected(path, include, exclude)}
+        self._paths = {id(module): path for path, module in wanted.items()}
+        for path, label in attending_modules(wanted).items():
+            self._layers[id(paths[path])] = _Layer(path, self._names(label))
+        self._hook(paths[layer.path] for layer in self._layers.values())
+        self._patches: list[Patch[Any]] = [
+            _calls,
+            multihead_calls,
+            *patches_for(paths[layer.path] for layer in self._layers.values()),
+        ]
+        for patch in self._patches:
+            patch.add(self)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the model has any module that should attend."""
+        return bool(self._layers)
+
+    def close(self) -> None:
+        """Take every hook off and stop following calls."""
+        for patch in self._patches:
+            patch.remove(self)
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def step_done(self, step: int) -> None:
+        """The step has been committed under this number."""
+        self._inside.clear()
+        self._cadence.done(step)
+
+    def seen(self, call: Callable[[], AttentionCall | None]) -> None:
+        """An attention call passed by in the module that is being run."""
+        if self._inside:
+            self._look(self._inside[-1], call)
+
+    def explicit(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
+        """A module tells of its own call."""
+        layer = self._layers.get(id(module))
+        if layer is None:
+            layer = self._inside[-1] if self._inside else self._discovered(module)
+        if layer is not None:
+            self._look(layer, call)
+
+    def _look(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
+        if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or self._values.has(layer.names):
+            return
+        self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
+
+    def _measure(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
+        found = call()
+        if found is None:
+            return
+        settings = self._settings
+        if settings.exact:
+            numbers = exact(found, settings.threshold)
+        else:
+            numbers = sampled(found, settings.rows, self._step(), settings.threshold)
+        self._values.put(layer.names, numbers[: len(layer.names)])
+
+    def _discovered(self, module: nn.Module) -> _Layer | None:
+        """A layer for a module that nobody could have known to attend; None for one that is not to be recorded."""
+        path = self._paths.get(id(module))
+        if path is None:
+            return None
+        label = labels([path])[path]
+        if any(layer.names == self._names(label) for layer in self._layers.values()):
+            label = path
+        layer = self._layers[id(module)] = _Layer(path, self._names(label))
+        return layer
+
+    def _names(self, label: str) -> tuple[str, ...]:
+        metrics = [ENTROPY, SPARSITY, LARGEST_LOGIT]
+        if self._settings.standard_error:
+            metrics += [f"{ENTROPY}_se", f"{SPARSITY}_se"]
+        return tuple(f"{metric}/{label}" for metric in metrics)
+
+    def _hook(self, modules: Iterable[nn.Module]) -> None:
+        """Keep `_inside` up to date.
+
+        The two hooks are the same for every module, look nothing up before they know that they are not being compiled,
+        and have no options: otherwise a block that is compiled once for all layers would be compiled anew for each.
+        They are functions, not methods, so that a copy of the model does not copy the watch.
+        """
+        inside, layers = self._inside, self._layers
+
+        def enter(module: nn.Module, _inputs: Any) -> None:
+            if not torch.compiler.is_compiling() and module.training:
+                layer = layers.get(id(module))
+                if layer is not None:
+                    inside.append(layer)
+
+        def leave(module: nn.Module, _inputs: Any, _output: Any) -> None:
+            if torch.compiler.is_compiling():
+                return
+            # A module that raised (as a recomputation under checkpointing does in the end) has not left by itself.
+            layer = layers.get(id(module))
+            if layer in inside:
+                while inside.pop() is not layer:
+                    pass
+
+        for module in modules:
+            self._handles.append(module.register_forward_pre_hook(enter))
+            self._handles.append(module.register_forward_hook(leave))
+
+
+def attending_modules(paths: Mapping[str, nn.Module]) -> dict[str, str]:
+    """The modules that calls are counted for, with their labels.
+
+    They are those with `attention` or `attn` in their class's name; the innermost of them give the labels, and one
+    around a single such module shares its label, since either may be the one that attends. A model without any is
+    taken by its numbered layers.
+    """
+    named = [path for path, module in paths.items() if _is_attention(module)]
+    if not named:
+        return labels(path for path, module in paths.items() if _is_outermost_layer(path) and any(module.children()))
+    inside = {path: [other for other in named if other != path and _is_inside(other, path)] for path in named}
+    innermost = [path for path, others in inside.items() if not others]
+    result = labels(innermost)
+    for path, others in inside.items():
+        if others:
+            ends = [other for other in others if other in innermost]
+            result[path] = result[ends[0]] if len(ends) == 1 else path
+    return result
+
+
+def _is_inside(path: str, other: str) -> bool:
+    return not other or path.startswith(f"{other}.")
+
+
+def _is_outermost_layer(path: str) -> bool:
+    parts = path.split(".")
+    return parts[-1].isdigit() and not any(part.isdigit() for part in parts[:-1])
+
+
+def _is_attention(module: nn.Module) -> bool:
+    name = type(module).__name__.lower()
+    return "attention" in name or "attn" in name
+
+
+def _sdpa(listeners: tuple[AttentionProbe, ...], original: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """Stands in for `scaled_dot_product_attention`: the same call, and every watch gets to see it."""
+    if not torch.compiler.is_compiling():
+        for listener in listeners:
+            listener.seen(lambda: _call_of_sdpa(*args, **kwargs))
+    return original(*args, **kwargs)
+
+
+def _call_of_sdpa(  # noqa: PLR0917  torch's own signature
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002  torch's own signature
+    scale: float | None = None,
+    enable_gqa: bool = False,  # noqa: FBT001, FBT002  torch's own signature
+) -> AttentionCall | None:
+    """The call as the mathematics needs it; None for layouts that are not one rectangle."""
+    del value, dropout_p, enable_gqa
+    return make_call(query, key, mask=attn_mask, is_causal=is_causal, scale=scale)
+
+
+def make_call(
+    query: Tensor,
+    key: Tensor,
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+    window: int | None = None,
+) -> AttentionCall | None:
+    """An attention call with exactly four dimensions; None where there is nothing to look at.
+
+    Nested tensors and empty batches are passed over.
+    """
+    if query.is_nested or key.is_nested or query.numel() == 0 or key.numel() == 0:
+        return None
+    if query.ndim == 3 and mask is not None and mask.ndim == 3:
+        mask = mask.unsqueeze(1)
+    query, key = (tensor.unsqueeze(1) if tensor.ndim == 3 else tensor for tensor in (query, key))
+    if query.ndim > 4:
+        if mask is not None and mask.ndim > 2:
+            mask = mask.expand(*query.shape[:-2], *mask.shape[-2:]).flatten(0, -4)
+        query, key = query.flatten(0, -4), key.flatten(0, -4)
+    if query.ndim != 4:
+        raise ValueError(f"query must be [batch, heads, queries, width], not {list(query.shape)}")
+    return AttentionCall(query, key, mask, is_causal, scale, softcap, window)
+
+
+_calls: Patch[AttentionProbe] = Patch(F, "scaled_dot_product_attention", _sdpa)

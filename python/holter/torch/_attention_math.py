@@ -1,0 +1,224 @@
+"""The numbers of one attention call, from its queries and keys: the weights themselves are never formed whole.
+
+With w the weights after the softmax and before dropout, of one query over all keys:
+
+    entropy   H = -Σ w log w                    mean over batch, heads and queries, in nats
+    sparsity  share of the w above a threshold  mean over batch, heads, queries and keys, masked positions included
+    largest logit: the maximum of the scores before the softmax, over positions that are not masked
+
+Both means are over queries, so a sample of queries estimates them without bias: the rows of weights of R queries cost
+R/T of all rows. The sample is one query from each of R equal strata, since under a causal mask a query's entropy grows
+with its position. Where in its stratum follows from the step's number, not from a random generator: the user's random
+state is never touched. Everything is computed in float32, under any autocast, without gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+_GOLDEN_RATIO = 0.6180339887498949
+_CHUNK_ELEMENTS = 1 << 24
+_CHUNK_ELEMENTS_CPU = 1 << 20
+"""Scores formed at a time where every query is looked at: 64 MiB of float32, on a CPU as many as its cache holds."""
+
+
+@dataclass(frozen=True)
+class AttentionCall:
+    """What one call attends with.
+
+    Attributes:
+        query: `[batch, heads, queries, width]`.
+        key: `[batch, key heads, keys, width]`; query head h uses key head h // (heads / key heads).
+        mask: True where a query may attend, or a float that is added to the scores; broadcasts to
+            `[batch, heads, queries, keys]`.
+        is_causal: query i sees keys 0 to i only.
+        scale: what the scores are multiplied with; None for 1/sqrt(width).
+        softcap: scores become softcap · tanh(scores / softcap); None for no cap.
+        window: query i sees none of the keys up to i - window; None for no window.
+    """
+
+    query: Tensor
+    key: Tensor
+    mask: Tensor | None = None
+    is_causal: bool = False
+    scale: float | None = None
+    softcap: float | None = None
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class RowStatistics:
+    """Statistics of some queries' rows of weights: float32 tensors `[batch, heads, rows]`."""
+
+    entropy: Tensor
+    share: Tensor
+    largest_logit: Tensor
+
+
+def stratified_rows(queries: int, rows: int, step: int, device: torch.device) -> Tensor:
+    """The queries to look at: one out of each of `rows` equal strata, int64 `[min(rows, queries)]`, ascending.
+
+    The offset inside a stratum runs through the fractional parts of step · golden ratio, the sequence that fills an
+    interval most evenly, so that over the steps every query has its turn.
+    """
+    if rows >= queries:
+        return torch.arange(queries, device=device)
+    offset = math.fmod(step * _GOLDEN_RATIO, 1.0)
+    places = (torch.arange(rows, device=device, dtype=torch.float64) + offset) * (queries / rows)
+    return places.long().clamp_(max=queries - 1)
+
+
+def row_statistics(call: AttentionCall, rows: Tensor, threshold: float) -> RowStatistics:
+    """Exact statistics of the rows of weights of these queries.
+
+    Args:
+        call: the attention call.
+        rows: int64 `[rows]`, which queries.
+        threshold: a weight counts as large above it.
+    """
+    scores = _scores(call, rows)
+    largest = scores.amax(dim=-1)
+    normalizer = scores.logsumexp(dim=-1, keepdim=True)
+    # A query that sees no key has weights of 0: its row adds nothing to either mean.
+    normalizer = torch.where(normalizer == -math.inf, 0.0, normalizer)
+    scores -= normalizer
+    weights = scores.exp()
+    share = (weights > threshold).sum(dim=-1, dtype=torch.float32) / scores.shape[-1]
+    # 0 · log 0 counts as 0; the bound only keeps 0 · -inf from being NaN.
+    entropy = -(weights.mul_(scores.clamp_(min=-1e4))).sum(dim=-1)
+    return RowStatistics(entropy, share, largest)
+
+
+def sampled(call: AttentionCall, rows: int, step: int, threshold: float) -> Tensor:
+    """Estimates from some queries: entropy, sparsity, largest logit, standard errors of the first two; float32 `[5]`.
+
+    The standard errors are those of a stratified sample by successive differences (Wolter, Introduction to Variance
+    Estimation, 8.2: Σ (x_(r+1) - x_r)² / (2 R (R - 1)), over rows that are already means over batch and heads; 0 where
+    every query was looked at.
+    """
+    with torch.no_grad(), torch.autocast(call.query.device.type, enabled=False):
+        queries = call.query.shape[-2]
+        chosen = stratified_rows(queries, rows, step, call.query.device)
+        found = row_statistics(call, chosen, threshold)
+        means = torch.stack((found.entropy.mean(dim=(0, 1)), found.share.mean(dim=(0, 1))))
+        count = means.shape[-1]
+        if rows >= queries or count < 2:
+            errors = torch.zeros(2, device=means.device)
+        else:
+            errors = (means.diff(dim=-1).square().sum(dim=-1) / (2.0 * count * (count - 1))).sqrt()
+        return torch.cat((means.mean(dim=-1), found.largest_logit.amax().reshape(1), errors))
+
+
+def exact(call: AttentionCall, threshold: float) -> Tensor:
+    """The same five numbers from every query, a chunk of queries at a time; the standard errors are 0.
+
+    Where the entropies can be had from one more fused call (`fused_entropy`), only the comparison with the threshold
+    is left for the chunks; under a causal mask they are only compared with the keys that they see.
+    """
+    with torch.no_grad(), torch.autocast(call.query.device.type, enabled=False):
+        batch, heads, queries = call.query.shape[:3]
+        keys = call.key.shape[-2]
+        fused = fused_entropy(call)
+        entropy = torch.zeros((), device=call.query.device, dtype=torch.float64)
+        share = torch.zeros_like(entropy)
+        largest = []
+        at_once = _CHUNK_ELEMENTS_CPU if call.query.device.type == "cpu" else _CHUNK_ELEMENTS
+        length = max(1, at_once // max(1, batch * heads * keys))
+        for start in range(0, queries, length):
+            stop = min(start + length, queries)
+            rows = torch.arange(start, stop, device=call.query.device)
+            seen = _with_keys(call, min(stop, keys)) if call.is_causal else call
+            if fused is None:
+                found = row_statistics(seen, rows, threshold)
+                entropy += found.entropy.sum(dtype=torch.float64)
+                share += found.share.sum(dtype=torch.float64) * (seen.key.shape[-2] / keys)
+                largest.append(found.largest_logit.amax())
+            else:
+                scores = _scores(seen, rows)
+                bound = fused[1][:, :, start:stop, None] + math.log(threshold)
+                share += torch.count_nonzero(scores > bound) / keys
+                largest.append(scores.amax())
+        if fused is not None:
+            entropy = fused[0].sum(dtype=torch.float64)
+        means = torch.stack((entropy, share)) / (batch * heads * queries)
+        zeros = torch.zeros(2, device=means.device)
+        return torch.cat((means.to(torch.float32), torch.stack(largest).amax().reshape(1), zeros))
+
+
+def fused_entropy(call: AttentionCall) -> tuple[Tensor, Tensor] | None:
+    """Every row's entropy and the logarithm of its normalizer by one fused call, without forming any weight.
+
+    With L the log-sum-exp of a query's scores and E the mean under its weights, H = L - E[scores], and E[scores] is
+    scale · q · E[k]: attention whose values are the keys. The entropy does not change when one vector is taken from
+    all keys, which is done since it makes the difference of two large numbers one of two small ones.
+
+    Returns:
+        Entropies and normalizers, float32 `[batch, heads, queries]`; None where the identity does not hold (a bias or
+        a cap on the scores) or no fused kernel gives L.
+    """
+    if call.softcap is not None or call.window is not None or call.query.device.type != "cpu":
+        return None
+    if call.query.dtype not in (torch.float32, torch.float64):
+        # The kernel would round the result, and with it the difference, to half precision.
+        call = replace(call, query=call.query.float(), key=call.key.float())
+    mask = call.mask
+    if mask is not None:
+        if mask.dtype != torch.bool or call.is_causal:
+            return None
+        shape = (call.query.shape[0], call.query.shape[1], call.query.shape[2], call.key.shape[2])
+        mask = torch.zeros_like(mask, dtype=call.query.dtype).masked_fill_(~mask, -math.inf).expand(shape)
+    kernel = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+    if kernel is None or call.query.shape[1] != call.key.shape[1]:
+        return None
+    query, key = call.query.detach(), call.key.detach()
+    centre = key.mean(dim=-2, keepdim=True)
+    key = key - centre
+    scale = 1.0 / math.sqrt(query.shape[-1]) if call.scale is None else call.scale
+    mean_key, normalizer = kernel(query, key, key, 0.0, call.is_causal, attn_mask=mask, scale=scale)
+    normalizer = normalizer.view(query.shape[:3]).float()
+    entropy = normalizer - scale * torch.linalg.vecdot(query, mean_key).float()
+    # A query that sees no key has no normalizer; its weights are 0, and so is its entropy.
+    entropy = torch.where(torch.isfinite(normalizer), entropy, 0.0)
+    return entropy, normalizer + scale * torch.linalg.vecdot(query, centre).float()
+
+
+def _with_keys(call: AttentionCall, keys: int) -> AttentionCall:
+    """The call with its first keys only."""
+    mask = call.mask
+    if mask is not None and mask.shape[-1] != 1:
+        mask = mask[..., :keys]
+    return replace(call, key=call.key[..., :keys, :], mask=mask)
+
+
+def _scores(call: AttentionCall, rows: Tensor) -> Tensor:
+    """The masked scores of these queries against every key, float32 `[batch, heads, rows, keys]`."""
+    batch, heads, _, width = call.query.shape
+    key_heads, keys = call.key.shape[1], call.key.shape[-2]
+    scale = 1.0 / math.sqrt(width) if call.scale is None else call.scale
+    query = call.query.detach().index_select(-2, rows).float() * scale
+    # Query heads that share a key head become more rows of that head: the keys are not repeated.
+    query = query.reshape(batch, key_heads, (heads // key_heads) * len(rows), width)
+    scores = (query @ call.key.detach().float().mT).reshape(batch, heads, len(rows), keys)
+    if call.softcap is not None:
+        scores = (scores / call.softcap).tanh_().mul_(call.softcap)
+    if call.mask is not None:
+        mask = call.mask.detach()
+        if mask.ndim > 1 and mask.shape[-2] != 1:
+            mask = mask.index_select(-2, rows)
+        if mask.dtype == torch.bool:
+            scores = scores.masked_fill_(~mask, -math.inf)
+        else:
+            scores += mask
+    if call.is_causal or call.window is not None:
+        behind = rows[:, None] - torch.arange(keys, device=rows.device)
+        hidden = torch.zeros_like(behind, dtype=torch.bool)
+        if call.is_causal:
+            hidden |= behind < 0
+        if call.window is not None:
+            hidden |= behind >= call.window
+        scores = scores.masked_fill_(hidden, -math.inf)
+    return scores

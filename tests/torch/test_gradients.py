@@ -1,0 +1,310 @@
+"""Gradient norms: against float64 references, at the right moment of the step, in the set-ups people train in."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from holter.torch import Parameter, watch  # noqa: E402
+
+
+def reference(model) -> dict[str, float]:
+    """The note's formula, `param.grad.norm()`, in float64."""
+    return {
+        name: float(parameter.grad.to_dense().double().norm())
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def backward(model, factor=1.0, rows=4) -> None:
+    (model(torch.randn(rows, 6)).square().mean() * factor).backward()
+
+
+def expect(recorder, step, norms, tolerance=1e-6):
+    for name, norm in norms.items():
+        assert recorder[f"grad_norm/{name}"][step] == pytest.approx(norm, rel=tolerance), name
+    total = sum(norm**2 for norm in norms.values()) ** 0.5
+    assert recorder["grad_norm_total"][step] == pytest.approx(total, rel=tolerance)
+
+
+def test_every_parameter_and_the_total_at_every_step(recorder, two_layers):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
+    with watch(two_layers, recorder, optimizer, attention=None):
+        for step in range(3):
+            optimizer.zero_grad()
+            backward(two_layers)
+            norms = reference(two_layers)
+            optimizer.step()
+            expect(recorder, step, norms)
+    assert recorder.names("grad_norm/") == sorted(f"grad_norm/{name}" for name, _ in two_layers.named_parameters())
+
+
+def test_commit_without_an_optimizer_uses_the_users_numbers(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None) as handle:
+        for step in (7, 9):
+            two_layers.zero_grad()
+            backward(two_layers)
+            handle.commit(step)
+            expect(recorder, step, reference(two_layers))
+        assert handle.step == 10
+    assert set(recorder["grad_norm_total"]) == {7, 9}
+
+
+def test_step_may_be_set_after_a_resume(recorder, two_layers):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
+    with watch(two_layers, recorder, optimizer, attention=None) as handle:
+        handle.step = 1000
+        backward(two_layers)
+        optimizer.step()
+        optimizer.step()
+    assert set(recorder["grad_norm_total"]) == {1000, 1001}
+
+
+def test_clipping_records_the_norms_before_it_and_clips_as_torch_does(recorder, two_layers):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
+    with watch(two_layers, recorder, optimizer, attention=None) as handle:
+        backward(two_layers, factor=100.0)
+        norms = reference(two_layers)
+        unclipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
+        total = handle.clip_grad_norm_(0.5)
+        ours = [parameter.grad.clone() for parameter in two_layers.parameters()]
+        for parameter, gradient in zip(two_layers.parameters(), unclipped, strict=True):
+            parameter.grad = gradient
+        theirs = torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.5)
+        assert torch.equal(total, theirs)
+        assert all(torch.equal(a, p.grad) for a, p in zip(ours, two_layers.parameters(), strict=True))
+        optimizer.step()
+    expect(recorder, 0, norms)
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, float("inf")])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_clipping_by_torch_itself_is_seen_before_it_and_not_changed(recorder, two_layers, norm_type, gradients):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
+    backward(two_layers, factor=100.0)
+    unclipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
+    norms = reference(two_layers)
+    bias_gradient = two_layers.layers[0].bias.grad.mean().item()
+    total = torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.5, norm_type)
+    clipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
+    for parameter, gradient in zip(two_layers.parameters(), unclipped, strict=True):
+        parameter.grad = gradient
+    followed = {"layers.0.bias": Parameter("bias", gradient=True)}
+    with watch(two_layers, recorder, optimizer, attention=None, gradients=gradients, parameters=followed):
+        assert torch.equal(torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.5, norm_type), total)
+        assert all(torch.equal(a, p.grad) for a, p in zip(clipped, two_layers.parameters(), strict=True))
+        optimizer.step()
+    if gradients:
+        expect(recorder, 0, norms)
+    else:
+        assert recorder.names("grad_norm") == []
+    assert recorder["bias_grad/layer_0"][0] == pytest.approx(bias_gradient, rel=1e-6)
+
+
+def test_clip_can_refuse_non_finite_gradients(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None) as handle:
+        backward(two_layers, factor=float("inf"))
+        with pytest.raises(RuntimeError, match="total norm"):
+            handle.clip_grad_norm_(1.0, error_if_nonfinite=True)
+        assert not torch.isfinite(handle.clip_grad_norm_(1.0))
+
+
+def test_non_finite_gradients_are_recorded_as_they_are(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None) as handle:
+        backward(two_layers)
+        two_layers.layers[0].weight.grad[0, 0] = float("nan")
+        two_layers.layers[1].weight.grad[0, 0] = float("inf")
+        handle.commit()
+    assert torch.isnan(torch.tensor(recorder["grad_norm/layers.0.weight"][0]))
+    assert recorder["grad_norm/layers.1.weight"][0] == float("inf")
+    assert recorder["grad_norm/layers.1.bias"][0] < float("inf")
+
+
+def test_absent_is_not_zero(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None) as handle:
+        backward(two_layers)
+        handle.commit()
+        two_layers.layers[0].weight.grad = None
+        handle.commit()
+        two_layers.zero_grad()
+        handle.commit()
+    assert set(recorder["grad_norm/layers.0.weight"]) == {0}
+    assert set(recorder["grad_norm/layers.1.weight"]) == {0, 1}
+    assert set(recorder["grad_norm_total"]) == {0, 1}
+
+
+def test_accumulated_gradients_are_taken_once_whole(recorder, two_layers):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
+    with watch(two_layers, recorder, optimizer, attention=None):
+        for _ in range(3):
+            backward(two_layers)
+        norms = reference(two_layers)
+        optimizer.step()
+    expect(recorder, 0, norms)
+    assert set(recorder["grad_norm_total"]) == {0}
+
+
+def test_a_tied_weight_has_one_name(recorder):
+    model = nn.Module()
+    model.embedding, model.head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
+    model.head.weight = model.embedding.weight
+    with watch(model, recorder, attention=None) as handle:
+        model.head(model.embedding(torch.tensor([1, 2]))).sum().backward()
+        handle.commit()
+        expect(recorder, 0, reference(model))
+    assert recorder.names("grad_norm/") == ["grad_norm/embedding.weight"]
+
+
+def test_sparse_gradients(recorder):
+    model = nn.Embedding(10, 3, sparse=True)
+    with watch(model, recorder, attention=None) as handle:
+        model(torch.tensor([1, 2, 2, 7])).square().sum().backward()
+        assert model.weight.grad.is_sparse
+        handle.commit()
+    assert recorder["grad_norm/weight"][0] == pytest.approx(reference(model)["weight"], rel=1e-6)
+
+
+def test_half_precision_is_accumulated_in_float32(recorder):
+    model = nn.Module()
+    for name, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp64", torch.float64)):
+        parameter = nn.Parameter(torch.zeros(2_000_000, dtype=dtype))
+        parameter.grad = torch.full_like(parameter, 100.0)
+        setattr(model, name, parameter)
+    with watch(model, recorder, attention=None) as handle:
+        handle.commit()
+    expect(recorder, 0, reference(model), tolerance=1e-4)
+    assert recorder["grad_norm/fp16"][0] == pytest.approx(100.0 * 2_000_000**0.5, rel=1e-4)
+
+
+def test_a_large_gradient_keeps_its_digits(recorder):
+    model = nn.Module()
+    model.embedding = nn.Parameter(torch.zeros(20_000_000))
+    model.embedding.grad = torch.rand(20_000_000)
+    with watch(model, recorder, attention=None) as handle:
+        handle.commit()
+    assert recorder["grad_norm/embedding"][0] == pytest.approx(reference(model)["embedding"], rel=1e-4)
+
+
+def test_include_and_exclude_choose_what_is_recorded_and_not_what_the_total_is(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None, include="layers.*", exclude=["*.bias"]) as handle:
+        backward(two_layers)
+        handle.commit()
+    assert recorder.names("grad_norm/") == ["grad_norm/layers.0.weight", "grad_norm/layers.1.weight"]
+    total = sum(norm**2 for norm in reference(two_layers).values()) ** 0.5
+    assert recorder["grad_norm_total"][0] == pytest.approx(total, rel=1e-6)
+
+
+def test_every_and_gradients_off(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None, every=5) as handle:
+        backward(two_layers)
+        for step in range(11):
+            handle.clip_grad_norm_(1e9)
+            handle.commit(step)
+    assert set(recorder["grad_norm_total"]) == {0, 5, 10}
+    with watch(two_layers, recorder, attention=None, gradients=False) as handle:
+        handle.clip_grad_norm_(1e9)
+        handle.commit(100)
+    assert 100 not in recorder["grad_norm_total"]
+
+
+def test_parameters_added_later_are_found(recorder, two_layers):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.0)
+    with watch(two_layers, recorder, optimizer, attention=None):
+        backward(two_layers)
+        optimizer.step()
+        two_layers.layers[0].register_parameter("adapter", nn.Parameter(torch.ones(3)))
+        two_layers.layers[0].adapter.grad = torch.ones(3)
+        optimizer.add_param_group({"params": [two_layers.layers[0].adapter]})
+        optimizer.step()
+    assert recorder["grad_norm/layers.0.adapter"] == {1: pytest.approx(3**0.5)}
+
+
+def test_several_optimizers_make_one_step(recorder, two_layers):
+    first = torch.optim.SGD(two_layers.layers[0].parameters(), lr=0.1)
+    second = torch.optim.Adam(two_layers.layers[1].parameters(), lr=0.1)
+    with watch(two_layers, recorder, [first, second], attention=None):
+        for step in range(2):
+            two_layers.zero_grad()
+            backward(two_layers)
+            norms = reference(two_layers)
+            first.step()
+            second.step()
+            expect(recorder, step, norms)
+
+
+def test_an_optimizer_that_steps_twice_before_the_others_begins_a_new_step(recorder, two_layers):
+    first = torch.optim.SGD(two_layers.layers[0].parameters(), lr=0.1)
+    second = torch.optim.SGD(two_layers.layers[1].parameters(), lr=0.1)
+    backward(two_layers)
+    with watch(two_layers, recorder, [first, second], attention=None):
+        first.step()
+        first.step()
+        second.step()
+    assert set(recorder["grad_norm/layers.0.weight"]) == {0, 1}
+    assert set(recorder["grad_norm/layers.1.weight"]) == {1}
+
+
+def test_closures_are_measured_after_they_have_run(recorder, two_layers):
+    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.0)
+    inputs = torch.randn(4, 6)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = two_layers(inputs).square().mean()
+        loss.backward()
+        return loss
+
+    with watch(two_layers, recorder, optimizer, attention=None):
+        optimizer.step(closure)
+    expect(recorder, 0, reference(two_layers))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_gradient_scaler_leaves_no_scale_in_the_norms(recorder, two_layers, fused):
+    optimizer = torch.optim.AdamW(two_layers.parameters(), lr=1e-3, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    inputs = torch.randn(4, 6)
+    two_layers(inputs).square().mean().backward()
+    norms = reference(two_layers)
+    optimizer.zero_grad()
+    followed = {"layers.0.bias": Parameter("bias", gradient=True)}
+    with watch(two_layers, recorder, optimizer, attention=None, parameters=followed):
+        scaler.scale(two_layers(inputs).square().mean()).backward()
+        bias_gradient = float(two_layers.layers[0].bias.grad.mean()) / 1024.0
+        scaler.step(optimizer)
+        scaler.update()
+    expect(recorder, 0, norms, tolerance=1e-5)
+    assert recorder["bias_grad/layer_0"][0] == pytest.approx(bias_gradient, rel=1e-5)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("clip", [False, True])
+def test_a_step_that_the_scaler_skips_is_marked_and_has_no_norms(recorder, two_layers, fused, clip):
+    optimizer = torch.optim.AdamW(two_layers.parameters(), lr=1e-3, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    followed = {"layers.0.bias": Parameter("bias", gradient=True)}
+    with watch(two_layers, recorder, optimizer, attention=None, parameters=followed) as handle:
+        for step in range(3):
+            optimizer.zero_grad()
+            scaler.scale(two_layers(torch.randn(4, 6)).square().mean()).backward()
+            if step == 1:
+                two_layers.layers[0].weight.grad.fill_(float("inf"))
+            if clip:
+                scaler.unscale_(optimizer)
+                handle.clip_grad_norm_(1.0)
+            scaler.step(optimizer)
+            scaler.update()
+    assert recorder["optimizer_step_skipped"] == {1: 1.0}
+    assert set(recorder["grad_norm_total"]) == {0, 2}
+    assert set(recorder["bias/layer_0"]) == {0, 1, 2}
+    assert set(recorder["bias_grad/layer_0"]) == {0, 2}
+
+
+def test_a_wrong_step_number_is_refused(recorder, two_layers):
+    with watch(two_layers, recorder, attention=None) as handle:
+        with pytest.raises(TypeError, match="step must be an int"):
+            handle.commit("3")
+        with pytest.raises(TypeError, match="optimizer must be"):
+            watch(two_layers, recorder, two_layers)

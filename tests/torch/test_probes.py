@@ -1,0 +1,178 @@
+"""Probes of any module: what they see, how results are reduced, what happens when one fails."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from holter.torch import Probe, Ratio, emit, watch  # noqa: E402
+
+
+class Memory(nn.Module):
+    """Returns what was read and the new state, as a memory module does."""
+
+    def forward(self, x, state=None):
+        written = x.mean() * torch.ones(3, 3)
+        return x * 2.0, {"state": written, "none": None}
+
+
+class Model(nn.Module):
+    def __init__(self, layers=2):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.blocks = nn.ModuleList(Memory() for _ in range(layers))
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x * self.scale, state=None)[0]
+        return x
+
+
+def test_norms_and_their_ratio(recorder):
+    probes = [
+        Probe("blocks.*", "memory_read_norm", lambda module, inputs, output: output[0]),
+        Probe("blocks.*", "memory_write_norm", lambda module, inputs, output: output[1]),
+        Ratio("memory_rw_ratio", "memory_read_norm", "memory_write_norm"),
+    ]
+    model, x = Model(), torch.rand(4, 5) + 0.5
+    with watch(model, recorder, attention=None, probes=probes) as handle:
+        model(x).sum().backward()
+        handle.commit(3)
+    for layer in range(2):
+        read, write = x.double() * 2 ** (layer + 1), x.double().mean() * 2**layer * torch.ones(3, 3)
+        assert recorder[f"memory_read_norm/layer_{layer}"] == {3: pytest.approx(float(read.norm()), rel=1e-6)}
+        assert recorder[f"memory_write_norm/layer_{layer}"] == {3: pytest.approx(float(write.norm()), rel=1e-6)}
+        ratio = float(read.norm()) / (float(write.norm()) + 1e-10)
+        assert recorder[f"memory_rw_ratio/layer_{layer}"] == {3: pytest.approx(ratio, rel=1e-6)}
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (torch.tensor(-3.0), -3.0),
+        (torch.tensor([3.0, 4.0]), 5.0),
+        ((torch.tensor([3.0]), torch.tensor([[4.0]])), 5.0),
+        ({"a": torch.tensor([3.0]), "b": [torch.tensor(4.0), None]}, 5.0),
+        ((torch.full((100,), 1000.0, dtype=torch.float16), torch.tensor([0.0])), 10_000.0),
+        (torch.tensor([3, 4]), 5.0),
+        (torch.tensor([3.0 + 4.0j]), 5.0),
+        (torch.tensor(2.0, dtype=torch.bfloat16), 2.0),
+        (torch.tensor([]), 0.0),
+        (torch.tensor([float("nan")]), None),
+    ],
+)
+def test_what_a_probe_may_return(recorder, result, expected):
+    model = nn.Sequential(nn.Identity())
+    with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda *_: result)]) as handle:
+        model(torch.ones(1))
+        handle.commit()
+    value = recorder["m/layer_0"][0]
+    assert value != value if expected is None else value == pytest.approx(expected)  # noqa: PLR0124
+
+
+def test_none_is_nothing_this_time(recorder):
+    model = nn.Sequential(nn.Identity())
+    with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda *_: None)]) as handle:
+        model(torch.ones(1))
+        handle.commit()
+        assert handle.disabled == {}
+    assert recorder.names("m/") == []
+
+
+def test_keyword_arguments_for_a_function_of_four(recorder):
+    model = Model(layers=1)
+    probe = Probe("blocks.0", "m", lambda module, inputs, output, keywords: torch.tensor(float("state" in keywords)))
+    with watch(model, recorder, attention=None, probes=[probe]) as handle:
+        model(torch.ones(1))
+        handle.commit()
+    assert recorder["m/layer_0"] == {0: 1.0}
+
+
+def test_a_path_where_the_layers_number_is_not_unique(recorder):
+    model = nn.ModuleDict({"encoder": nn.Sequential(nn.Identity()), "decoder": nn.Sequential(nn.Identity())})
+    with watch(model, recorder, attention=None, probes=[Probe("*coder.0", "m", lambda m, i, o: o)]) as handle:
+        model["encoder"](torch.ones(1))
+        model["decoder"](torch.ones(1))
+        handle.commit()
+    assert recorder.names("m/") == ["m/decoder.0", "m/encoder.0"]
+
+
+def test_a_pattern_that_matches_nothing_is_refused(recorder):
+    with pytest.raises(ValueError, match=r"'block\.\*'.*blocks, blocks\.0, blocks\.1"):
+        watch(Model(), recorder, probes=[Probe("block.*", "m", lambda m, i, o: o)])
+
+
+def test_every_and_the_first_micro_batch(recorder):
+    model = nn.Sequential(nn.Identity())
+    probe = Probe("0", "m", lambda module, inputs, output: output)
+    with watch(model, recorder, attention=None, every=2, probes=[probe]) as handle:
+        for step in range(4):
+            model(torch.tensor(step * 1.0))
+            model(torch.tensor(99.0))
+            handle.commit(step)
+    assert recorder["m/layer_0"] == {0: 0.0, 2: 2.0}
+
+
+def test_evaluation_is_not_seen(recorder):
+    model = nn.Sequential(nn.Identity())
+    with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda m, i, o: o)]) as handle:
+        with torch.no_grad():
+            model(torch.ones(1))
+        model.eval()(torch.ones(1))
+        handle.commit()
+    assert recorder.names("m/") == []
+
+
+@pytest.mark.expects_faults
+def test_a_probe_that_raises_is_off_reported_once_and_does_not_disturb_the_others(recorder, caplog):
+    calls = []
+
+    def fails(module, inputs, output):
+        calls.append(1)
+        raise KeyError("no such key")
+
+    model = nn.Sequential(nn.Linear(2, 2))
+    probes = [Probe("0", "bad", fails), Probe("0", "good", lambda m, i, o: o), Probe("0", "text", lambda *_: "text")]
+    with watch(model, recorder, attention=None, probes=probes) as handle:
+        for _ in range(3):
+            model(torch.ones(2)).sum().backward()
+            handle.commit()
+        assert handle.disabled == {
+            "probe bad/layer_0": "KeyError: 'no such key'",
+            "probe text/layer_0": "TypeError: a probe returns tensors, or None for nothing; this one returned str",
+        }
+    assert len(calls) == 1
+    assert len([record for record in caplog.records if record.name == "holter.torch"]) == 2
+    assert set(recorder["good/layer_0"]) == {0, 1, 2}
+
+
+class Emitting(nn.Module):
+    def forward(self, x):
+        emit(self, "inner", x * 3.0)
+        emit(self, "number", x.sum())
+        return x
+
+
+def test_emit_from_inside_a_forward(recorder):
+    model = nn.Sequential(Emitting(), nn.Sequential(Emitting()))
+    x = torch.tensor([1.0, -2.0, 2.0])
+    model(x)
+    with watch(model, recorder, attention=None) as handle:
+        model(x)
+        handle.commit()
+        model.eval()(x)
+        handle.commit()
+    model.train()(x)
+    assert recorder["inner/layer_0"] == {0: pytest.approx(9.0)}
+    assert recorder["number/layer_1"] == {0: 1.0}
+    assert recorder.names() == ["inner/layer_0", "inner/layer_1", "number/layer_0", "number/layer_1"]
+
+
+def test_emitters_of_the_same_layer_number_keep_apart(recorder):
+    model = nn.ModuleDict({"a": nn.Sequential(Emitting()), "b": nn.Sequential(Emitting())})
+    with watch(model, recorder, attention=None) as handle:
+        for part in ("a", "b"):
+            model[part](torch.ones(1))
+        handle.commit()
+    assert recorder.names("inner/") == ["inner/b.0", "inner/layer_0"]

@@ -1,0 +1,158 @@
+"""Staging: values keep their step, nothing waits, and what finds no room is dropped and counted.
+
+There is no accelerator here: a host tensor plays one, with events that a test lets happen when it wants.
+"""
+
+import threading
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from holter.torch import _staging as module  # noqa: E402
+from holter.torch._faults import Faults  # noqa: E402
+
+DEADLINE_SECS = 20.0
+
+
+class Device:
+    """Plays an accelerator: copies happen at once, their events only when `finish` is set."""
+
+    def __init__(self):
+        self.finish = threading.Event()
+        self.waits = []
+
+    def make_event(self, device):
+        owner = self
+
+        class Event:
+            def record(self):
+                pass
+
+            def synchronize(self):
+                owner.waits.append(threading.current_thread().name)
+                assert owner.finish.wait(DEADLINE_SECS)
+
+        return Event()
+
+
+@pytest.fixture
+def device(monkeypatch):
+    played = Device()
+    monkeypatch.setattr(module, "_is_on_host", lambda tensor: False)
+    monkeypatch.setattr(module, "_pinned", lambda size, dtype: torch.full((size,), -1.0, dtype=dtype))
+    monkeypatch.setattr(module, "_event", played.make_event)
+    yield played
+    played.finish.set()
+
+
+@pytest.fixture
+def received():
+    return {}
+
+
+@pytest.fixture
+def receiver(received):
+    def receive(step, values):
+        received.setdefault(step, []).append(values.tolist())
+
+    return receive
+
+
+def test_values_of_the_cpu_are_handed_over_at_once(received, receiver):
+    staging = module.Staging(Faults())
+    staging.put("test", receiver, [torch.tensor(1.0), torch.tensor([[2.0, 3.0]], dtype=torch.float64)])
+    staging.put("test", receiver, [torch.tensor([4], dtype=torch.bfloat16)])
+    staging.commit(5)
+    staging.commit(6)
+    assert received == {5: [[1.0, 2.0, 3.0], [4.0]]}
+    assert threading.active_count() == 1 or "holter-staging" not in [t.name for t in threading.enumerate()]
+
+
+def test_values_of_a_device_come_later_in_order_and_only_our_thread_waits(device, received, receiver):
+    staging = module.Staging(Faults())
+    for step in range(3):
+        staging.put("test", receiver, [torch.tensor(step * 1.0), torch.full((step + 2,), 7.0)])
+        staging.put("test", receiver, [torch.tensor([step * 10.0])])
+        staging.commit(step)
+    assert received == {}
+    device.finish.set()
+    staging.close()
+    assert received == {step: [[step * 1.0, *[7.0] * (step + 2)], [step * 10.0]] for step in range(3)}
+    assert set(device.waits) == {"holter-staging"}
+    assert staging.dropped == 0
+
+
+def test_without_a_free_buffer_the_step_is_dropped_and_counted(device, received, receiver):
+    staging = module.Staging(Faults(), depth=2)
+    for step in range(5):
+        staging.put("test", receiver, [torch.tensor([step * 1.0])])
+        staging.commit(step)
+    assert staging.dropped == 3
+    device.finish.set()
+    staging.close()
+    assert received == {0: [[0.0]], 1: [[1.0]]}
+
+
+def test_buffers_are_used_again(device, received, receiver):
+    device.finish.set()
+    staging = module.Staging(Faults(), depth=2)
+    steps = 50
+    for step in range(steps):
+        before = len(received)
+        staging.put("test", receiver, [torch.full((step % 5 + 1,), step * 1.0)])
+        staging.commit(step)
+        deadline = threading.Event()
+        for _ in range(int(DEADLINE_SECS * 1000)):
+            if len(received) > before:
+                break
+            deadline.wait(0.001)
+    staging.close()
+    assert staging.dropped == 0
+    assert received == {step: [[step * 1.0] * (step % 5 + 1)] for step in range(steps)}
+
+
+def test_a_whole_tensor_comes_in_its_own_shape(device, received, receiver):
+    staging = module.Staging(Faults())
+    tensor = torch.randn(2, 3, dtype=torch.float64)
+    staging.fetch("test", receiver, 4, tensor)
+    assert received == {}
+    device.finish.set()
+    staging.close()
+    assert received == {4: [tensor.tolist()]}
+
+
+def test_a_backlog_is_bounded(device, receiver):
+    staging = module.Staging(Faults())
+    for step in range(module._LARGEST_BACKLOG + 10):
+        staging.fetch("test", receiver, step, torch.zeros(1))
+    assert 9 <= staging.dropped <= 10
+    device.finish.set()
+    staging.close()
+
+
+@pytest.mark.expects_faults
+def test_a_receiver_that_raises_does_not_stop_the_others(device, received, receiver):
+    def fails(step, values):
+        raise OSError("disk")
+
+    faults = Faults()
+    staging = module.Staging(faults)
+    device.finish.set()
+    for step in range(2):
+        staging.put("failing", fails, [torch.tensor(1.0)])
+        staging.put("test", receiver, [torch.tensor(2.0)])
+        staging.commit(step)
+    staging.close()
+    assert received == {0: [[2.0]], 1: [[2.0]]}
+    assert faults.disabled == {"failing": "OSError: disk"}
+
+
+def test_close_may_be_called_again_and_ends_the_thread(device, receiver):
+    device.finish.set()
+    staging = module.Staging(Faults())
+    staging.put("test", receiver, [torch.tensor(1.0)])
+    staging.commit(0)
+    staging.close()
+    staging.close()
+    assert "holter-staging" not in [thread.name for thread in threading.enumerate()]
