@@ -1,0 +1,134 @@
+"""The demo's text: real English or real source code, from the standard library, so that nothing is downloaded.
+
+`prose` is Python's own language reference (`pydoc_data.topics`, what `help("if")` shows); `code` is the source of the
+standard library's top-level modules. Both give the same number of bytes, so that two runs differ in nothing but the
+data, which is the comparison the demo is there to show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORPUS_BYTES = 360_000
+"""Bytes per corpus: about what is left of the prose once its repeated paragraphs are removed."""
+
+HELD_OUT_PART = 10
+"""One document in this many is never trained on."""
+
+
+class CorpusMissingError(RuntimeError):
+    """This Python comes without the text that was asked for."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Bytes to train on and bytes held out, as 1-D int64 tensors of values 0 to 255."""
+
+    name: str
+    train: Tensor
+    held_out: Tensor
+
+    def unigram_perplexity(self) -> float:
+        """What a model that knew only how often each byte occurs would reach on the held-out bytes (per byte).
+
+        The frequencies are those of the training bytes, with one added to every count.
+        """
+        counts = torch.bincount(self.train, minlength=256).double() + 1.0
+        negative_log = -(counts / counts.sum()).log()
+        return float(negative_log[self.held_out].mean().exp())
+
+
+def load_corpus(name: str) -> Corpus:
+    """Read the corpus `prose` or `code`; the same bytes every time on one version of Python.
+
+    Raises:
+        ValueError: `name` is neither of the two.
+        CorpusMissingError: the standard library is installed without its sources.
+    """
+    if name == "prose":
+        documents = _prose()
+    elif name == "code":
+        documents = _code()
+    else:
+        raise ValueError(f"data must be 'prose' or 'code', not {name!r}")
+    train, held_out = _split(_shuffled(documents))
+    if len(train) < CORPUS_BYTES // 4:
+        raise CorpusMissingError(f"this Python has too little text for --data {name}: {len(train):,} bytes were found")
+    return Corpus(name, _as_tensor(train), _as_tensor(held_out))
+
+
+def _prose() -> dict[str, str]:
+    """Sections of the language reference; a paragraph that several topics share is kept once.
+
+    Topics quote one another: without this the held-out topics would be partly known from the training ones.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise CorpusMissingError("this Python has no pydoc_data.topics; try --data code") from error
+    seen: set[str] = set()
+    documents: dict[str, str] = {}
+    for topic, text in sorted(topics.items()):
+        kept = []
+        for paragraph in text.split("\n\n"):
+            if paragraph.strip() not in seen:
+                seen.add(paragraph.strip())
+                kept.append(paragraph)
+        documents[topic] = "\n\n".join(kept) + "\n\n"
+    return documents
+
+
+def _code() -> dict[str, str]:
+    """The source text of the standard library's top-level modules."""
+    folder = Path(sysconfig.get_path("stdlib"))
+    documents = {path.name: path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.py"))}
+    if not documents:
+        raise CorpusMissingError(f"no source files in {folder}; try --data prose")
+    return documents
+
+
+def _shuffled(documents: dict[str, str]) -> list[bytes]:
+    """The documents in an order that depends on their names only, never on a random state."""
+    order = sorted(documents, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return [documents[name].encode() for name in order]
+
+
+def _split(documents: list[bytes]) -> tuple[bytes, bytes]:
+    """Whole documents to either side, together not more than the corpus's size."""
+    sides = [bytearray(), bytearray()]
+    limits = [CORPUS_BYTES * (HELD_OUT_PART - 1) // HELD_OUT_PART, CORPUS_BYTES // HELD_OUT_PART]
+    for index, document in enumerate(documents):
+        side = 1 if index % HELD_OUT_PART == 0 else 0
+        sides[side] += document[: max(0, limits[side] - len(sides[side]))]
+    return bytes(sides[0]), bytes(sides[1])
+
+
+def _as_tensor(text: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(text), dtype=torch.uint8).long()
+
+
+def streams(text: Tensor, batch: int, context: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless contiguous reading of `text` by `batch` readers, so that a memory carried on is about the same text.
+
+    Yields:
+        Inputs and targets, both int64 `[batch, context]`; targets are the inputs moved on by one byte. Each reader
+        starts at its own place and wraps around at the end.
+    """
+    length = len(text) - 1
+    starts = torch.arange(batch) * (length // batch)
+    window = torch.arange(context)
+    position = 0
+    while True:
+        places = (starts[:, None] + position + window) % length
+        yield text[places], text[places + 1]
+        position += context
