@@ -62,9 +62,25 @@ impl Session {
         let Some(recorder) = recorder else { return Ok(()) };
         match recorder.try_record(series, step, value) {
             Ok(Outcome::Taken) => Ok(()),
-            Ok(outcome) => self.conclude(py, outcome),
-            Err(NoRoom) => self.conclude(py, py.detach(|| recorder.record(series, step, value))),
+            refused => self.record_slowly(py, recorder, refused, (series, step, value)),
         }
+    }
+
+    /// Apart, so that its locals cost the hot path nothing.
+    #[cold]
+    #[inline(never)]
+    fn record_slowly(
+        &self,
+        py: Python<'_>,
+        recorder: &Recorder,
+        refused: Result<Outcome, NoRoom>,
+        (series, step, value): (SeriesId, i64, f64),
+    ) -> PyResult<()> {
+        let outcome = match refused {
+            Ok(outcome) => outcome,
+            Err(NoRoom) => py.detach(|| recorder.record(series, step, value)),
+        };
+        self.conclude(py, outcome)
     }
 
     pub(crate) fn record_all(&self, py: Python<'_>, step: i64, entries: &[(SeriesId, f64)]) -> PyResult<()> {

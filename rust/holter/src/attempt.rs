@@ -249,7 +249,7 @@ fn create_journal(
     };
     let id = manifest.get(manifest::ID).and_then(Value::as_str).unwrap_or_default();
     let rank = manifest.get(manifest::RANK).and_then(Value::as_u64).unwrap_or(0);
-    let local = config.local_dir.join(recover::local_journal_name(id, rank));
+    let local = config.local_dir.join(run_dir::local_journal_name(id, rank));
     match journal::create(&local, capacity, origin) {
         Ok(journal) => {
             let place = local.display();

@@ -58,7 +58,8 @@ pub struct Config {
 pub struct Pace {
     /// Commit when there are so many points per series, but not more often than `min_interval`.
     pub points_per_series: usize,
-    /// Commit when there are this many points, whatever their series.
+    /// Commit when there are this many points, or up to twice as many where that is fewer than
+    /// `points_per_series`.
     pub max_points: usize,
     /// No commit follows another sooner, unless there are `max_points`, a flush or the end.
     pub min_interval: Duration,
@@ -137,7 +138,7 @@ impl Config {
         self.sinks.iter().any(|sink| sink == name)
     }
 
-    /// The most points of one commit: the ring is never waited for by more than a quarter of it.
+    /// The most points of one commit, unless it is doubled: so it never keeps more than half the ring.
     pub(crate) fn max_batch_points(&self) -> usize {
         self.pace.max_points.min(self.journal_capacity / 4)
     }

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use parquet::errors::ParquetError;
 
@@ -34,8 +35,9 @@ const TMP_PREFIX: &str = ".part-";
 const TMP_SUFFIX: &str = ".parquet.tmp";
 const COLUMNS: [&str; 6] = [names::RUN, names::RANK, names::NAME, names::STEP, names::VALUE, names::TIMESTAMP];
 
-/// How often a folder is listed again when parts are merged meanwhile.
-const LIST_ATTEMPTS: usize = 10;
+/// How long a folder is listed again and again while parts are merged: each that goes spoils a list.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The parts of `dir`, oldest points first: of equal (name, step) the later part has the newer value.
 ///
@@ -47,17 +49,18 @@ const LIST_ATTEMPTS: usize = 10;
 /// [`Error::Damaged`] names a part that cannot be read, [`Error::FormatVersion`] one that is newer
 /// than this code; [`Error::Io`] when the folder or a file cannot be read.
 pub fn list(dir: &Path) -> Result<Vec<Part>> {
-    let mut attempt = 1;
+    let since = Instant::now();
     loop {
         let numbers = part_numbers(dir)?;
         let opened: Result<Vec<Part>> =
             numbers.iter().map(|&number| Part::open(part_path(dir, number), number)).collect();
         // Listing a folder is no snapshot: a part that appears while another goes may be missed.
         let is_stable = part_numbers(dir)? == numbers;
+        let is_last = since.elapsed() > PATIENCE;
         match opened {
-            Ok(parts) if is_stable || attempt == LIST_ATTEMPTS => return Ok(in_order(parts)),
-            Err(error) if attempt == LIST_ATTEMPTS || !is_gone(&error) => return Err(error),
-            _ => attempt += 1,
+            Ok(parts) if is_stable || is_last => return Ok(in_order(parts)),
+            Err(error) if is_last || !is_gone(&error) => return Err(error),
+            _ => std::thread::sleep(PAUSE),
         }
     }
 }
@@ -68,13 +71,13 @@ pub fn list(dir: &Path) -> Result<Vec<Part>> {
 ///
 /// As [`list`], and what `read` returns.
 pub fn with_parts<T>(dir: &Path, mut read: impl FnMut(&[Part]) -> Result<T>) -> Result<T> {
-    for _ in 1..LIST_ATTEMPTS {
+    let since = Instant::now();
+    loop {
         match read(&list(dir)?) {
-            Err(error) if is_gone(&error) => {}
+            Err(error) if is_gone(&error) && since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
             result => return result,
         }
     }
-    read(&list(dir)?)
 }
 
 /// One past the largest sequence number of journal `journal_id` in `parts`, or `None` when none came

@@ -11,7 +11,6 @@ mod pending;
 mod view;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,12 +27,11 @@ use crate::journal::{Records, Snapshot};
 use crate::parts;
 pub use crate::parts::Columns;
 use crate::point::{Step, Timestamp};
-use crate::recover::journal_path;
 use crate::run_dir::RunDir;
 use crate::schema::{file, manifest, sink};
 use crate::table::Table;
 
-/// How often a read is begun again because the run's journal was replaced meanwhile, or its parts merged.
+/// How often a read is begun again because the run's journal was replaced meanwhile.
 const ATTEMPTS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
 /// A journal with fewer points is read again whenever it has changed.
@@ -273,15 +271,13 @@ impl Reader {
     /// Calls `action` with the run as it is at one moment; perhaps several times, of which the last
     /// one counts.
     pub(crate) fn view<T>(&self, mut action: impl FnMut(&View<'_>) -> Result<T>) -> Result<T> {
-        for attempt in 1..ATTEMPTS {
-            match self.try_view(attempt > 1, &mut action) {
-                Ok(Some(seen)) => return Ok(seen),
-                Err(error) if !is_gone(&error) => return Err(error),
-                _ => std::thread::sleep(PAUSE),
+        for attempt in 0..ATTEMPTS {
+            if let Some(seen) = self.try_view(attempt > 0, &mut action)? {
+                return Ok(seen);
             }
+            std::thread::sleep(PAUSE);
         }
-        let seen = self.try_view(true, &mut action)?;
-        seen.ok_or_else(|| Error::damaged(self.path(), "its journal is replaced faster than it can be read"))
+        Err(Error::damaged(self.path(), "its journal is replaced faster than it can be read"))
     }
 
     /// As [`Reader::view`]; `None` if the journal was replaced meanwhile.
@@ -321,7 +317,7 @@ impl Reader {
             return Ok((Arc::clone(&recent.pending), Arc::clone(&recent.path)));
         }
         let read_at = Instant::now();
-        let path: Arc<Path> = journal_path(&self.inner.dir, &self.manifest()?).into();
+        let path: Arc<Path> = self.inner.dir.journal_of(&self.manifest()?).into();
         // A journal whose process is dead changes no more: whatever its counters say, each slot that
         // holds a point counts, as it does for recovery.
         let was_live = self.is_live();
@@ -353,9 +349,4 @@ impl Reader {
     fn rank_dir(&self, rank: u32) -> RunDir {
         RunDir::new(self.path().join(file::rank_dir(rank)))
     }
-}
-
-/// Whether a file was there when the folder was listed, and not any more.
-fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound)
 }

@@ -4,7 +4,6 @@
 //! journal is removed last, when all that it held is durable elsewhere.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -59,7 +58,7 @@ pub(crate) enum Purpose {
 
 pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, purpose: Purpose) -> Result<Recovery> {
     let mut manifest = dir.read_manifest()?;
-    let journal_path = journal_path(dir, &manifest);
+    let journal_path = dir.journal_of(&manifest);
     let had_crashed = manifest.get(manifest::STATUS).and_then(Value::as_str) == Some(manifest::status::RUNNING);
     let mut recovery = Recovery { had_crashed, ..Recovery::default() };
     let snapshot = match Snapshot::read(&journal_path, Records::All) {
@@ -176,26 +175,6 @@ impl Facts {
             summary_every: config.summary_every,
         })
     }
-}
-
-/// Where the run's journal is or was: in its directory, or under a name of its own in a local one.
-///
-/// The manifest's word is taken only for a name that the run's journal would have, so that a manifest
-/// from elsewhere cannot have another file read or removed.
-pub fn journal_path(dir: &RunDir, manifest: &Map<String, Value>) -> PathBuf {
-    let id = manifest.get(manifest::ID).and_then(Value::as_str).unwrap_or_default();
-    let rank = manifest.get(manifest::RANK).and_then(Value::as_u64).unwrap_or(0);
-    manifest
-        .get(manifest::JOURNAL)
-        .and_then(Value::as_str)
-        .map(Path::new)
-        .filter(|path| path.file_name().is_some_and(|name| name == local_journal_name(id, rank).as_str()))
-        .map_or_else(|| dir.journal(), Path::to_owned)
-}
-
-/// The name of a journal that cannot lie in the run's directory.
-pub(crate) fn local_journal_name(id: &str, rank: u64) -> String {
-    format!("holter-{id}-{rank}.journal.holter")
 }
 
 /// Notes how the last attempt ended, and when.

@@ -67,6 +67,21 @@ impl RunDir {
         self.path.join(file::JOURNAL)
     }
 
+    /// Where the run's journal is or was: in its directory, or under a name of its own in a local one.
+    ///
+    /// The manifest's word is taken only for a name that the run's journal would have, so that a manifest
+    /// from elsewhere cannot have another file read or removed.
+    pub fn journal_of(&self, manifest: &Map<String, Value>) -> PathBuf {
+        let id = manifest.get(manifest::ID).and_then(Value::as_str).unwrap_or_default();
+        let rank = manifest.get(manifest::RANK).and_then(Value::as_u64).unwrap_or(0);
+        manifest
+            .get(manifest::JOURNAL)
+            .and_then(Value::as_str)
+            .map(Path::new)
+            .filter(|path| path.file_name().is_some_and(|name| name == local_journal_name(id, rank).as_str()))
+            .map_or_else(|| self.journal(), Path::to_owned)
+    }
+
     /// Whether a run is here.
     pub fn exists(&self) -> bool {
         self.manifest().is_file()
@@ -210,6 +225,11 @@ fn is_unsupported(error: &io::Error) -> bool {
 pub fn parse_facts(json: &str) -> Result<Map<String, Value>> {
     serde_json::from_str(json)
         .map_err(|error| Error::InvalidConfig(format!("a run's facts are a JSON object: {error}")))
+}
+
+/// The name of a journal that cannot lie in the run's directory.
+pub(crate) fn local_journal_name(id: &str, rank: u64) -> String {
+    format!("holter-{id}-{rank}.journal.holter")
 }
 
 /// The manifest of a run that begins now.

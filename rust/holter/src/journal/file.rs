@@ -26,7 +26,7 @@ pub(super) const FIXED_BYTES: usize = 40;
 /// Where the counters lie in the header.
 pub(super) const CONTROL_OFFSET: usize = 128;
 const NAMES_SEGMENT_BYTES: u64 = 1 << 20;
-const PAGE_BYTES: usize = 4096;
+pub(super) const PAGE_BYTES: usize = 4096;
 
 const _: () = assert!(CONTROL_OFFSET + size_of::<Control>() <= HEADER_BYTES);
 const _: () = assert!(CONTROL_OFFSET.is_multiple_of(align_of::<Control>()));
@@ -100,12 +100,13 @@ fn create_at(temporary: &Path, path: &Path, capacity: usize, origin: Origin) -> 
         .map_err(Error::io("create", temporary))?;
     let ring_bytes = HEADER_BYTES + capacity * SLOT_BYTES;
     allocate(&file, 0, ring_bytes as u64 + NAMES_SEGMENT_BYTES).map_err(Error::io("allocate", temporary))?;
-    let mut ring = map(&file, 0, ring_bytes).map_err(Error::io("map", temporary))?;
     let header = fixed_header(capacity as u64, origin);
-    ring[..FIXED_BYTES].copy_from_slice(&header);
-    ring[FIXED_BYTES..FIXED_BYTES + 8].copy_from_slice(&checksum(origin.id, &header).to_le_bytes());
-    let segment = map(&file, ring_bytes as u64, NAMES_SEGMENT_BYTES as usize).map_err(Error::io("map", temporary))?;
+    let check = checksum(origin.id, &header).to_le_bytes();
+    file.write_all_at(&[&header[..], &check].concat(), 0).map_err(Error::io("write", temporary))?;
+    // Before the pages are touched: what has been written to the disk has to be touched again.
     file.sync_all().map_err(Error::io("sync", temporary))?;
+    let mut ring = map(&file, 0, ring_bytes).map_err(Error::io("map", temporary))?;
+    let segment = map(&file, ring_bytes as u64, NAMES_SEGMENT_BYTES as usize).map_err(Error::io("map", temporary))?;
 
     let base = NonNull::from(ring.as_mut()).cast::<u8>();
     // SAFETY: the mapping starts at a page, and the assertions above keep the control block inside
@@ -244,8 +245,8 @@ fn map(file: &File, offset: u64, length: usize) -> io::Result<MmapMut> {
     // of ours only read it; the ring is only accessed through atomics, and the names under a lock.
     let mut mapping = unsafe { MmapOptions::new().offset(offset).len(length).map_mut(file)? };
     for page in mapping.chunks_mut(PAGE_BYTES) {
-        // A plain store of the value that is there could be optimised away.
-        std::hint::black_box(&mut page[0]).clone_from(&0);
+        // Without the black box the store of the value that is there would be optimised away.
+        page[0] = std::hint::black_box(page[0]);
     }
     Ok(mapping)
 }

@@ -107,6 +107,16 @@ impl Slot {
         self.commit.store(stamp.commit_word(sequence, words), Ordering::Release);
     }
 
+    /// Writes to the slot's memory without changing it, also while somebody else does.
+    #[cfg(not(holter_loom))]
+    pub(super) fn touch(&self) {
+        let word = self.commit.load(Ordering::Relaxed);
+        // An exchange, which writes whether it succeeds or not: adding zero is optimised to a mere load.
+        // ORDERING: relaxed suffices, for nothing is published; a word that was published with a release
+        // store keeps that effect through an exchange.
+        let _ = self.commit.compare_exchange(word, word, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn read(&self, stamp: &Stamp, sequence: u64) -> Option<Point> {
         // ORDERING: acquire pairs with the release in `publish`.

@@ -32,6 +32,8 @@ const GROUP_SLACK: usize = 32_768;
 const GROUP_NAME_BYTES: usize = 16 << 20;
 /// The crate takes values in such pieces, so slices of repeated values need be no longer.
 const REPEATED: usize = 1024;
+/// A name is cloned so many times, and handed over as often as it takes: more clones cost more than more calls.
+const REPEATED_NAMES: usize = 256;
 
 /// What every row of a part says about where it comes from.
 #[derive(Debug, Clone)]
@@ -113,7 +115,7 @@ impl PartWriter {
             run: vec![ByteArray::from(labels.run.as_str()); REPEATED],
             rank: vec![labels.rank; REPEATED],
             group: Group::default(),
-            name: Vec::with_capacity(REPEATED),
+            name: Vec::with_capacity(REPEATED_NAMES),
         })
     }
 
@@ -241,7 +243,7 @@ fn write_names<'a>(
     let mut column = next_column(group)?;
     for (name, rows) in runs {
         scratch.clear();
-        scratch.resize(rows.min(REPEATED), name.clone());
+        scratch.resize(rows.min(REPEATED_NAMES), name.clone());
         for slice in repeated(scratch, rows) {
             column.typed::<ByteArrayType>().write_batch(slice, None, None)?;
         }

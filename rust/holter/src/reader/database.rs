@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -250,6 +250,11 @@ fn in_words(path: &Path, error: Error) -> Error {
             if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
         {
             Error::damaged(path, message.unwrap_or_else(|| failure.to_string()))
+        }
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ErrorCode::CannotOpen => {
+            let reason = "a log (-wal) beside it needs its index (-shm), which cannot be made in a directory that is \
+                          read-only: copy the run to another";
+            Error::io("open", path)(io::Error::other(reason))
         }
         other => other,
     }

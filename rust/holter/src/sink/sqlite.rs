@@ -3,22 +3,25 @@
 //! One transaction for each batch, which also moves the journal's cursor: after a crash the database
 //! itself says which points it has. One connection writes and checkpoints; readers come and go.
 
+mod insert;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{Batch, SeriesPoints, Sink, Truth};
 use crate::error::{Error, Result};
 use crate::point::{SeriesId, Step, Timestamp};
 use crate::schema::{self, sql};
 use crate::series::SeriesTable;
+use insert::Insert;
 
 /// How many rows [`Truth::underived`] hands over at once.
 const CHUNK_ROWS: usize = 1 << 18;
-/// How long opening waits for a database that is busy.
-const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long opening and closing wait for readers.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a [`SqliteSink`] has to know.
 #[derive(Clone, Debug)]
@@ -210,49 +213,6 @@ impl SqliteSink {
     }
 }
 
-/// How many rows one statement inserts: the largest that fits is taken. A row costs a seventh less in a
-/// statement of 64 than in one of its own.
-const ROWS_PER_STATEMENT: [usize; 3] = [64, 16, 1];
-
-/// The statements that insert rows of `points`.
-struct Insert<'a> {
-    statements: Vec<(usize, CachedStatement<'a>)>,
-}
-
-impl<'a> Insert<'a> {
-    fn prepare(transaction: &'a Transaction<'_>) -> Result<Self> {
-        let prepare = |rows: usize| {
-            // The series is the same in every row.
-            let values: Vec<String> =
-                (0..rows).map(|row| 3 * row + 2).map(|i| format!("(?1, ?{i}, ?{}, ?{})", i + 1, i + 2)).collect();
-            let sql = format!("INSERT OR REPLACE INTO points VALUES {}", values.join(", "));
-            Ok((rows, transaction.prepare_cached(&sql)?))
-        };
-        Ok(Self { statements: ROWS_PER_STATEMENT.into_iter().map(prepare).collect::<Result<_>>()? })
-    }
-
-    fn rows(&mut self, series_id: i64, points: &SeriesPoints<'_>, started_micros: i64) -> Result<()> {
-        let mut start = 0;
-        for (rows, statement) in &mut self.statements {
-            if points.steps.len() - start < *rows {
-                continue;
-            }
-            statement.raw_bind_parameter(1, series_id)?;
-            while points.steps.len() - start >= *rows {
-                for row in 0..*rows {
-                    let i = start + row;
-                    statement.raw_bind_parameter(3 * row + 2, points.steps[i])?;
-                    statement.raw_bind_parameter(3 * row + 3, points.values[i])?;
-                    statement.raw_bind_parameter(3 * row + 4, points.times_micros[i] - started_micros)?;
-                }
-                statement.raw_execute()?;
-                start += *rows;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl SeriesRow {
     /// Brings the facts up to date with points about to be written.
     fn add(&mut self, points: &SeriesPoints<'_>, transaction: &Transaction<'_>) -> Result<()> {
@@ -305,8 +265,15 @@ impl Sink for SqliteSink {
 
     fn close(&mut self, _series: &SeriesTable) -> Result<()> {
         self.with_connection(|_, connection| {
-            // A reader may keep the log from being emptied; it is then left for the next writer.
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Error::from)
+            // Begun anew rather than waited for: inside, it would wait for the place of one reader, which
+            // the next one takes at once. What readers keep in the log is left for the next writer.
+            let since = Instant::now();
+            while connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?
+                && since.elapsed() < PATIENCE
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok(())
         })?;
         self.connection = None;
         Ok(())
@@ -378,7 +345,7 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
     // A reader that comes at the same moment holds it while it rebuilds the log's index.
-    connection.busy_timeout(OPEN_PATIENCE)?;
+    connection.busy_timeout(PATIENCE)?;
     let mode = if options.is_remote { "DELETE" } else { "WAL" };
     connection.pragma_update(None, "journal_mode", mode)?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -46,6 +46,8 @@ pub(super) struct Worker {
     max_points: usize,
     /// Where in the journal draining goes on.
     position: u64,
+    /// Up to where the journal's memory has been made ready for appending.
+    ready: u64,
     /// Drained, and not yet in a batch.
     points: Vec<Point>,
     census: Census,
@@ -66,6 +68,7 @@ impl Worker {
     ) -> Self {
         Self {
             position: journal.released(),
+            ready: journal.appended(),
             journal: journal.clone(),
             series: Arc::clone(series),
             monitor: Arc::clone(monitor),
@@ -86,6 +89,7 @@ impl Worker {
         loop {
             let wishes = self.requests.lock().clone();
             let drained = self.drain();
+            self.ready = self.journal.make_ready(self.ready, 2 * drained);
             if self.is_due(&wishes) {
                 self.commit();
             }
@@ -112,7 +116,7 @@ impl Worker {
             return 0;
         }
         let from = self.points.len();
-        self.position = self.journal.read(self.position, self.max_points - from, &mut self.points);
+        self.position = self.journal.read(self.position, self.limit() - from, &mut self.points);
         let drained = &self.points[from..];
         if from == 0 && !drained.is_empty() {
             self.census.begin();
@@ -121,6 +125,12 @@ impl Worker {
             self.census.count(point.series.index());
         }
         drained.len()
+    }
+
+    /// The most points of one commit: more where the series are so many that each would have few.
+    fn limit(&self) -> usize {
+        let worth_it = self.pace.points_per_series.saturating_mul(self.census.distinct);
+        worth_it.clamp(self.max_points, 2 * self.max_points)
     }
 
     fn held(&self) -> usize {
@@ -134,7 +144,7 @@ impl Worker {
         if self.held() == 0 {
             return false;
         }
-        if wishes.is_asked() || self.points.len() >= self.max_points {
+        if wishes.is_asked() || self.points.len() >= self.limit() {
             return true;
         }
         let since = self.last_commit.elapsed();

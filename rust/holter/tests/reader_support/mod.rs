@@ -12,10 +12,10 @@ use holter::config::{Config, Pace, Resume};
 use holter::reader::Reader;
 use holter::recorder::Outcome;
 
-pub const SINKS: [&[&str]; 3] = [&["sqlite"], &["sqlite", "parquet", "summary"], &["parquet"]];
+pub(crate) const SINKS: [&[&str]; 3] = [&["sqlite"], &["sqlite", "parquet", "summary"], &["parquet"]];
 
 /// Commits only when asked to.
-pub fn patient() -> Pace {
+pub(crate) fn patient() -> Pace {
     Pace {
         points_per_series: 1 << 40,
         min_interval: Duration::from_secs(3600),
@@ -25,7 +25,7 @@ pub fn patient() -> Pace {
     }
 }
 
-pub fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
+pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
     let config = Config {
         journal_capacity: 1 << 14,
         sinks: sinks.iter().map(|&name| name.to_owned()).collect(),
@@ -38,20 +38,20 @@ pub fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
 
 /// What was logged: the value by name and step.
 #[derive(Default)]
-pub struct Model(pub BTreeMap<String, BTreeMap<i64, f64>>);
+pub(crate) struct Model(pub(crate) BTreeMap<String, BTreeMap<i64, f64>>);
 
 impl Model {
-    pub fn log(&mut self, attempt: &Attempt, name: &str, step: i64, value: f64) {
+    pub(crate) fn log(&mut self, attempt: &Attempt, name: &str, step: i64, value: f64) {
         let id = attempt.recorder().series(name).unwrap();
         assert_eq!(attempt.recorder().record(id, step, value), Outcome::Taken);
         self.0.entry(name.to_owned()).or_default().insert(step, value);
     }
 
-    pub fn check(&self, path: &Path, state: &str) {
+    pub(crate) fn check(&self, path: &Path, state: &str) {
         self.check_with(&Reader::open(path).unwrap(), state);
     }
 
-    pub fn check_with(&self, reader: &Reader, state: &str) {
+    pub(crate) fn check_with(&self, reader: &Reader, state: &str) {
         assert_eq!(reader.names(None).unwrap(), self.0.keys().cloned().collect::<Vec<_>>(), "{state}");
         for (name, points) in &self.0 {
             let found = reader.series(name, None, None).unwrap();
@@ -114,7 +114,7 @@ fn assert_same<'a>(found: &[f64], expected: impl IntoIterator<Item = &'a f64>, s
 
 /// As a crash leaves it. Another process copies: closing a database's file in this one would let go of
 /// the locks that its writer holds.
-pub fn copy(from: &Path, to: PathBuf) -> PathBuf {
+pub(crate) fn copy(from: &Path, to: PathBuf) -> PathBuf {
     assert!(Command::new("cp").arg("-r").arg(from).arg(&to).status().unwrap().success());
     to
 }
