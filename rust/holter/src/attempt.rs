@@ -17,7 +17,7 @@ use crate::point::Timestamp;
 use crate::recorder::Recorder;
 use crate::recover::{self, Facts, Purpose, Recovery};
 use crate::run_dir::{self, RunDir, RunLock};
-use crate::schema::{file, manifest};
+use crate::schema::{file, manifest, sink};
 use crate::series::SeriesTable;
 use crate::sink::open::SinkOptions;
 use crate::writer::{Ending, Flusher, Writer};
@@ -92,14 +92,17 @@ impl Attempt {
         if let Some(name) = name {
             manifest.insert(manifest::NAME.to_owned(), name.into());
         }
-        check_same_truth(&dir, &manifest, &config)?;
+        check_same_sinks(&dir, &manifest, &config)?;
         manifest.insert(manifest::SINKS.to_owned(), config.sinks.clone().into());
         manifest.insert(manifest::SUMMARY_EVERY.to_owned(), config.summary_every.into());
         let origin = Origin { id: random_id()?, started: Timestamp::now(), pid: std::process::id() };
         let (journal, journal_note) = create_journal(&dir, &manifest, &config, origin);
         begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
-        dir.write_manifest(&manifest)?;
-        let (writer, recorder) = start(&dir, &manifest, &config, &journal)?;
+        let (writer, recorder) = dir
+            .write_manifest(&manifest)
+            .and_then(|()| start(&dir, &manifest, &config, &journal))
+            // A journal that nothing was logged into is nothing to recover.
+            .inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
             dir,
             recorder: Arc::new(recorder),
@@ -295,19 +298,20 @@ fn begin_attempt(
     }
 }
 
-/// The truth of a run cannot change: the new one would lack the points of the old.
-fn check_same_truth(dir: &RunDir, manifest: &Map<String, Value>, config: &Config) -> Result<()> {
+/// The sinks that keep every point cannot change: a new one would lack the points of before.
+fn check_same_sinks(dir: &RunDir, manifest: &Map<String, Value>, config: &Config) -> Result<()> {
     let Some(Value::Array(before)) = manifest.get(manifest::SINKS) else { return Ok(()) };
-    let had_database = before.iter().any(|sink| sink == crate::schema::sink::SQLITE);
-    if had_database == config.has_sink(crate::schema::sink::SQLITE) {
-        return Ok(());
+    for name in [sink::SQLITE, sink::PARQUET] {
+        if before.iter().any(|sink| sink == name) != config.has_sink(name) {
+            return Err(Error::InvalidConfig(format!(
+                "{} was recorded with sinks {}; going on with it needs the same choice about {name:?}, got {:?}",
+                dir.path().display(),
+                Value::Array(before.clone()),
+                config.sinks
+            )));
+        }
     }
-    Err(Error::InvalidConfig(format!(
-        "{} was recorded with sinks {}; going on with it needs the same choice about \"sqlite\", got {:?}",
-        dir.path().display(),
-        Value::Array(before.clone()),
-        config.sinks
-    )))
+    Ok(())
 }
 
 fn name_of(path: &Path) -> String {

@@ -96,7 +96,7 @@ impl Default for Config {
             summary_every: 100,
             pace: Pace::default(),
             stall_limit: Duration::from_secs(2),
-            close_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(10),
             local_dir: std::env::temp_dir(),
         }
     }

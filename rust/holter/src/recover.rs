@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::journal::{Records, Snapshot};
 use crate::point::{Point, Timestamp};
 use crate::run_dir::{RunDir, RunLock};
-use crate::schema::{manifest, sink};
+use crate::schema::manifest;
 use crate::series::SeriesTable;
 use crate::sink::Batch;
 use crate::sink::open::SinkOptions;
@@ -131,7 +131,7 @@ fn bring_up_to_date(sinks: &mut Sinks, purpose: Purpose) -> Result<()> {
             Purpose::Resume => derived.flush(&series)?,
         }
     }
-    if sinks.derived.iter().any(|derived| derived.name() == sink::PARQUET) {
+    if !sinks.derived.is_empty() {
         sinks.truth.mark_derived()?;
     }
     match purpose {

@@ -92,14 +92,6 @@ impl Truth for Remembered<'_> {
         }
         Ok(())
     }
-
-    fn values_at(&mut self, _step: Step) -> Result<Vec<(String, f64)>> {
-        unreachable!("only a summary asks this")
-    }
-
-    fn last_step(&mut self) -> Result<Option<Step>> {
-        unreachable!("only a summary asks this")
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -204,15 +196,6 @@ fn as_the_truth_it_gives_back_what_it_took() {
     derived.catch_up(&mut sink).unwrap();
     assert_eq!(derived.committed(), 150);
     assert_holds(copy.path(), &expected);
-    assert_eq!(sink.last_step().unwrap(), Some(6));
-    // Points that are in no part yet are known too, and win.
-    sink.append(&batch(150, &[(0, 9, 1), (0, 3, 5.0_f64.to_bits()), (0, 7, 1)]), &table()).unwrap();
-    assert_eq!(sink.last_step().unwrap(), Some(9));
-    let stored = expected.iter().filter(|((_, step), _)| *step == 3);
-    let mut values: BTreeMap<String, f64> =
-        stored.map(|((name, _), (bits, _))| (name.clone(), f64::from_bits(*bits))).collect();
-    values.insert("a".to_owned(), 5.0);
-    assert_eq!(sink.values_at(3).unwrap(), values.into_iter().collect::<Vec<_>>());
 }
 
 #[test]

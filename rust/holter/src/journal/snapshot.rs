@@ -65,7 +65,9 @@ impl Snapshot {
         };
         let wanted = snapshot.pending.clone().filter(|_| records == Records::Pending);
         let positions = wanted.clone().unwrap_or(0..capacity);
-        snapshot.read_slots(&file, positions, capacity, counter(&header, 1)).map_err(Error::io("read", path))?;
+        // Counters that contradict each other are damaged, and say nothing of the sequence numbers' era.
+        let near = snapshot.pending.as_ref().map_or(0, |pending| pending.start);
+        snapshot.read_slots(&file, positions, capacity, near).map_err(Error::io("read", path))?;
         if let Some(wanted) = wanted {
             // A slot that was released and used again while we read holds a point whose predecessors
             // we have not seen.

@@ -66,20 +66,6 @@ pub trait Truth: Sink {
     ///
     /// What `visit` returned, or whatever keeps the points from being read.
     fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()>;
-
-    /// The values of all series at one step, by name.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps them from being read.
-    fn values_at(&mut self, step: Step) -> Result<Vec<(String, f64)>>;
-
-    /// The largest step of any series, `None` when there is no point.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being read.
-    fn last_step(&mut self) -> Result<Option<Step>>;
 }
 
 /// A sink whose content can be made again from the truth.

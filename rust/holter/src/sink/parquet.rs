@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::parts::{self, Columns, Effort, Labels, Origin, Part, PartWriter};
-use crate::point::{SeriesId, Step};
+use crate::parts::{self, Columns, Effort, Labels, Origin, PartWriter};
+use crate::point::SeriesId;
 use crate::schema::{file, sink};
 use crate::series::SeriesTable;
 use crate::sink::{Batch, Derived, Sink, Truth};
@@ -252,26 +252,6 @@ impl Truth for ParquetSink {
             let Columns { steps, values, times_micros } = points.clone();
             visit(&Batch::of_series(at.clone(), id, steps, values, times_micros), &table)
         })
-    }
-
-    /// Of all that was taken, whether it is in a part or not.
-    fn values_at(&mut self, step: Step) -> Result<Vec<(String, f64)>> {
-        let stored = parts::read_step(&parts::list(&self.options.dir)?, step)?;
-        let mut values: BTreeMap<String, f64> = stored.into_iter().map(|(name, value, _)| (name, value)).collect();
-        for pending in self.pending.iter_mut().flatten() {
-            pending.points.order();
-            if let Ok(index) = pending.points.steps.binary_search(&step) {
-                values.insert(pending.name.to_string(), pending.points.values[index]);
-            }
-        }
-        Ok(values.into_iter().collect())
-    }
-
-    /// Of all that was taken, whether it is in a part or not.
-    fn last_step(&mut self) -> Result<Option<Step>> {
-        let stored = parts::list(&self.options.dir)?.iter().filter_map(Part::steps).map(|steps| *steps.end()).max();
-        let pending = self.pending.iter().flatten().flat_map(|pending| pending.points.steps.iter().copied()).max();
-        Ok(stored.max(pending))
     }
 }
 

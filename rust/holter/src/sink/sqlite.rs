@@ -319,23 +319,6 @@ impl Truth for SqliteSink {
             Ok(())
         })
     }
-
-    fn values_at(&mut self, step: Step) -> Result<Vec<(String, f64)>> {
-        self.with_connection(|_, connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT series.name, points.value FROM series CROSS JOIN points
-                 ON points.series_id = series.id WHERE points.step = ?1 ORDER BY series.id",
-            )?;
-            let values =
-                select.query_map([step], |row| Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN))))?;
-            values.collect::<Result<_, _>>().map_err(Error::from)
-        })
-    }
-
-    fn last_step(&mut self) -> Result<Option<Step>> {
-        self.connect()?;
-        Ok(self.series.iter().filter_map(|row| row.last_step).max())
-    }
 }
 
 fn connect(options: &SqliteOptions) -> Result<Connection> {

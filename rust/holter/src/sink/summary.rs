@@ -24,8 +24,14 @@ pub const GRACE_STEPS: i64 = 10;
 /// How many finished lines wait in memory for a disk that refuses.
 const MAX_WAITING_LINES: usize = 1024;
 
-/// How many lines are made again from the truth at most: each is a look at every series.
-const MAX_REMADE_LINES: i64 = 10_000;
+/// How many values are looked for in the truth at most when lines are made again.
+const MAX_REMADE_VALUES: usize = 1 << 22;
+
+/// How much of the file is looked at to see which lines need not be made again.
+const MAX_TAIL_BYTES: u64 = 64 << 20;
+
+const STEP: &str = "step";
+const NONFINITE: &str = "nonfinite";
 
 /// Writes the summary lines.
 pub struct SummarySink {
@@ -99,11 +105,26 @@ impl SummarySink {
         Ok(())
     }
 
-    /// The step of the last line.
-    fn last_line_step(&self) -> Result<Option<Step>> {
-        let line = last_line(&self.file, self.length).map_err(Error::io("read", &self.path))?;
-        let parsed: Option<Value> = serde_json::from_slice(&line).ok();
-        Ok(parsed.and_then(|line| line.get("step").and_then(Value::as_i64)))
+    /// Takes from `missing` what the lines that are there say already; the last line of a step counts.
+    fn leave_out_written(&self, missing: &mut BTreeMap<Step, BTreeMap<String, f64>>) -> Result<()> {
+        let mut written: BTreeMap<Step, Map<String, Value>> = BTreeMap::new();
+        let text = tail(&self.file, self.length).map_err(Error::io("read", &self.path))?;
+        for line in text.split(|&byte| byte == b'\n') {
+            // What is no line of ours is left alone.
+            let Ok(Value::Object(line)) = serde_json::from_slice(line) else { continue };
+            let Some(step) = line.get(STEP).and_then(Value::as_i64) else { continue };
+            if missing.contains_key(&step) {
+                written.entry(step).or_default().extend(line);
+            }
+        }
+        for (step, line) in written {
+            let Some(values) = missing.get_mut(&step) else { continue };
+            values.retain(|name, value| line.get(&key(name)) != Some(&number(*value)));
+            if values.is_empty() {
+                missing.remove(&step);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -137,7 +158,9 @@ impl Sink for SummarySink {
         }
     }
 
+    /// Writes a line also for the steps that are not over: what is marked as derived has to be there.
     fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.finish_steps(Step::MAX);
         self.write_waiting()?;
         self.file.sync_data().map_err(Error::io("sync", &self.path))
     }
@@ -148,7 +171,6 @@ impl Sink for SummarySink {
     }
 
     fn close(&mut self, series: &SeriesTable) -> Result<()> {
-        self.finish_steps(Step::MAX);
         self.flush(series)
     }
 }
@@ -156,39 +178,39 @@ impl Sink for SummarySink {
 impl Derived for SummarySink {
     fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()> {
         self.write_waiting()?;
-        let (Some(last), written) = (truth.last_step()?, self.last_line_step()?) else { return Ok(()) };
-        let last = last - last.rem_euclid(self.every);
-        let earliest = last.saturating_sub(self.every.saturating_mul(MAX_REMADE_LINES));
-        let mut step = match written {
-            Some(written) => written.saturating_add(self.every).max(earliest),
-            None => earliest.max(0),
-        };
-        step -= step.rem_euclid(self.every);
-        while step <= last {
-            let values = truth.values_at(step)?;
-            if !values.is_empty() {
-                self.waiting.push_back(line(step, &values));
-                self.write_waiting()?;
+        let mut missing: BTreeMap<Step, BTreeMap<String, f64>> = BTreeMap::new();
+        let mut count = 0;
+        truth.underived(&mut |batch, series| {
+            for points in batch.by_series() {
+                let Some(name) = series.name(points.series) else { continue };
+                for (&step, &value) in points.steps.iter().zip(points.values) {
+                    if step.rem_euclid(self.every) == 0 && count < MAX_REMADE_VALUES {
+                        missing.entry(step).or_default().insert(name.to_string(), value);
+                        count += 1;
+                    }
+                }
             }
-            let Some(next) = step.checked_add(self.every) else { break };
-            step = next;
+            Ok(())
+        })?;
+        self.leave_out_written(&mut missing)?;
+        // The truth has what is open, too.
+        self.open_steps.clear();
+        for (step, values) in missing {
+            self.waiting.push_back(line(step, &Vec::from_iter(values)));
         }
-        self.open_steps.retain(|&open, _| open > last);
+        self.write_waiting()?;
         self.taken_until = truth.committed();
         Ok(())
     }
 }
 
 /// The step's line: the values by name, NaN and infinities as null and named apart.
-///
-/// A series called `step` or `nonfinite` has a slash put before its name, since a line has these keys.
 fn line(step: Step, values: &[(String, f64)]) -> String {
     let mut object = Map::new();
     let mut nonfinite = Map::new();
-    object.insert("step".to_owned(), step.into());
+    object.insert(STEP.to_owned(), step.into());
     for (name, value) in values {
-        let key = if name == "step" || name == "nonfinite" { format!("/{name}") } else { name.clone() };
-        let number = Number::from_f64(*value).map_or(Value::Null, Value::Number);
+        let (key, number) = (key(name), number(*value));
         if number.is_null() {
             let word = if value.is_nan() {
                 "nan"
@@ -204,9 +226,19 @@ fn line(step: Step, values: &[(String, f64)]) -> String {
         object.insert(key, number);
     }
     if !nonfinite.is_empty() {
-        object.insert("nonfinite".to_owned(), nonfinite.into());
+        object.insert(NONFINITE.to_owned(), nonfinite.into());
     }
     Value::Object(object).to_string()
+}
+
+/// A series' key: its name, behind a slash if a line has a key of that name for itself.
+fn key(name: &str) -> String {
+    if name == STEP || name == NONFINITE { format!("/{name}") } else { name.to_owned() }
+}
+
+/// The value as JSON has it: a number, or null where it is not finite.
+fn number(value: f64) -> Value {
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
 /// Where the last whole line ends; what is behind it was cut off by a crash.
@@ -215,14 +247,12 @@ fn end_of_last_line(file: &File) -> io::Result<u64> {
     Ok(last_newline(file, length)?.map_or(0, |position| position + 1))
 }
 
-fn last_line(file: &File, length: u64) -> io::Result<Vec<u8>> {
-    if length == 0 {
-        return Ok(Vec::new());
-    }
-    let start = last_newline(file, length - 1)?.map_or(0, |position| position + 1);
-    let mut line = vec![0; (length - start) as usize];
-    file.read_exact_at(&mut line, start)?;
-    Ok(line)
+/// The last lines, as many as are worth looking at: what is before them is long written.
+fn tail(file: &File, length: u64) -> io::Result<Vec<u8>> {
+    let start = length.saturating_sub(MAX_TAIL_BYTES);
+    let mut text = vec![0; (length - start) as usize];
+    file.read_exact_at(&mut text, start)?;
+    Ok(text)
 }
 
 /// The position of the last newline before `end`.

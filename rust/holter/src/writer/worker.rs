@@ -229,24 +229,22 @@ impl Worker {
                 Err(error) => self.truth_refuses(&error),
             }
         }
-        let mut has_flushed = false;
-        for (index, follower) in self.derived.iter_mut().enumerate() {
-            if follower.retry.is_some() || !follower.sink.is_due() {
-                continue;
-            }
+        if self.derived.iter().any(|follower| follower.retry.is_none() && follower.sink.is_due()) {
+            // All of them, for only what all have can be marked.
+            self.flush_derived();
+            self.mark_derived();
+        }
+    }
+
+    fn flush_derived(&mut self) {
+        for (index, follower) in self.derived.iter_mut().enumerate().filter(|(_, follower)| follower.retry.is_none()) {
             match follower.sink.flush(&self.series) {
-                Ok(()) => {
-                    has_flushed = true;
-                    self.monitor.note_working(index + 1, follower.sink.committed());
-                }
+                Ok(()) => self.monitor.note_working(index + 1, follower.sink.committed()),
                 Err(error) => {
                     self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
                     follower.retry = Some(Backoff::after(None, self.pace.retry_interval));
                 }
             }
-        }
-        if has_flushed {
-            self.mark_derived();
         }
     }
 
@@ -278,6 +276,7 @@ impl Worker {
             }
         }
         if has_caught_up {
+            self.flush_derived();
             self.mark_derived();
         }
     }
