@@ -12,7 +12,14 @@ from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import holter.torch  # noqa: E402
 from holter.torch import Attention, watch  # noqa: E402
-from holter.torch._attention_math import AttentionCall, exact, fused_entropy, sampled, stratified_rows  # noqa: E402
+from holter.torch._attention_math import (  # noqa: E402
+    AttentionCall,
+    exact,
+    fused_entropy,
+    offset_of,
+    sampled,
+    stratified_rows,
+)
 
 THRESHOLD = 0.1
 
@@ -75,7 +82,7 @@ CALLS = {
 def test_exact_statistics(name):
     call = CALLS[name]()
     entropy, share, largest = reference(call)
-    for numbers in (exact(call, THRESHOLD), sampled(call, rows=64, step=0, threshold=THRESHOLD)):
+    for numbers in (exact(call, THRESHOLD), sampled(call, rows=64, offset=0.0, threshold=THRESHOLD)):
         assert float(numbers[0]) == pytest.approx(entropy, abs=1e-5)
         assert float(numbers[1]) == pytest.approx(share, abs=1e-7)
         assert float(numbers[2]) == pytest.approx(largest, abs=1e-5)
@@ -120,7 +127,8 @@ def test_half_precision_inputs(dtype):
 def test_sampled_statistics_are_unbiased_and_know_their_error(name):
     call = CALLS[name]()
     entropy, share, _ = reference(call)
-    draws = torch.stack([sampled(call, rows=10, step=step, threshold=THRESHOLD) for step in range(200)]).double()
+    draws = [sampled(call, rows=10, offset=offset_of(step), threshold=THRESHOLD) for step in range(200)]
+    draws = torch.stack(draws).double()
     means, spreads, said = draws.mean(dim=0), draws.std(dim=0), draws.mean(dim=0)
     assert float(means[0]) == pytest.approx(entropy, abs=0.02)
     assert float(means[1]) == pytest.approx(share, rel=0.03)
@@ -132,7 +140,7 @@ def test_sampled_statistics_are_unbiased_and_know_their_error(name):
 def test_rows_are_one_of_each_stratum_and_every_row_has_its_turn(queries, rows):
     seen = set()
     for step in range(300):
-        chosen = stratified_rows(queries, rows, step, torch.device("cpu")).tolist()
+        chosen = stratified_rows(queries, rows, offset_of(step), torch.device("cpu")).tolist()
         assert len(chosen) == min(rows, queries)
         assert all(0 <= row < queries for row in chosen)
         if rows < queries:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from ._attention_math import AttentionCall, exact, sampled
+from ._attention_math import AttentionCall, exact, offset_of, sampled
 from ._cadence import Cadence
+from ._compiled import AttentionPulse
 from ._multihead import multihead_calls
 from ._names import labels, selected
 from ._patches import Patch
 from ._transformers import patches_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
     from torch.utils.hooks import RemovableHandle
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ._faults import Faults
     from ._values import StepValues
 
+CPU = torch.device("cpu")
 ENTROPY, SPARSITY, LARGEST_LOGIT = "attention_entropy", "attention_sparsity", "attention_max_logit"
 
 
@@ -55,6 +57,17 @@ class Attention:
         Cadence(self.every)
 
 
+def settings_of(attention: str | Attention | None) -> Attention | None:
+    """What `watch`'s argument means."""
+    if attention is None or isinstance(attention, Attention):
+        return attention
+    if attention == "sampled":
+        return Attention()
+    if attention == "exact":
+        return Attention(exact=True)
+    raise ValueError(f"attention must be 'sampled', 'exact', an Attention or None, not {attention!r}")
+
+
 @dataclass(eq=False)
 class _Layer:
     """A module that attends: its path, and the names that its numbers are recorded under."""
@@ -74,6 +87,7 @@ class AttentionProbe:
         step: the number of the step under way.
         include: patterns of module paths to look at; None for all.
         exclude: patterns of module paths to leave out.
+        tellers: ids of the modules that tell of their attention by the explicit line.
     """
 
     def __init__(
@@ -86,6 +100,7 @@ class AttentionProbe:
         step: Callable[[], int],
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
+        tellers: Collection[int] = (),
     ) -> None:
         self._settings = settings
         self._values = values
@@ -99,7 +114,17 @@ class AttentionProbe:
         self._paths = {id(module): path for path, module in wanted.items()}
         for path, label in attending_modules(wanted).items():
             self._layers[id(paths[path])] = _Layer(path, self._names(label))
+        self.is_certain = any(_is_attention(paths[layer.path]) for layer in self._layers.values())
+        for path, module in wanted.items():
+            is_told_of = id(module) in tellers and id(module) not in self._layers
+            if is_told_of and not any(_is_inside(path, layer.path) for layer in self._layers.values()):
+                self._discovered(module)
+        self.pulse = AttentionPulse(faults, rows=0 if settings.exact else settings.rows, threshold=settings.threshold)
+        self.pulse.fallback = next((tensor.device for module in paths.values() for tensor in module.parameters()), CPU)
+        for layer in self._layers.values():
+            self.pulse.add(paths[layer.path], layer.names, len(layer.names), layer.names)
         self._hook(paths[layer.path] for layer in self._layers.values())
+        values.await_from(self.pulse, "attention call" if self.is_certain else None)
         self._patches: list[Patch[Any]] = [
             _calls,
             multihead_calls,
@@ -108,13 +133,9 @@ class AttentionProbe:
         for patch in self._patches:
             patch.add(self)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether the model has any module that should attend."""
-        return bool(self._layers)
-
     def close(self) -> None:
         """Take every hook off and stop following calls."""
+        self.pulse.close()
         for patch in self._patches:
             patch.remove(self)
         for handle in self._handles:
@@ -125,6 +146,10 @@ class AttentionProbe:
         """The step has been committed under this number."""
         self._inside.clear()
         self._cadence.done(step)
+
+    def step_begins(self, step: int) -> None:
+        """The step with this number is under way."""
+        self.pulse.begin(step, is_active=self._cadence.due(step))
 
     def seen(self, call: Callable[[], AttentionCall | None]) -> None:
         """An attention call passed by in the module that is being run."""
@@ -152,7 +177,7 @@ class AttentionProbe:
         if settings.exact:
             numbers = exact(found, settings.threshold)
         else:
-            numbers = sampled(found, settings.rows, self._step(), settings.threshold)
+            numbers = sampled(found, settings.rows, offset_of(self._step()), settings.threshold)
         self._values.put(layer.names, numbers[: len(layer.names)])
 
     def _discovered(self, module: nn.Module) -> _Layer | None:
@@ -179,16 +204,19 @@ class AttentionProbe:
         and have no options: otherwise a block that is compiled once for all layers would be compiled anew for each.
         They are functions, not methods, so that a copy of the model does not copy the watch.
         """
-        inside, layers = self._inside, self._layers
+        inside, layers, pulse = self._inside, self._layers, self.pulse
 
         def enter(module: nn.Module, _inputs: Any) -> None:
-            if not torch.compiler.is_compiling() and module.training:
+            if torch.compiler.is_dynamo_compiling():
+                pulse.enter(module)
+            elif module.training:
                 layer = layers.get(id(module))
                 if layer is not None:
                     inside.append(layer)
 
         def leave(module: nn.Module, _inputs: Any, _output: Any) -> None:
-            if torch.compiler.is_compiling():
+            if torch.compiler.is_dynamo_compiling():
+                pulse.leave(module)
                 return
             # A module that raised (as a recomputation under checkpointing does in the end) has not left by itself.
             layer = layers.get(id(module))
@@ -237,7 +265,10 @@ def _is_attention(module: nn.Module) -> bool:
 
 def _sdpa(listeners: tuple[AttentionProbe, ...], original: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """Stands in for `scaled_dot_product_attention`: the same call, and every watch gets to see it."""
-    if not torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
+        for listener in listeners:
+            listener.pulse.attend(_call_of_sdpa(*args, **kwargs))
+    elif not torch.compiler.is_compiling():  # torch's own tracing goes through the patched function once more
         for listener in listeners:
             listener.seen(lambda: _call_of_sdpa(*args, **kwargs))
     return original(*args, **kwargs)
@@ -276,13 +307,14 @@ def make_call(
         return None
     if query.ndim == 3 and mask is not None and mask.ndim == 3:
         mask = mask.unsqueeze(1)
-    query, key = (tensor.unsqueeze(1) if tensor.ndim == 3 else tensor for tensor in (query, key))
+    while query.ndim < 4:
+        query = query.unsqueeze(-3)
+    while key.ndim < 4:
+        key = key.unsqueeze(-3)
     if query.ndim > 4:
         if mask is not None and mask.ndim > 2:
             mask = mask.expand(*query.shape[:-2], *mask.shape[-2:]).flatten(0, -4)
         query, key = query.flatten(0, -4), key.flatten(0, -4)
-    if query.ndim != 4:
-        raise ValueError(f"query must be [batch, heads, queries, width], not {list(query.shape)}")
     return AttentionCall(query, key, mask, is_causal, scale, softcap, window)
 
 

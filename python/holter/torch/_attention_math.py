@@ -25,6 +25,10 @@ _CHUNK_ELEMENTS = 1 << 24
 _CHUNK_ELEMENTS_CPU = 1 << 20
 """Scores formed at a time where every query is looked at: 64 MiB of float32, on a CPU as many as its cache holds."""
 
+_TILE_ROWS = 64
+_TILE_ELEMENTS = 1 << 18
+"""The same where scores are only compared: queries of a head at a time, and scores."""
+
 
 @dataclass(frozen=True)
 class AttentionCall:
@@ -59,15 +63,18 @@ class RowStatistics:
     largest_logit: Tensor
 
 
-def stratified_rows(queries: int, rows: int, step: int, device: torch.device) -> Tensor:
-    """The queries to look at: one out of each of `rows` equal strata, int64 `[min(rows, queries)]`, ascending.
+def offset_of(step: int) -> float:
+    """Where inside its stratum this step's query lies, in [0, 1).
 
-    The offset inside a stratum runs through the fractional parts of step · golden ratio, the sequence that fills an
-    interval most evenly, so that over the steps every query has its turn.
+    The fractional parts of step · golden ratio fill an interval most evenly: over the steps every query has its turn.
     """
+    return math.fmod(step * _GOLDEN_RATIO, 1.0)
+
+
+def stratified_rows(queries: int, rows: int, offset: float | Tensor, device: torch.device) -> Tensor:
+    """The queries to look at: one out of each of `rows` equal strata, int64 `[min(rows, queries)]`, ascending."""
     if rows >= queries:
         return torch.arange(queries, device=device)
-    offset = math.fmod(step * _GOLDEN_RATIO, 1.0)
     places = (torch.arange(rows, device=device, dtype=torch.float64) + offset) * (queries / rows)
     return places.long().clamp_(max=queries - 1)
 
@@ -93,7 +100,7 @@ def row_statistics(call: AttentionCall, rows: Tensor, threshold: float) -> RowSt
     return RowStatistics(entropy, share, largest)
 
 
-def sampled(call: AttentionCall, rows: int, step: int, threshold: float) -> Tensor:
+def sampled(call: AttentionCall, rows: int, offset: float | Tensor, threshold: float) -> Tensor:
     """Estimates from some queries: entropy, sparsity, largest logit, standard errors of the first two; float32 `[5]`.
 
     The standard errors are those of a stratified sample by successive differences (Wolter, Introduction to Variance
@@ -102,7 +109,7 @@ def sampled(call: AttentionCall, rows: int, step: int, threshold: float) -> Tens
     """
     with torch.no_grad(), torch.autocast(call.query.device.type, enabled=False):
         queries = call.query.shape[-2]
-        chosen = stratified_rows(queries, rows, step, call.query.device)
+        chosen = stratified_rows(queries, rows, offset, call.query.device)
         found = row_statistics(call, chosen, threshold)
         means = torch.stack((found.entropy.mean(dim=(0, 1)), found.share.mean(dim=(0, 1))))
         count = means.shape[-1]
@@ -114,39 +121,75 @@ def sampled(call: AttentionCall, rows: int, step: int, threshold: float) -> Tens
 
 
 def exact(call: AttentionCall, threshold: float) -> Tensor:
-    """The same five numbers from every query, a chunk of queries at a time; the standard errors are 0.
+    """The same five numbers from every query; the standard errors are 0.
 
     Where the entropies can be had from one more fused call (`fused_entropy`), only the comparison with the threshold
-    is left for the chunks; under a causal mask they are only compared with the keys that they see.
+    is left, which is made a cache's worth of scores at a time; under a causal mask only with the keys that are seen.
     """
     with torch.no_grad(), torch.autocast(call.query.device.type, enabled=False):
-        batch, heads, queries = call.query.shape[:3]
-        keys = call.key.shape[-2]
         fused = fused_entropy(call)
-        entropy = torch.zeros((), device=call.query.device, dtype=torch.float64)
-        share = torch.zeros_like(entropy)
-        largest = []
-        at_once = _CHUNK_ELEMENTS_CPU if call.query.device.type == "cpu" else _CHUNK_ELEMENTS
-        length = max(1, at_once // max(1, batch * heads * keys))
-        for start in range(0, queries, length):
-            stop = min(start + length, queries)
-            rows = torch.arange(start, stop, device=call.query.device)
-            seen = _with_keys(call, min(stop, keys)) if call.is_causal else call
-            if fused is None:
-                found = row_statistics(seen, rows, threshold)
-                entropy += found.entropy.sum(dtype=torch.float64)
-                share += found.share.sum(dtype=torch.float64) * (seen.key.shape[-2] / keys)
-                largest.append(found.largest_logit.amax())
-            else:
-                scores = _scores(seen, rows)
-                bound = fused[1][:, :, start:stop, None] + math.log(threshold)
-                share += torch.count_nonzero(scores > bound) / keys
-                largest.append(scores.amax())
-        if fused is not None:
+        if fused is None:
+            entropy, share, largest = _in_chunks(call, threshold)
+        else:
             entropy = fused[0].sum(dtype=torch.float64)
-        means = torch.stack((entropy, share)) / (batch * heads * queries)
+            share, largest = _large_weights(call, fused[1] + math.log(threshold))
+        means = torch.stack((entropy, share)) / math.prod(call.query.shape[:3])
         zeros = torch.zeros(2, device=means.device)
-        return torch.cat((means.to(torch.float32), torch.stack(largest).amax().reshape(1), zeros))
+        return torch.cat((means.to(torch.float32), largest.reshape(1), zeros))
+
+
+def _in_chunks(call: AttentionCall, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums over all queries of entropy and share, and the largest logit, from the weights of some queries at a time."""
+    batch, heads, queries = call.query.shape[:3]
+    keys = call.key.shape[-2]
+    entropy = torch.zeros((), device=call.query.device, dtype=torch.float64)
+    share = torch.zeros_like(entropy)
+    largest = []
+    at_once = _CHUNK_ELEMENTS_CPU if call.query.device.type == "cpu" else _CHUNK_ELEMENTS
+    length = max(1, at_once // max(1, batch * heads * keys))
+    for start in range(0, queries, length):
+        stop = min(start + length, queries)
+        seen = _with_keys(call, min(stop, keys)) if call.is_causal else call
+        found = row_statistics(seen, torch.arange(start, stop, device=call.query.device), threshold)
+        entropy += found.entropy.sum(dtype=torch.float64)
+        share += found.share.sum(dtype=torch.float64) * (seen.key.shape[-2] / keys)
+        largest.append(found.largest_logit.amax())
+    return entropy, share, torch.stack(largest).amax()
+
+
+def _large_weights(call: AttentionCall, bounds: Tensor) -> tuple[Tensor, Tensor]:
+    """How many scores lie above their query's bound, over the number of keys; and the largest score.
+
+    Args:
+        call: with a mask of booleans or without one, and as many key heads as query heads.
+        bounds: float32 `[batch, heads, queries]`.
+    """
+    batch, heads, queries, width = call.query.shape
+    keys = call.key.shape[-2]
+    scale = 1.0 / math.sqrt(width) if call.scale is None else call.scale
+    query = (call.query.detach().float() * scale).reshape(batch * heads, queries, width)
+    key = call.key.detach().float().reshape(batch * heads, keys, width)
+    limit = bounds.reshape(batch * heads, queries, 1)
+    hidden = None
+    if call.mask is not None:
+        hidden = ~call.mask.expand(batch, heads, queries, keys).reshape(batch * heads, queries, keys)
+    counts, largest = [], []
+    for start in range(0, queries, _TILE_ROWS):
+        stop = min(start + _TILE_ROWS, queries)
+        seen = min(stop, keys) if call.is_causal else keys
+        future = torch.ones(stop - start, max(0, seen - start), dtype=torch.bool, device=query.device).triu_(1)
+        at_once = _TILE_ELEMENTS if query.device.type == "cpu" else _CHUNK_ELEMENTS
+        together = max(1, at_once // (_TILE_ROWS * seen))
+        for first in range(0, batch * heads, together):
+            some = slice(first, first + together)
+            scores = torch.bmm(query[some, start:stop], key[some, :seen].mT)
+            if call.is_causal:
+                scores[..., start:].masked_fill_(future, -math.inf)
+            if hidden is not None:
+                scores.masked_fill_(hidden[some, start:stop], -math.inf)
+            largest.append(scores.amax())
+            counts.append(scores.sub_(limit[some, start:stop]).gt_(0.0).sum(dtype=torch.float32))
+    return torch.stack(counts).sum(dtype=torch.float64) / keys, torch.stack(largest).amax()
 
 
 def fused_entropy(call: AttentionCall) -> tuple[Tensor, Tensor] | None:

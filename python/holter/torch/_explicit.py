@@ -5,6 +5,7 @@ Both cost a look-up and do nothing while no watch follows the module.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from ._attention import make_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from torch import Tensor, nn
 
@@ -28,19 +29,30 @@ class Listener(Protocol):
     def attended(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
         """A module told of an attention call; `call` gives it in full, if it is wanted."""
 
+    def emitted_compiled(self, module: nn.Module, metric: str, value: Any) -> None:
+        """The same as `emitted`, in code that torch.compile traces."""
+
+    def attended_compiled(self, module: nn.Module, call: AttentionCall | None) -> None:
+        """The same as `attended`, in code that torch.compile traces."""
+
 
 # Keyed by identity: a watch holds its model, so an id here always means a living module.
 _listeners: dict[int, tuple[Listener, ...]] = {}
+# Compiled code asks every one of them: an identity would have each layer compiled anew.
+_all_listeners: list[Listener] = []
 
 
 def listen(modules: Iterable[nn.Module], listener: Listener) -> None:
     """Have what these modules emit go to a listener as well."""
+    _all_listeners.append(listener)
     for module in modules:
         _listeners[id(module)] = (*_listeners.get(id(module), ()), listener)
 
 
 def unlisten(modules: Iterable[nn.Module], listener: Listener) -> None:
     """Undo `listen`."""
+    if listener in _all_listeners:
+        _all_listeners.remove(listener)
     for module in modules:
         left = tuple(other for other in _listeners.get(id(module), ()) if other is not listener)
         if left:
@@ -60,7 +72,9 @@ def emit(module: nn.Module, name: str, tensor: Any) -> None:
         name: the metric's name, for example `memory_write_norm`.
         tensor: a tensor, or several in a tuple, list or mapping. It is neither changed nor kept.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
+        for listener in _all_listeners:
+            listener.emitted_compiled(module, name, tensor)
         return
     for listener in _listeners.get(id(module), ()):
         if module.training and torch.is_grad_enabled():
@@ -91,7 +105,10 @@ def attention(
         softcap: scores become softcap · tanh(scores / softcap) before the mask; None for no cap.
         window: query i sees none of the keys up to i - window; None for no window.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
+        for listener in _all_listeners:
+            call = make_call(query, key, mask=mask, is_causal=is_causal, scale=scale, softcap=softcap, window=window)
+            listener.attended_compiled(module, call)
         return
     for listener in _listeners.get(id(module), ()):
         if module.training and torch.is_grad_enabled():
@@ -101,3 +118,32 @@ def attention(
                     query, key, mask=mask, is_causal=is_causal, scale=scale, softcap=softcap, window=window
                 ),
             )
+
+
+def tellers(modules: Collection[nn.Module], line: Callable[..., None]) -> set[int]:
+    """The ids of the modules in whose code one of the two lines stands; compiled code needs a place for each.
+
+    Found by name: `emit(…)`, `torch_probes.emit(…)`, not what is called through another name or another function.
+    """
+    found: dict[type, bool] = {}
+    for module in modules:
+        kind = type(module)
+        if kind not in found:
+            found[kind] = any(_mentions(function, line) for function in _functions(kind))
+    return {id(module) for module in modules if found[type(module)]}
+
+
+def _functions(kind: type) -> Iterable[Any]:
+    """What a class and its own bases define; torch's modules never have the line."""
+    for base in kind.__mro__:
+        if not base.__module__.startswith(("torch.", "builtins")):
+            yield from (value for value in vars(base).values() if inspect.isfunction(value))
+
+
+def _mentions(function: Any, line: Callable[..., None]) -> bool:
+    names = function.__code__.co_names
+    values = [function.__globals__.get(name) for name in names]
+    if any(value is line for value in values):
+        return True
+    has_module = any(inspect.ismodule(value) and value.__name__.startswith("holter") for value in values)
+    return line.__name__ in names and has_module

@@ -7,7 +7,6 @@ seen, and nothing is done here.
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -21,46 +20,65 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ._compiled import AttentionPulse
+
 
 class CallListener(Protocol):
     """Who is told of attention calls in the module that is being run."""
+
+    pulse: AttentionPulse
 
     def seen(self, call: Callable[[], AttentionCall | None]) -> None:
         """An attention call passed by."""
 
 
-_SIGNATURE = inspect.signature(F.multi_head_attention_forward)
-
-
 def _forward(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Stands in for `multi_head_attention_forward`."""
-    if not torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
+        for listener in listeners:
+            listener.pulse.attend(_call(*args, **kwargs))
+    elif not torch.compiler.is_compiling():  # torch's own tracing goes through the patched function once more
         for listener in listeners:
             listener.seen(lambda: _call(*args, **kwargs))
     return original(*args, **kwargs)
 
 
-def _call(*args: Any, **kwargs: Any) -> AttentionCall | None:
-    """The call; None where it will be seen anyway, or where keys are added to the given ones."""
-    bound = _SIGNATURE.bind(*args, **kwargs)
-    bound.apply_defaults()
-    given = bound.arguments
-    if not given["need_weights"] or given["bias_k"] is not None or given["add_zero_attn"]:
+def _call(  # noqa: PLR0917  torch's own signature
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,  # noqa: FBT001  as above
+    *_rest: Any,
+    need_weights: bool = True,
+    attn_mask: Tensor | None = None,
+    key_padding_mask: Tensor | None = None,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    **_others: Any,
+) -> AttentionCall | None:
+    """The call; None where it will be seen anyway, or where keys are added to the given ones.
+
+    What follows the weights is given by name, as `nn.MultiheadAttention` does.
+    """
+    del value, embed_dim_to_check, bias_v
+    if not need_weights or bias_k is not None or add_zero_attn:
         return None
-    heads = given["num_heads"]
-    weights: list[Tensor]
-    if given["use_separate_proj_weight"]:
-        weights = [given["q_proj_weight"], given["k_proj_weight"]]
-    else:
-        weights = list(given["in_proj_weight"].chunk(3))[:2]
-    biases = [None, None] if given["in_proj_bias"] is None else given["in_proj_bias"].chunk(3)[:2]
+    if in_proj_weight is not None:
+        q_proj_weight, k_proj_weight, _ = in_proj_weight.chunk(3)
+    if q_proj_weight is None or k_proj_weight is None:
+        return None
+    query_bias, key_bias, _ = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
     with torch.no_grad():
-        query, key = (
-            _heads(F.linear(given[name].detach(), weight, bias), heads)
-            for name, weight, bias in zip(("query", "key"), weights, biases, strict=True)
-        )
-        mask = _mask(given["attn_mask"], given["key_padding_mask"], len(query), heads)
-    return AttentionCall(query, key, mask)
+        queries = _heads(F.linear(query.detach(), q_proj_weight, query_bias), num_heads)
+        keys = _heads(F.linear(key.detach(), k_proj_weight, key_bias), num_heads)
+        mask = _mask(attn_mask, key_padding_mask, len(queries), num_heads)
+    return AttentionCall(queries, keys, mask)
 
 
 def _heads(projected: Tensor, heads: int) -> Tensor:

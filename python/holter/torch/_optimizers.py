@@ -34,6 +34,17 @@ class StepListener(Protocol):
         """Every optimizer has done its part of the step."""
 
 
+def optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
+    if optimizer is None:
+        return ()
+    optimizers = tuple(optimizer) if isinstance(optimizer, (list, tuple)) else (optimizer,)
+    for one in optimizers:
+        # Wrappers (of other libraries) look like optimizers and may not have the hooks.
+        if not hasattr(one, "register_step_pre_hook"):
+            raise TypeError(f"optimizer must be a torch.optim.Optimizer or several, not {type(one).__name__}")
+    return optimizers
+
+
 class Optimizers:
     """Follows one or several optimizers."""
 

@@ -15,17 +15,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ._compiled import EmitPulse, ProbePulse
 from ._gradients import norms
 from ._names import labels, layer_number, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
     from torch import nn
     from torch.utils.hooks import RemovableHandle
 
     from ._faults import Faults
     from ._values import StepValues
+
+
+_CPU = torch.device("cpu")
+_EMITTED_PLACES = 8
+"""Metrics that compiled code may emit; further ones are absent."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,6 @@ class _Placed:
 
     name: str
     function: Callable[..., Any]
-    with_keywords: bool
 
 
 class ProbeHooks:
@@ -62,9 +67,11 @@ class ProbeHooks:
         self,
         paths: Mapping[str, nn.Module],
         probes: Iterable[Probe],
+        *,
         values: StepValues,
         faults: Faults,
         due: Callable[[], bool],
+        emitters: Collection[int] = (),
     ) -> None:
         self._values = values
         self._faults = faults
@@ -74,7 +81,11 @@ class ProbeHooks:
         self._emitted: dict[tuple[str, int], str] = {}
         self._probes: dict[int, list[_Placed]] = {}
         self._with_keywords: dict[int, list[_Placed]] = {}
-        self._after, self._after_with_keywords = self._make_hooks()
+        self._hooks: dict[tuple[tuple[Callable[..., Any], ...], int, bool], Callable[..., None]] = {}
+        self._targets = ProbePulse(faults)
+        self._emit_targets = EmitPulse(faults)
+        for pulse in (self._targets, self._emit_targets):
+            pulse.fallback = next((one.device for module in paths.values() for one in module.parameters()), _CPU)
         for probe in probes:
             found = {path: module for path, module in paths.items() if matches(path, probe.module_pattern)}
             if not found:
@@ -84,17 +95,42 @@ class ProbeHooks:
                 )
             with_keywords = _takes_four(probe.function)
             for path, label in labels(found).items():
-                self._place(found[path], _Placed(f"{probe.metric}/{label}", probe.function, with_keywords))
+                where = self._with_keywords if with_keywords else self._probes
+                where.setdefault(id(found[path]), []).append(_Placed(f"{probe.metric}/{label}", probe.function))
+        for module in paths.values():
+            self._hook(module)
+            if id(module) in emitters:
+                self._emit_targets.add(module, _Emitted(self, module), _EMITTED_PLACES)
+        values.await_from(self._targets, "probe")
+        values.await_from(self._emit_targets, None)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether there is any probe."""
-        return bool(self._probes or self._with_keywords)
+    def begin(self, step: int, *, is_active: bool) -> None:
+        """A step begins."""
+        self._targets.begin(step, is_active=is_active)
+        self._emit_targets.begin(step, is_active=is_active)
 
     def emit(self, module: nn.Module, metric: str, value: Any) -> None:
         """Take what a module emitted: the same reduction as for a probe's result."""
         if not self._due():
             return
+        name = self.emitted_name(module, metric)
+        if not self._values.has((name,)):
+            self._faults.run(f"emit of {name}", self._keep, name, value)
+
+    def emit_compiled(self, module: nn.Module, metric: str, value: Any) -> None:
+        """The same in code that torch.compile traces."""
+        target = self._emit_targets.target_of(module)
+        if target is not None:
+            with torch.no_grad():
+                self._emit_targets.emit(target, metric, _reduced(value))
+
+    @property
+    def emitted_metrics(self) -> list[str]:
+        """What compiled code has emitted so far, in the order of the places."""
+        return self._emit_targets.emitted
+
+    def emitted_name(self, module: nn.Module, metric: str) -> str:
+        """What a metric of a module that emits is called."""
         key = (metric, id(module))
         name = self._emitted.get(key)
         if name is None:
@@ -105,46 +141,57 @@ class ProbeHooks:
             if name in self._emitted.values():
                 name = f"{metric}/{path}"
             self._emitted[key] = name
-        if not self._values.has((name,)):
-            self._faults.run(f"emit of {name}", self._keep, name, value)
+        return name
 
     def close(self) -> None:
         """Take every hook off."""
+        self._targets.close()
+        self._emit_targets.close()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
-    def _place(self, module: nn.Module, placed: _Placed) -> None:
-        if placed.with_keywords:
-            self._with_keywords.setdefault(id(module), []).append(placed)
-            if len(self._with_keywords[id(module)]) == 1:
-                self._handles.append(module.register_forward_hook(self._after_with_keywords, with_kwargs=True))
+    def _hook(self, module: nn.Module) -> None:
+        """Give a module its hooks, and its target for when it is compiled."""
+        probes, with_keywords = self._probes.get(id(module), []), self._with_keywords.get(id(module), [])
+        placed = probes + with_keywords
+        if not placed:
             return
-        self._probes.setdefault(id(module), []).append(placed)
-        if len(self._probes[id(module)]) == 1:
-            self._handles.append(module.register_forward_hook(self._after))
+        names = [one.name for one in placed]
+        self._targets.add(module, names, len(names), *((name,) for name in names))
+        functions = tuple(one.function for one in probes)
+        if functions:
+            self._handles.append(module.register_forward_hook(self._make_hook(functions, 0)))
+        if with_keywords:
+            functions = tuple(one.function for one in with_keywords)
+            hook = self._make_hook(functions, len(probes), with_keywords=True)
+            self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
 
-    def _make_hooks(self) -> tuple[Callable[..., None], Callable[..., None]]:
-        """The two forward hooks.
+    def _make_hook(
+        self, functions: tuple[Callable[..., Any], ...], first: int, *, with_keywords: bool = False
+    ) -> Callable[..., None]:
+        """The forward hook of all modules that have these probes; `first` is the place of the first one's value.
 
-        They are the same for every module, and look nothing up before they know that they are not being compiled:
-        otherwise a block that is compiled once for all layers would be compiled anew for each. (The options of a hook
-        do that as well, so only probes that ask for keyword arguments have them.) They are functions, not methods, so
-        that a copy of the model does not copy the watch.
+        It looks nothing up by module before it knows that it is not being compiled: otherwise a block that is compiled
+        once for all layers would be compiled anew for each. (The options of a hook do that as well, so only probes that
+        ask for keyword arguments have them.) It is a function, not a method, so that a copy of the model does not copy
+        the watch.
         """
-        run, probes, with_keywords = self._run, self._probes, self._with_keywords
+        known = self._hooks.get((functions, first, with_keywords))
+        if known is not None:
+            return known
+        run, targets, probes = self._run, self._targets, self._with_keywords if with_keywords else self._probes
 
-        def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if not torch.compiler.is_compiling():
-                run(probes.get(id(module), ()), (module, inputs, output))
+        def after(module: nn.Module, inputs: tuple[Any, ...], *rest: Any) -> None:
+            # The hook's arguments end with (keywords, output) or (output); a probe's with (output, keywords).
+            arguments = (module, inputs, *reversed(rest))
+            if torch.compiler.is_dynamo_compiling():
+                _look_compiled(targets, functions, first, arguments)
+            else:
+                run(probes.get(id(module), ()), arguments)
 
-        def after_with_keywords(
-            module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], output: Any
-        ) -> None:
-            if not torch.compiler.is_compiling():
-                run(with_keywords.get(id(module), ()), (module, inputs, output, keywords))
-
-        return after, after_with_keywords
+        self._hooks[functions, first, with_keywords] = after
+        return after
 
     def _run(self, all_placed: Iterable[_Placed], arguments: tuple[Any, ...]) -> None:
         if not arguments[0].training or not self._due():
@@ -162,6 +209,46 @@ class ProbeHooks:
             reduced = reduce(value)
         if reduced is not None:
             self._values.put((name,), reduced)
+
+
+class _Emitted:
+    """The names of the places of a module that emits, as far as they are known."""
+
+    def __init__(self, hooks: ProbeHooks, module: nn.Module) -> None:
+        self._hooks = hooks
+        self._module = module
+
+    def __iter__(self) -> Iterator[str]:
+        for metric in list(self._hooks.emitted_metrics):
+            yield self._hooks.emitted_name(self._module, metric)
+
+
+def _look_compiled(
+    targets: ProbePulse, functions: tuple[Callable[..., Any], ...], first: int, arguments: tuple[Any, ...]
+) -> None:
+    """What a hook does in code that torch.compile traces."""
+    target = targets.target_of(arguments[0])
+    if target is None:
+        return
+    with torch.no_grad():
+        for place, function in enumerate(functions, first):
+            value = _outcome(function, arguments)
+            if value is not None:
+                targets.put(target, place, value)
+
+
+def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tensor | None:
+    try:
+        return reduce(function(*arguments))
+    except Exception:  # noqa: BLE001  a probe that raises while it is traced has no value, and the compiling goes on
+        return None
+
+
+def _reduced(value: Any) -> Tensor | None:
+    try:
+        return reduce(value)
+    except Exception:  # noqa: BLE001  as above
+        return None
 
 
 def reduce(value: Any) -> Tensor | None:

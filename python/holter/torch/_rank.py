@@ -25,7 +25,7 @@ from ._distributed import whole
 from ._names import clean_path, labels, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor, nn
 
@@ -59,6 +59,13 @@ class Rank:
         unknown = [metric for metric in self.metrics if metric not in _FORMULAS]
         if unknown:
             raise ValueError(f"metrics must be among {', '.join(_FORMULAS)}; not {', '.join(map(str, unknown))}")
+
+
+def ranks_of(rank: Rank | Sequence[Rank] | None) -> tuple[Rank, ...]:
+    """What `watch`'s argument means."""
+    if rank is None:
+        return ()
+    return (rank,) if isinstance(rank, Rank) else tuple(rank)
 
 
 class Ranks:

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from ._compiled import AttentionPulse
+
 _FUNCTION = "eager_attention_forward"
 
 
 class CallListener(Protocol):
     """Who is told of a module's attention calls."""
+
+    pulse: AttentionPulse
 
     def explicit(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
         """A module attends."""
@@ -54,7 +58,11 @@ def _eager(  # noqa: PLR0917  the signature of what it stands in for
     **kwargs: Any,
 ) -> Any:
     """Stands in for `eager_attention_forward`."""
-    if not torch.compiler.is_compiling() and module.training:
+    if torch.compiler.is_dynamo_compiling():
+        for listener in listeners:
+            call = _call(module, query, key, mask=attention_mask, args=args, kwargs=kwargs)
+            listener.pulse.attend(call, module)
+    elif module.training and not torch.compiler.is_compiling():
         for listener in listeners:
             listener.explicit(module, lambda: _call(module, query, key, mask=attention_mask, args=args, kwargs=kwargs))
     return original(module, query, key, value, attention_mask, *args, **kwargs)

@@ -1,11 +1,13 @@
 """Values: what the probes of one step's forward pass have computed, until the step is committed.
 
-Only the first value of a step under one name is kept. That is the rule for gradient accumulation (the first
+Values come from eager code at once, and from compiled code (`_compiled.py`) out of the tensors that it writes. Only the
+first value of a step under one name is kept. That is the rule for gradient accumulation (the first
 micro-batch counts) and for activation checkpointing (the recomputation in the backward pass does not count again).
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,13 +16,14 @@ import numpy as np
 from ._columns import Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from holter import Logger
 
     from ._columns import FloatArray
+    from ._compiled import Pulse, Site
     from ._staging import Staging
 
 _CACHE_LIMIT = 256
@@ -72,6 +75,21 @@ class _Plan:
         self._columns.record(step, np.concatenate((values, ratios)))
 
 
+@dataclass(frozen=True)
+class _Awaited:
+    """What compiled code may have written in a step."""
+
+    tick: int
+    kind: str | None
+    sites: list[Site]
+    expected: int
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether eager code has given any of it already."""
+        return len(self.sites) < self.expected
+
+
 class StepValues:
     """Collects tensors under names during a step."""
 
@@ -79,10 +97,17 @@ class StepValues:
         self._logger = logger
         self._ratios = tuple(ratios)
         self._values: dict[tuple[str, ...], Tensor] = {}
-        self._plans: dict[tuple[tuple[str, ...], ...], _Plan] = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._pulses: list[tuple[Pulse, str | None]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._values)
+    def await_from(self, pulse: Pulse, kind: str | None) -> None:
+        """Also take what compiled code writes for this pulse.
+
+        Args:
+            pulse: whose sites.
+            kind: what the report calls it if nothing at all is seen of it; None to say nothing.
+        """
+        self._pulses.append((pulse, kind))
 
     def has(self, names: tuple[str, ...]) -> bool:
         """Whether this step has these names already, so that computing them again can be left out."""
@@ -93,15 +118,58 @@ class StepValues:
         if names not in self._values:
             self._values[names] = values.detach()
 
-    def stage(self, staging: Staging) -> None:
-        """Hand the step's values to staging, and begin anew."""
+    def stage(self, staging: Staging, report_blind: Callable[[str], None] | None = None) -> None:
+        """Hand the step's values to staging, and begin anew.
+
+        Args:
+            staging: where to.
+            report_blind: called with each kind of which nothing was seen, once it is known.
+        """
         values, self._values = self._values, {}
-        if not values:
-            return
-        key = tuple(values)
-        plan = self._plans.get(key)
+        awaited = [
+            _Awaited(pulse.tick, kind, [site for site in pulse.awaited if not site.is_seen(values)], len(pulse.sites))
+            for pulse, kind in self._pulses
+            if pulse.is_active and pulse.sites
+        ]
+        names = [name for names in values for name in names]
+        tensors = list(values.values())
+        targets = [site.target for one in awaited for site in one.sites]
+        if targets:
+            receive = functools.partial(self._receive, names, awaited, report_blind)
+            staging.put("recording of the forward pass", receive, tensors + targets)
+        elif tensors:
+            staging.put("recording of the forward pass", self._plan(tuple(names)).receive, tensors)
+
+    def _plan(self, names: tuple[str, ...]) -> _Plan:
+        plan = self._plans.get(names)
         if plan is None:
             if len(self._plans) >= _CACHE_LIMIT:
                 self._plans.clear()
-            plan = self._plans[key] = _Plan(self._logger, [name for names in key for name in names], self._ratios)
-        staging.put("recording of the forward pass", plan.receive, list(values.values()))
+            plan = self._plans[names] = _Plan(self._logger, list(names), self._ratios)
+        return plan
+
+    def _receive(
+        self,
+        names: list[str],
+        awaited: list[_Awaited],
+        report_blind: Callable[[str], None] | None,
+        step: int,
+        values: FloatArray,
+    ) -> None:
+        """Take the values of eager code, then those places of the targets that were written in this step."""
+        found = dict(zip(names, values[: len(names)], strict=True))
+        rest = values[len(names) :]
+        for one in awaited:
+            is_seen = one.is_seen
+            for site in one.sites:
+                size = site.target.numel()
+                places, rest = rest[:size].reshape(-1, 2), rest[size:]
+                # A list of names may have grown meanwhile; zip ends with the shorter.
+                for name, (value, tick) in zip(site.names, places, strict=False):
+                    if tick == one.tick:
+                        is_seen = True
+                        found.setdefault(name, value)
+            if report_blind is not None and one.kind is not None and not is_seen:
+                report_blind(one.kind)
+        if found:
+            self._plan(tuple(found)).receive(step, np.fromiter(found.values(), np.float64, len(found)))

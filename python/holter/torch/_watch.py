@@ -13,17 +13,17 @@ import numpy as np
 import torch
 
 from . import _explicit
-from ._attention import Attention, AttentionProbe
+from ._attention import Attention, AttentionProbe, settings_of
 from ._cadence import Cadence
 from ._clipping import clip_calls
 from ._columns import Columns
 from ._faults import Faults
 from ._gradients import SKIPPED, Gradients
 from ._names import clean_path, unwrapped
-from ._optimizers import Optimizers
+from ._optimizers import Optimizers, optimizers_of
 from ._parameters import Parameters
 from ._probes import Probe, ProbeHooks
-from ._rank import Rank, Ranks
+from ._rank import Rank, Ranks, ranks_of
 from ._staging import Staging
 from ._values import Ratio, StepValues
 
@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from ._parameters import Parameter
 
 _log = logging.getLogger("holter.torch")
+
+_BLIND = (
+    "no {kind} saw anything of this step's forward pass, so that nothing of it is recorded. If torch.compile had run "
+    "the model before the watch began, call torch.compiler.reset() once; an attention that no known function computes "
+    "is told of by one line, holter.torch.attention(self, query, key)"
+)
 
 
 def watch(
@@ -87,12 +93,12 @@ def watch(
     return Watch(
         model,
         logger,
-        _optimizers_of(optimizer),
+        optimizers_of(optimizer),
         gradients=gradients,
-        attention=_attention_settings(attention),
+        attention=settings_of(attention),
         probes=tuple(probes),
         parameters=parameters or {},
-        rank=_ranks_of(rank),
+        rank=ranks_of(rank),
         every=every,
         include=include,
         exclude=exclude,
@@ -100,12 +106,7 @@ def watch(
 
 
 class Watch:
-    """A running watch; what `watch` returns.
-
-    Attributes:
-        step: the number of the step under way, which the next commit records under. It counts from 0; set it where the
-            training's own numbers are others, for example after a resume.
-    """
+    """A running watch; what `watch` returns."""
 
     def __init__(
         self,
@@ -122,9 +123,10 @@ class Watch:
         include: str | Sequence[str] | None,
         exclude: str | Sequence[str] | None,
     ) -> None:
-        self.step = 0
+        self._step = 0
         self._closed = False
         self._has_looked = False
+        self._notes: list[str] = []
         self._cadence = Cadence(every)
         self._faults = Faults()
         self._staging = Staging(self._faults)
@@ -140,7 +142,12 @@ class Watch:
             self._parameters = Parameters(model, logger, parameters)
             self._ranks = Ranks(model, logger, rank)
             self._probes = ProbeHooks(
-                paths, [probe for probe in probes if isinstance(probe, Probe)], self._values, self._faults, self._due
+                paths,
+                [probe for probe in probes if isinstance(probe, Probe)],
+                values=self._values,
+                faults=self._faults,
+                due=self._due,
+                emitters=_explicit.tellers(paths.values(), _explicit.emit),
             )
             self._undo.append(self._probes.close)
             self._attention: AttentionProbe | None = None
@@ -153,6 +160,7 @@ class Watch:
                     step=lambda: self.step,
                     include=include,
                     exclude=exclude,
+                    tellers=_explicit.tellers(paths.values(), _explicit.attention),
                 )
                 self._undo.append(self._attention.close)
             _explicit.listen(paths.values(), self)
@@ -162,6 +170,7 @@ class Watch:
             self._optimizers = Optimizers(optimizers, self) if optimizers else None
             if self._optimizers is not None:
                 self._undo.append(self._optimizers.close)
+            self.step = 0
         except BaseException:
             self.close()
             raise
@@ -176,6 +185,26 @@ class Watch:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def step(self) -> int:
+        """The number of the step under way, which the next commit records under.
+
+        It counts from 0; set it where the training's own numbers are others, for example after a resume.
+        """
+        return self._step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._step = step
+        self._probes.begin(step, is_active=self._cadence.due(step))
+        if self._attention is not None:
+            self._attention.step_begins(step)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What one has to know about this watch's numbers; each was also logged as a warning."""
+        return tuple(self._notes)
 
     @property
     def disabled(self) -> dict[str, str]:
@@ -199,7 +228,8 @@ class Watch:
         if step is not None:
             if isinstance(step, bool) or not isinstance(step, int):
                 raise TypeError(f"step must be an int, not {type(step).__name__}")
-            self.step = step
+            # The forward pass has run already: what it was told of the step stays.
+            self._step = step
         if self._optimizers is None:
             self.gather(None, None, None)
         self.step_ended()
@@ -292,60 +322,39 @@ class Watch:
         """A watched module named a tensor in its forward pass."""
         self._probes.emit(module, metric, value)
 
+    def emitted_compiled(self, module: nn.Module, metric: str, value: Any) -> None:
+        """A watched module named a tensor in code that torch.compile traces."""
+        self._probes.emit_compiled(module, metric, value)
+
+    def attended_compiled(self, module: nn.Module, call: AttentionCall | None) -> None:
+        """A watched module told of its attention in code that torch.compile traces."""
+        if self._attention is not None:
+            self._attention.pulse.attend(call, module)
+
     def attended(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
         """A watched module told of its attention in its forward pass."""
         if self._attention is not None:
             self._attention.explicit(module, call)
 
     def _stage(self) -> None:
-        self._say_if_blind()
-        self._values.stage(self._staging)
+        is_first_look = not self._has_looked and self._gradients.taken
+        self._has_looked = self._has_looked or is_first_look
+        self._values.stage(self._staging, self._say_blind if is_first_look else None)
         self._gradients.stage(self._staging)
         self._parameters.stage(self._staging)
-        self._staging.commit(self.step)
-        self._cadence.done(self.step)
+        self._staging.commit(self._step)
+        self._cadence.done(self._step)
         if self._attention is not None:
-            self._attention.step_done(self.step)
+            self._attention.step_done(self._step)
 
-    def _say_if_blind(self) -> None:
-        """Tell once that forward passes are not seen, at the first step that has gradients but nothing from them."""
-        if self._has_looked or not (self._values or self._gradients.taken):
-            return
-        self._has_looked = True
-        if self._values:
-            return
-        if self._probes.is_wanted or (self._attention is not None and self._attention.is_wanted):
-            _log.warning(
-                "no probe saw this step's forward pass, so that nothing of attention or of modules is recorded. Code "
-                "compiled by torch.compile is not seen; watch an uncompiled model, or leave those modules uncompiled"
-            )
+    def _say_blind(self, kind: str) -> None:
+        """Tell that the first step with gradients has shown nothing of something that was asked for."""
+        if not self._faults.disabled:  # a probe that has failed has said so already
+            self._note(_BLIND.format(kind=kind))
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
+        _log.warning(text)
 
     def _due(self) -> bool:
         return torch.is_grad_enabled() and self._cadence.due(self.step)
-
-
-def _optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
-    if optimizer is None:
-        return ()
-    optimizers = tuple(optimizer) if isinstance(optimizer, (list, tuple)) else (optimizer,)
-    for one in optimizers:
-        # Wrappers (of other libraries) look like optimizers and may not have the hooks.
-        if not hasattr(one, "register_step_pre_hook"):
-            raise TypeError(f"optimizer must be a torch.optim.Optimizer or several, not {type(one).__name__}")
-    return optimizers
-
-
-def _attention_settings(attention: str | Attention | None) -> Attention | None:
-    if attention is None or isinstance(attention, Attention):
-        return attention
-    if attention == "sampled":
-        return Attention()
-    if attention == "exact":
-        return Attention(exact=True)
-    raise ValueError(f"attention must be 'sampled', 'exact', an Attention or None, not {attention!r}")
-
-
-def _ranks_of(rank: Rank | Sequence[Rank] | None) -> tuple[Rank, ...]:
-    if rank is None:
-        return ()
-    return (rank,) if isinstance(rank, Rank) else tuple(rank)
