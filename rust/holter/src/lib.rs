@@ -1,4 +1,19 @@
-//! The core of Holter.
+//! The core of Holter: takes a training run's points without holding the training up, keeps them through
+//! the death of the process, and gives them back.
+//!
+//! An [`Attempt`](attempt::Attempt) opens a run. Its [`Recorder`](recorder::Recorder) takes points from any
+//! thread and appends them to the [`Journal`](journal::Journal), a bounded ring in a mapped file: no lock,
+//! no I/O, no allocation. One [`Writer`](writer::Writer) thread drains the ring into the
+//! [sinks](sink): the first, SQLite or Parquet, is the [truth](sink::Truth), the others are
+//! [derived](sink::Derived) from what it has committed. The ring forgets a point only then.
+//!
+//! - A point that was taken survives SIGKILL: it is in the file, and [recovery](recover) puts it into the
+//!   sinks. What a flush returned for survives the loss of power.
+//! - A full ring is waited for while the writer makes progress, and else the point is dropped. Both are
+//!   counted in the [health](health::Health), as is whatever a sink complains of.
+//! - A [`Reader`](reader::Reader) sees the run at any time, the ring included, and blocks nobody.
+//!
+//! What lies on the disk is named in [`schema`] and specified in `docs/on-disk-format.md`.
 
 #[cfg(not(holter_loom))]
 pub mod attempt;
