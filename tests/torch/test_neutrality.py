@@ -60,7 +60,14 @@ def footprint(model) -> list:
         for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_forward_hooks_always_called")
     ]
     attributes = [sorted(vars(module)) for module in model.modules()]
-    functions = [F.scaled_dot_product_attention, torch.nn.utils.clip_grad_norm_, torch.amp.GradScaler.step]
+    functions = [
+        F.scaled_dot_product_attention,
+        F.multi_head_attention_forward,
+        torch.nn.utils.clip_grad_norm_,
+        torch.nn.utils.clip_grad_value_,
+        vars(torch.nn.utils.clip_grad).get("_clip_grads_with_norm_"),
+        torch.amp.GradScaler.step,
+    ]
     return [hooks, attributes, functions]
 
 

@@ -89,15 +89,17 @@ def row_statistics(call: AttentionCall, rows: Tensor, threshold: float) -> RowSt
     """
     scores = _scores(call, rows)
     largest = scores.amax(dim=-1)
-    normalizer = scores.logsumexp(dim=-1, keepdim=True)
     # A query that sees no key has weights of 0: its row adds nothing to either mean.
-    normalizer = torch.where(normalizer == -math.inf, 0.0, normalizer)
-    scores -= normalizer
+    is_blind = largest == -math.inf
+    scores -= torch.where(is_blind, 0.0, largest).unsqueeze(-1)
     weights = scores.exp()
-    share = (weights > threshold).sum(dim=-1, dtype=torch.float32) / scores.shape[-1]
+    total = weights.sum(dim=-1)
+    share = torch.count_nonzero(weights > (threshold * total).unsqueeze(-1), dim=-1) / scores.shape[-1]
+    # With s the scores less the largest and Z the sum of their exponentials: H = log Z - Σ s exp(s) / Z.
     # 0 · log 0 counts as 0; the bound only keeps 0 · -inf from being NaN.
-    entropy = -(weights.mul_(scores.clamp_(min=-1e4))).sum(dim=-1)
-    return RowStatistics(entropy, share, largest)
+    mean_score = weights.mul_(scores.clamp_(min=-1e4)).sum(dim=-1) / total
+    entropy = torch.where(is_blind, 0.0, total.log() - mean_score)
+    return RowStatistics(entropy, share.to(torch.float32), largest)
 
 
 def sampled(call: AttentionCall, rows: int, offset: float | Tensor, threshold: float) -> Tensor:

@@ -1,15 +1,18 @@
 """Clipping: `torch.nn.utils.clip_grad_norm_` seen as it happens, so that the norms recorded are those before it.
 
-Training frameworks call it by that name. Where its arithmetic is the same as ours (2-norm, float32 gradients of one
+Training frameworks call it by that name; what was imported by its own name before the watch is seen a level below, in
+the function that does the scaling. Where its arithmetic is the same as ours (2-norm, float32 gradients of one
 device) the clipping is done with the norms that are recorded, which saves a pass over the gradients; the result is the
 same to the bit.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from torch.nn.utils import clip_grad
 
 from ._patches import Patch
 
@@ -40,7 +43,7 @@ def _clip_grad_norm(
     **kwargs: Any,
 ) -> Tensor:
     """Stands in for `torch.nn.utils.clip_grad_norm_`."""
-    several = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+    several = _several(parameters)
     is_plain = float(norm_type) == 2.0 and not args and not kwargs
     for listener in listeners:
         with torch.no_grad():
@@ -50,4 +53,61 @@ def _clip_grad_norm(
     return original(several, max_norm, norm_type, *args, **kwargs)
 
 
-clip_calls: Patch[ClipListener] = Patch(torch.nn.utils, "clip_grad_norm_", _clip_grad_norm)
+def _scale_down(
+    listeners: tuple[ClipListener, ...],
+    original: Callable[..., None],
+    parameters: Tensor | Iterable[Tensor],
+    *args: Any,
+    **kwargs: Any,
+) -> None:
+    """Stands in for what `clip_grad_norm_` calls once it has the total norm, so also where that was imported early."""
+    _tell(listeners, parameters := _several(parameters))
+    original(parameters, *args, **kwargs)
+
+
+def _clip_grad_value(
+    listeners: tuple[ClipListener, ...],
+    original: Callable[..., None],
+    parameters: Tensor | Iterable[Tensor],
+    *args: Any,
+    **kwargs: Any,
+) -> None:
+    """Stands in for `torch.nn.utils.clip_grad_value_`."""
+    _tell(listeners, parameters := _several(parameters))
+    original(parameters, *args, **kwargs)
+
+
+def _several(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+
+
+def _tell(listeners: tuple[ClipListener, ...], parameters: list[Tensor]) -> None:
+    with torch.no_grad():
+        for listener in listeners:
+            listener.clipping(parameters, None)
+
+
+_INSIDE = "_clip_grads_with_norm_"
+_SEES_INSIDE = hasattr(clip_grad, _INSIDE)
+
+clip_calls: tuple[Patch[ClipListener], ...] = (
+    Patch(torch.nn.utils, "clip_grad_norm_", _clip_grad_norm),
+    Patch(torch.nn.utils, "clip_grad_value_", _clip_grad_value),
+    *([Patch(clip_grad, _INSIDE, _scale_down)] if _SEES_INSIDE else []),
+)
+
+
+def unseen_clipping() -> list[str]:
+    """Functions that clip and that were imported by name before a watch could replace them, as `module.function`.
+
+    Where these are called the gradients have been clipped before anything of ours can look at them.
+    """
+    names = ["clip_grad_value_"] if _SEES_INSIDE else ["clip_grad_norm_", "clip_grad_value_"]
+    originals = {name: getattr(clip_grad, name) for name in names}
+    return [
+        f"{path}.{name}"
+        for path, module in list(sys.modules.items())
+        if module is not None and not path.startswith("torch.")
+        for name, original in originals.items()
+        if getattr(module, "__dict__", {}).get(name) is original
+    ]

@@ -30,6 +30,9 @@ TOTAL = "grad_norm_total"
 SKIPPED = "optimizer_step_skipped"
 """1.0 at a step that GradScaler skipped because gradients had overflowed; that step has no norms."""
 
+AFTER_CLIPPING = "grad_norm_may_be_clipped"
+"""1.0 at the watch's first step where the program has a clipping function that cannot be seen."""
+
 _CACHE_LIMIT = 256
 """Combinations of parameters with a gradient that are remembered; some models leave others out at each step."""
 

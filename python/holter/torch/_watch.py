@@ -6,7 +6,7 @@ the watch takes every hook and every replaced function away again, also after an
 
 from __future__ import annotations
 
-import logging
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from ._cadence import Cadence
 from ._clipping import clip_calls
 from ._columns import Columns
 from ._faults import Faults
-from ._gradients import SKIPPED, Gradients
+from ._gradients import AFTER_CLIPPING, SKIPPED, Gradients
 from ._names import clean_path, unwrapped
+from ._notes import Notes
 from ._optimizers import Optimizers, optimizers_of
 from ._parameters import Parameters
 from ._probes import Probe, ProbeHooks
@@ -39,14 +40,6 @@ if TYPE_CHECKING:
 
     from ._attention_math import AttentionCall
     from ._parameters import Parameter
-
-_log = logging.getLogger("holter.torch")
-
-_BLIND = (
-    "no {kind} saw anything of this step's forward pass, so that nothing of it is recorded. If torch.compile had run "
-    "the model before the watch began, call torch.compiler.reset() once; an attention that no known function computes "
-    "is told of by one line, holter.torch.attention(self, query, key)"
-)
 
 
 def watch(
@@ -126,7 +119,7 @@ class Watch:
         self._step = 0
         self._closed = False
         self._has_looked = False
-        self._notes: list[str] = []
+        self._notes = Notes()
         self._cadence = Cadence(every)
         self._faults = Faults()
         self._staging = Staging(self._faults)
@@ -135,6 +128,7 @@ class Watch:
         model = unwrapped(model)
         paths = {clean_path(path): module for path, module in model.named_modules()}
         self._skipped = Columns(logger, [SKIPPED])
+        self._clipped = Columns(logger, [AFTER_CLIPPING])
         self._values = StepValues(logger, [probe for probe in probes if isinstance(probe, Ratio)])
         try:
             self._gradients = Gradients(model, logger, include, exclude)
@@ -165,8 +159,7 @@ class Watch:
                 self._undo.append(self._attention.close)
             _explicit.listen(paths.values(), self)
             self._undo.append(lambda: _explicit.unlisten(paths.values(), self))
-            clip_calls.add(self)
-            self._undo.append(lambda: clip_calls.remove(self))
+            self._follow_clipping()
             self._optimizers = Optimizers(optimizers, self) if optimizers else None
             if self._optimizers is not None:
                 self._undo.append(self._optimizers.close)
@@ -204,7 +197,7 @@ class Watch:
     @property
     def notes(self) -> tuple[str, ...]:
         """What one has to know about this watch's numbers; each was also logged as a warning."""
-        return tuple(self._notes)
+        return tuple(self._notes.texts)
 
     @property
     def disabled(self) -> dict[str, str]:
@@ -347,14 +340,16 @@ class Watch:
         if self._attention is not None:
             self._attention.step_done(self._step)
 
-    def _say_blind(self, kind: str) -> None:
-        """Tell that the first step with gradients has shown nothing of something that was asked for."""
-        if not self._faults.disabled:  # a probe that has failed has said so already
-            self._note(_BLIND.format(kind=kind))
+    def _follow_clipping(self) -> None:
+        for patch in clip_calls:
+            patch.add(self)
+            self._undo.append(functools.partial(patch.remove, self))
+        if self._with_gradients and self._notes.say_if_clipping_is_unseen():
+            self._clipped.record(self._step, np.ones(1))
 
-    def _note(self, text: str) -> None:
-        self._notes.append(text)
-        _log.warning(text)
+    def _say_blind(self, kind: str) -> None:
+        if not self._faults.disabled:  # a probe that has failed has said so already
+            self._notes.say_blind(kind)
 
     def _due(self) -> bool:
         return torch.is_grad_enabled() and self._cadence.due(self.step)

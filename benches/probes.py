@@ -1,0 +1,269 @@
+"""What watching a training costs: a step of a GPT-2-like model at T=1024, and one attention's statistics.
+
+A CPU takes minutes for a few steps of all of GPT-2, so the model has 4 of its 12 layers, in their own width, and a
+vocabulary of 4,096; the batch is one sequence. Each round takes one step of every kind, in turns; what is reported is
+the process's CPU time beside that of the bare step of the same round. Everything runs on one thread.
+"""
+
+import contextlib
+import ctypes
+import functools
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import time
+import warnings
+
+import torch
+import torch.nn.functional as F
+from support import report
+from torch import nn
+
+import holter
+from holter.torch import watch
+from holter.torch._attention_math import AttentionCall, exact, fused_entropy, sampled
+
+WIDTH, HEADS, LAYERS, TOKENS, VOCABULARY = 768, 12, 4, 1024, 4096
+ROUNDS = int(os.environ.get("HOLTER_BENCH_ROUNDS", "7"))
+TURNS = 7
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        query, key, value = self.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.attention = Attention()
+        self.rest = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+
+    def forward(self, x):
+        x = x + self.attention(self.first(x))
+        return x + self.rest(self.second(x))
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(TOKENS, WIDTH)
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+        self.norm = nn.LayerNorm(WIDTH)
+
+    def forward(self, tokens):
+        x = self.tokens(tokens) + self.places.weight
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.norm(x), self.tokens.weight)
+
+
+def naive_statistics(query, key):
+    """Entropy and sparsity as they are usually written: from all weights."""
+    scores = query @ key.mT * query.shape[-1] ** -0.5
+    hidden = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
+    return -(weights * (weights + 1e-10).log()).sum(dim=-1).mean(), (weights > 0.1).float().mean()
+
+
+@contextlib.contextmanager
+def naive(model, run):
+    """The usual hooks: all weights of every layer, and `.item()` for each number."""
+    original, layers = F.scaled_dot_product_attention, iter(range(10**9))
+
+    def seen(query, key, value, **keywords):
+        with torch.no_grad():
+            entropy, share = naive_statistics(query.detach(), key.detach())
+        layer = next(layers) % LAYERS
+        run.log(0, f"naive_entropy/layer_{layer}", entropy.item())
+        run.log(0, f"naive_sparsity/layer_{layer}", share.item())
+        return original(query, key, value, **keywords)
+
+    def norms(*_arguments):
+        for name, parameter in model.named_parameters():
+            run.log(0, f"naive_norm/{name}", parameter.grad.norm().item())
+
+    F.scaled_dot_product_attention = seen
+    try:
+        yield norms
+    finally:
+        F.scaled_dot_product_attention = original
+
+
+@contextlib.contextmanager
+def with_wandb(model, _logger):
+    """Histograms of every gradient, at this step."""
+    import wandb
+
+    wandb.watch(model, log="gradients", log_freq=1)
+    try:
+        yield lambda: wandb.log({"step": 1})
+    finally:
+        wandb.unwatch(model)
+
+
+class Steps:
+    """Steps of one model, each timed."""
+
+    def __init__(self, logger):
+        self.model, self.logger = Model(), logger
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-5, fused=True)
+        self.text = torch.randint(0, VOCABULARY, (2, TOKENS))
+
+    def take(self, around=None, after_backward=None):
+        start = time.process_time()
+        if around is not None:
+            around()
+        loss = F.cross_entropy(self.model(self.text[:1]).flatten(0, 1), self.text[1])
+        self.optimizer.zero_grad()
+        loss.backward()
+        if after_backward is not None:
+            after_backward()
+        self.optimizer.step()
+        return time.process_time() - start
+
+    def bare(self):
+        return self.take()
+
+    def watched(self, *, looks_at_attention):
+        with watch(self.model, self.logger, self.optimizer) as handle:
+            if not looks_at_attention:
+                handle.commit(10)  # the tenth step is over: the next that looks at attention is the twentieth
+            return self.take()
+
+    def with_naive(self):
+        with naive(self.model, self.logger) as norms:
+            return self.take(after_backward=norms)
+
+    def with_wandb(self):
+        with with_wandb(self.model, None) as log:
+            return self.take(after_backward=log)
+
+
+def steps(directory):
+    """A step watched at defaults, and by others, beside the bare step of the same round."""
+    with holter.Logger(directory / "run") as logger:
+        one = Steps(logger)
+        kinds = {
+            "bare": one.bare,
+            "watched, attention looked at": lambda: one.watched(looks_at_attention=True),
+            "watched, attention not looked at": lambda: one.watched(looks_at_attention=False),
+            "naive": one.with_naive,
+        }
+        if wandb_is_there(directory):
+            kinds["wandb"] = one.with_wandb
+        for take in kinds.values():
+            take()
+        times = {kind: [] for kind in kinds}
+        for _ in range(ROUNDS):
+            for kind, take in kinds.items():
+                times[kind].append(take())
+        own(one, times["bare"])
+    report("probes.step", "a step without any watching", times["bare"], "s")
+    more = {
+        kind: [100 * (a / b - 1) for a, b in zip(found, times["bare"], strict=True)] for kind, found in times.items()
+    }
+    due, others = more["watched, attention looked at"], more["watched, attention not looked at"]
+    mean = [(a + 9 * b) / 10 for a, b in zip(due, others, strict=True)]
+    report("probes.defaults", "watched at defaults, mean over ten steps", mean, "%")
+    report("probes.defaults_attention", "watched, a step whose attention is looked at", due, "%")
+    report("probes.naive", "naive hooks at every step: all weights, `.item()` for each number", more["naive"], "%")
+    if "wandb" in more:
+        report("probes.wandb", "`wandb.watch` at every step: histograms of the gradients only", more["wandb"], "%")
+
+
+def own(one, bare):
+    """What the same watch's own work takes, timed by itself: no noise of the model's own time is in it."""
+    middle = sorted(bare)[len(bare) // 2]
+    width = WIDTH // HEADS
+    call = AttentionCall(torch.randn(1, HEADS, TOKENS, width), torch.randn(1, HEADS, TOKENS, width), is_causal=True)
+    norms, attention = [], []
+    with watch(one.model, one.logger, attention=None) as handle:
+        for turn in range(ROUNDS):
+            start = time.process_time()
+            handle.commit(turn)
+            norms.append(time.process_time() - start)
+            start = time.process_time()
+            for _ in range(LAYERS):
+                sampled(call, 32, 0.3, 0.1)
+            attention.append(time.process_time() - start)
+    share = [100 * (a + b / 10) / middle for a, b in zip(norms, attention, strict=True)]
+    report("probes.own", "of a bare step: our own work per step, timed by itself", share, "%")
+
+
+def wandb_is_there(directory):
+    try:
+        import wandb
+    except ImportError:
+        return False
+    os.environ |= {"WANDB_SILENT": "true", "WANDB_MODE": "offline"}
+    wandb.init(project="bench", dir=str(directory), mode="offline")
+    return True
+
+
+def peak_bytes(function):
+    """How far the process's resident memory rises above what it was before, at most."""
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not count as there already
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    function()
+    return _status("VmHWM") - before
+
+
+def _status(field):
+    return 1024 * int(re.search(rf"{field}:\s+(\d+)", pathlib.Path("/proc/self/status").read_text("utf-8"))[1])
+
+
+def attention():
+    """One layer's statistics at B=4, H=12, T=1024, against weights formed whole."""
+    query, key = torch.randn(4, HEADS, TOKENS, 64), torch.randn(4, HEADS, TOKENS, 64)
+    call = AttentionCall(query, key, is_causal=True)
+    kinds = {
+        "naive": functools.partial(naive_statistics, query, key),
+        "sampled": functools.partial(sampled, call, 32, 0.3, 0.1),
+        "entropy": functools.partial(fused_entropy, call),
+        "exact": functools.partial(exact, call, 0.1),
+    }
+    times, peaks = {kind: [] for kind in kinds}, {kind: [] for kind in kinds}
+    with torch.no_grad():
+        for _ in range(TURNS):
+            for kind, function in kinds.items():
+                start = time.process_time()
+                function()
+                times[kind].append(time.process_time() - start)
+                peaks[kind].append(peak_bytes(function))
+    report("probes.attention_naive", "all weights, their entropy and sparsity", [1e3 * t for t in times["naive"]], "ms")
+    what = {
+        "sampled": "32 queries: entropy, sparsity, largest logit",
+        "entropy": "exact entropy alone",
+        "exact": "exact: entropy, sparsity, largest logit",
+    }
+    for kind, text in what.items():
+        cheaper = [a / b for a, b in zip(times["naive"], times[kind], strict=True)]
+        smaller = [a / max(b, 1) for a, b in zip(peaks["naive"], peaks[kind], strict=True)]
+        report(f"probes.attention_{kind}_time", f"{text}: cheaper in time", cheaper, "×")
+        report(f"probes.attention_{kind}_memory", f"{text}: smaller in memory", smaller, "×")
+
+
+def main():
+    """Measure."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    attention()
+    if "--attention" not in sys.argv:
+        with tempfile.TemporaryDirectory(prefix="holter-bench-") as directory:
+            steps(pathlib.Path(directory))
+
+
+main()
