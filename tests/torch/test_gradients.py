@@ -145,6 +145,25 @@ def test_a_clipping_that_cannot_be_seen_is_told_of_once(recorder, two_layers, ca
     assert recorder["grad_norm_may_be_clipped"] == {0: 1.0}
 
 
+def test_clipping_reads_the_gradients_once(recorder, monkeypatch):
+    model = torch.nn.Linear(400, 400)
+    read = []
+    original = torch._foreach_norm
+
+    def counted(tensors, *args, **kwargs):
+        read.append(sum(tensor.numel() for tensor in tensors))
+        return original(tensors, *args, **kwargs)
+
+    monkeypatch.setattr(torch, "_foreach_norm", counted)
+    with watch(model, recorder) as handle:
+        model(torch.randn(2, 400)).square().sum().backward()
+        norm = float(model.weight.grad.double().norm())
+        handle.clip_grad_norm_(1.0)
+        handle.commit()
+    assert recorder["grad_norm/weight"] == {0: pytest.approx(norm, rel=1e-5)}
+    assert sum(read) == 400 * 401
+
+
 def test_clip_can_refuse_non_finite_gradients(recorder, two_layers):
     with watch(two_layers, recorder, attention=None) as handle:
         backward(two_layers, factor=float("inf"))

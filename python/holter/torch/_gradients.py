@@ -112,7 +112,9 @@ class Gradients:
         if found_inf is not None:
             self._found_inf.append(found_inf.detach().reshape(1).to(torch.float32))
 
-    def clip(self, parameters: Sequence[Tensor] | None, max_norm: float, *, keep: bool) -> Tensor:
+    def clip(
+        self, parameters: Sequence[Tensor] | None, max_norm: float, *, keep: bool, to_the_bit: bool = False
+    ) -> Tensor:
         """Scale gradients down to a total norm of `max_norm`, taking their norms on the way.
 
         The same arithmetic as `torch.nn.utils.clip_grad_norm_`, with one pass less than clipping and recording
@@ -122,6 +124,8 @@ class Gradients:
             parameters: whose gradients; None for all of the model's.
             max_norm: the largest total norm.
             keep: whether this step's norms are to be recorded.
+            to_the_bit: clip with norms of torch's own precision. Long gradients of a CPU are then read twice, since
+                what is recorded is more precise.
 
         Returns:
             The total norm before clipping, a 0-d tensor on the first gradient's device.
@@ -131,10 +135,11 @@ class Gradients:
             parameters = [parameter for _, parameter in self._parameters]
         vectors = []
         for group in _groups([(names.get(id(parameter)), parameter) for parameter in parameters]):
-            vector = group.norms()
+            is_precise = group.is_precise or not to_the_bit
+            vector, pieces = group.precise_norms() if is_precise else (group.norms(), ())
             vectors.append(vector)
-            if keep and group.is_precise and self._taken.isdisjoint(group.identities) and None not in group.names:
-                self._keep(group, vector, (1,) * len(group.names))
+            if keep and is_precise and self._taken.isdisjoint(group.identities) and None not in group.names:
+                self._keep(group, vector, pieces)
         if keep:
             self.measure(parameters)
         if not vectors:
@@ -166,7 +171,7 @@ class Gradients:
             for gradient in gradients
         ):
             return None
-        return self.clip(parameters, max_norm, keep=True)
+        return self.clip(parameters, max_norm, keep=True, to_the_bit=True)
 
     def stage(self, staging: Staging) -> None:
         """Hand this step's norms to staging, and begin anew."""
