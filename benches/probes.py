@@ -112,6 +112,26 @@ def with_wandb(model, _logger):
         wandb.unwatch(model)
 
 
+class Trainscope:
+    """Statistics of gradients and weights. Without activations, which it stumbled over in this model (1.8.1)."""
+
+    def __init__(self, model, optimizer, directory):
+        from trainscope import TrainScope, TrainScopeConfig
+
+        config = TrainScopeConfig(run_dir=str(directory), run_name="trainscope", activation_layer_filter=[])
+        self._scope = TrainScope(model, optimizer, config)
+
+    @contextlib.contextmanager
+    def attached(self):
+        self._scope.attach()
+        try:
+            yield lambda: self._scope.step(1.0)
+        finally:
+            for hook in self._scope._hooks:  # noqa: SLF001  its own way to end also closes its files
+                hook.remove()
+            self._scope._hooks.clear()  # noqa: SLF001
+
+
 class Steps:
     """Steps of one model, each timed."""
 
@@ -149,6 +169,10 @@ class Steps:
         with with_wandb(self.model, None) as log:
             return self.take(after_backward=log)
 
+    def with_trainscope(self, scope):
+        with scope.attached() as record:
+            return self.take(after_backward=record)
+
 
 def steps(directory):
     """A step watched at defaults, and by others, beside the bare step of the same round."""
@@ -162,6 +186,10 @@ def steps(directory):
         }
         if wandb_is_there(directory):
             kinds["wandb"] = one.with_wandb
+        with contextlib.suppress(ImportError):
+            kinds["trainscope"] = functools.partial(
+                one.with_trainscope, Trainscope(one.model, one.optimizer, directory)
+            )
         for take in kinds.values():
             take()
         times = {kind: [] for kind in kinds}
@@ -180,6 +208,9 @@ def steps(directory):
     report("probes.naive", "naive hooks at every step: all weights, `.item()` for each number", more["naive"], "%")
     if "wandb" in more:
         report("probes.wandb", "`wandb.watch` at every step: histograms of the gradients only", more["wandb"], "%")
+    if "trainscope" in more:
+        what = "`trainscope` without activations: statistics of gradients and weights at every step"
+        report("probes.trainscope", what, more["trainscope"], "%")
 
 
 def own(one, bare):
