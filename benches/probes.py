@@ -113,12 +113,12 @@ def with_wandb(model, _logger):
 
 
 class Trainscope:
-    """Statistics of gradients and weights. Without activations, which it stumbled over in this model (1.8.1)."""
+    """Statistics of gradients and weights, and of activations now and then."""
 
     def __init__(self, model, optimizer, directory):
         from trainscope import TrainScope, TrainScopeConfig
 
-        config = TrainScopeConfig(run_dir=str(directory), run_name="trainscope", activation_layer_filter=[])
+        config = TrainScopeConfig(run_dir=str(directory), run_name="trainscope", integrations={"wandb": False})
         self._scope = TrainScope(model, optimizer, config)
 
     @contextlib.contextmanager
@@ -209,7 +209,7 @@ def steps(directory):
     if "wandb" in more:
         report("probes.wandb", "`wandb.watch` at every step: histograms of the gradients only", more["wandb"], "%")
     if "trainscope" in more:
-        what = "`trainscope` without activations: statistics of gradients and weights at every step"
+        what = "`trainscope` at defaults: statistics of gradients and weights at every step"
         report("probes.trainscope", what, more["trainscope"], "%")
 
 

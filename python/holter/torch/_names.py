@@ -23,7 +23,7 @@ ROOT = "model"
 
 # What torch's own wrappers put into a path; the user's model has no such names.
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module)\.")
-_LAYER = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
+_LAYER = re.compile(r"(?:^|\.)(?:layer_)?(\d+)(?=\.|$)")
 
 
 def clean_path(path: str) -> str:
@@ -39,7 +39,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def layer_number(path: str) -> int | None:
-    """The number of the layer that a path lies in: its first component that is a number; None without one."""
+    """The number of the layer that a path lies in; None without one.
+
+    Its first component that is a number, or `layer_` and a number.
+    """
     found = _LAYER.search(path)
     return int(found.group(1)) if found else None
 
