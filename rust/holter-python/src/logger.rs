@@ -13,7 +13,7 @@ use holter::point::SeriesId;
 use holter::recorder::{NoRoom, Outcome, Recorder};
 use pyo3::exceptions::{PySystemExit, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::health::Health;
 use crate::metrics::{Metric, Metrics};
@@ -212,6 +212,13 @@ impl Logger {
     /// Many metrics whose names are resolved once, for `log_array`.
     #[pyo3(signature = (names))]
     fn metrics(&self, names: &Bound<'_, PyAny>) -> PyResult<Metrics> {
+        if names.is_instance_of::<PyString>() {
+            // It could be iterated over: each letter would be a name.
+            return Err(PyTypeError::new_err(format!(
+                "names must be a sequence of str, got the str {}",
+                names.repr()?
+            )));
+        }
         let names: Vec<Bound<'_, PyAny>> = names.try_iter()?.collect::<PyResult<_>>()?;
         let series = names.iter().map(|name| self.prepared(name)).collect::<PyResult<_>>()?;
         Ok(Metrics {
@@ -314,6 +321,19 @@ impl Logger {
 
     fn fill(&self, values: &Bound<'_, PyDict>, entries: &mut Vec<(SeriesId, f64)>) -> PyResult<()> {
         for (name, value) in values.iter() {
+            let (Some(series), Some(value)) = (self.session.known_series(&name), values::plain_value(&value)) else {
+                entries.clear();
+                return self.fill_slowly(values, entries);
+            };
+            entries.push((series, value));
+        }
+        Ok(())
+    }
+
+    /// As `fill`, from a copy: what reads a value or warns may let others change the dict meanwhile.
+    fn fill_slowly(&self, values: &Bound<'_, PyDict>, entries: &mut Vec<(SeriesId, f64)>) -> PyResult<()> {
+        for item in values.items() {
+            let (name, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
             let value = values::value(&value)?;
             if let Some(series) = self.session.series(&name)? {
                 entries.push((series, value));

@@ -123,6 +123,16 @@ impl Session {
         }
     }
 
+    /// The series of a name that was seen before, to find which runs no code of Python's.
+    #[inline]
+    pub(crate) fn known_series(&self, name: &Bound<'_, PyAny>) -> Option<SeriesId> {
+        self.names.by_identity(name).or_else(|| {
+            // A str of the user's own class hashes and compares as it likes.
+            name.cast_exact::<PyString>().ok()?;
+            self.names.by_content(name).ok().flatten()
+        })
+    }
+
     fn series_slowly(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
         let Ok(text) = name.cast::<PyString>() else { return Err(values::not_a_name(name)) };
         if let Some(series) = self.names.by_content(name)? {

@@ -1,6 +1,6 @@
 //! Python values to the core's: steps, single values, buffers of values.
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
@@ -47,15 +47,37 @@ fn value_slowly(value: &Bound<'_, PyAny>) -> PyResult<f64> {
         && let Some(item) = value.getattr_opt("item")?
     {
         refuse_device(value)?;
-        let item = item.call0().map_err(|_| not_a_number(value))?;
-        return item.extract::<f64>().map_err(|_| not_a_number(value));
+        return item.call0().and_then(|item| item.extract::<f64>()).map_err(|error| unreadable(value, error));
     }
     value.extract::<f64>().map_err(|error| {
         if error.is_instance_of::<PyOverflowError>(py) {
             return PyValueError::new_err(format!("value must fit in a float64, got {}", shown(value)));
         }
-        not_a_number(value)
+        unreadable(value, error)
     })
+}
+
+/// What a value is answered with whose own conversion raised `error`: that stays visible as the cause, and
+/// what is no `Exception`, such as Ctrl-C, is passed on.
+fn unreadable(value: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let py = value.py();
+    if !error.is_instance_of::<PyException>(py) {
+        return error;
+    }
+    let answer = not_a_number(value);
+    if !error.is_instance_of::<PyTypeError>(py) {
+        answer.set_cause(py, Some(error));
+    }
+    answer
+}
+
+/// The value of an exact `float` or `int`, to read which runs no code of Python's.
+#[inline]
+pub(crate) fn plain_value(value: &Bound<'_, PyAny>) -> Option<f64> {
+    match value.cast_exact::<PyFloat>() {
+        Ok(value) => Some(value.value()),
+        Err(_) => value.cast_exact::<PyInt>().ok()?.extract::<f64>().ok(),
+    }
 }
 
 /// Refuses what lies on another device, since to read it is to wait for that device.

@@ -74,13 +74,16 @@ impl Attempt {
         config.check()?;
         let root = RunDir::new(&path);
         let dir = if rank == 0 { root.clone() } else { RunDir::new(path.join(file::rank_dir(rank))) };
-        match resume {
-            Resume::Never if dir.exists() => return Err(Error::RunExists(dir.path().to_owned())),
-            Resume::Must if !dir.exists() => return Err(Error::NoRun(dir.path().to_owned())),
-            _ => {}
-        }
+        let check_resume = || match resume {
+            Resume::Never if dir.exists() => Err(Error::RunExists(dir.path().to_owned())),
+            Resume::Must if !dir.exists() => Err(Error::NoRun(dir.path().to_owned())),
+            _ => Ok(()),
+        };
+        check_resume()?;
         fs::create_dir_all(dir.path()).map_err(Error::io("create", dir.path()))?;
         let lock = dir.lock()?;
+        // Again, now that nobody else can begin the run.
+        check_resume()?;
         let mut recovery = Recovery::default();
         let mut manifest = if dir.exists() {
             recovery = recover::recover_locked(&dir, &config, &lock, Purpose::Resume)?;
@@ -149,7 +152,8 @@ impl Attempt {
         if self.recorder.is_forked() {
             return Err(Error::RunClosed(self.dir.path().to_owned()));
         }
-        if self.open.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        // A lock that is held is held by a close under way, which flushes too.
+        if self.open.try_lock().is_ok_and(|open| open.is_none()) {
             return Err(Error::RunClosed(self.dir.path().to_owned()));
         }
         self.flusher.flush(timeout)
@@ -173,13 +177,14 @@ impl Attempt {
         if self.recorder.is_forked() {
             return Ok(()); // The writer is a thread of the parent, and a lock may be held by another.
         }
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Open { writer, mut manifest, _lock }) = open else { return Ok(()) };
+        // Held to the end, so that whoever closes at the same time returns when the run is closed.
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Open { writer, mut manifest, _lock }) = open.take() else { return Ok(()) };
         let ending = writer.close(self.config.close_timeout);
         recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
         if ending == Ending::Complete {
             // Otherwise the journal keeps the count, for recovery.
-            recover::add_dropped(&mut manifest, self.journal.dropped());
+            recover::note_dropped(&mut manifest, self.journal.dropped());
         }
         let noted = self.dir.write_manifest(&manifest);
         if ending == Ending::Incomplete {

@@ -26,6 +26,8 @@ use crate::point::{Point, Timestamp};
 use crate::sync::{AtomicU64, Ordering};
 
 #[cfg(not(holter_loom))]
+pub(crate) use file::unfinished;
+#[cfg(not(holter_loom))]
 pub use file::{Origin, create};
 use slot::{Slot, Stamp};
 #[cfg(not(holter_loom))]
@@ -202,18 +204,19 @@ impl Journal {
         self.control().tail.0.store(position, Ordering::Release);
     }
 
-    /// Sees to it that the next appends, at least `count` of them, find their memory writable, where it was
-    /// so up to `ready`; returns up to where it is now. For the writer only.
+    /// Sees to it that the next appends, about `count` of them, find their memory writable, where it was so
+    /// up to `ready`; returns up to where it is now. For the writer only.
     ///
     /// When the system has written pages of the file to the disk, the next store to each of them is a
     /// fault of about a microsecond, which this takes off the training thread.
     #[cfg(not(holter_loom))]
     pub fn make_ready(&self, ready: u64, count: usize) -> u64 {
         const SLOTS_PER_PAGE: u64 = (file::PAGE_BYTES / slot::SLOT_BYTES) as u64;
-        /// Enough for what is logged between two looks of the writer, unless it is very much.
-        const LEAST: u64 = 64 * SLOTS_PER_PAGE;
+        /// Enough for what is logged between two looks of the writer. More would be in vain when the
+        /// pages are written to the disk before they are used.
+        const REACH: (u64, u64) = (64 * SLOTS_PER_PAGE, 256 * SLOTS_PER_PAGE);
         let head = self.appended();
-        let end = head + LEAST.max(count as u64).min(self.capacity);
+        let end = head + (count as u64).clamp(REACH.0, REACH.1);
         let start = ready.max(head);
         // The next page is made ready when its first slot comes into reach: the slots begin with a page.
         for page in start.div_ceil(SLOTS_PER_PAGE)..end.div_ceil(SLOTS_PER_PAGE) {

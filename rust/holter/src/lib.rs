@@ -4,7 +4,7 @@
 //! An [`Attempt`](attempt::Attempt) opens a run. Its [`Recorder`](recorder::Recorder) takes points from any
 //! thread and appends them to the [`Journal`](journal::Journal), a bounded ring in a mapped file: no lock,
 //! no I/O, no allocation. One [`Writer`](writer::Writer) thread drains the ring into the
-//! [sinks](sink): the first, SQLite or Parquet, is the [truth](sink::Truth), the others are
+//! [sinks](sink): the first, a database or Parquet files, is the [truth](sink::Truth), the others are
 //! [derived](sink::Derived) from what it has committed. The ring forgets a point only then.
 //!
 //! - A point that was taken survives SIGKILL: it is in the file, and [recovery](recover) puts it into the

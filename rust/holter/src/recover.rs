@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::journal::{Records, Snapshot};
+use crate::journal::{self, Records, Snapshot};
 use crate::point::{Point, Timestamp};
 use crate::run_dir::{RunDir, RunLock};
 use crate::schema::manifest;
@@ -59,6 +59,10 @@ pub(crate) enum Purpose {
 pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, purpose: Purpose) -> Result<Recovery> {
     let mut manifest = dir.read_manifest()?;
     let journal_path = dir.journal_of(&manifest);
+    for unfinished in [journal::unfinished(&journal_path), dir.unfinished_manifest()] {
+        // Where a process was killed while it made them; whoever makes them next would remove them too.
+        let _ = fs::remove_file(unfinished);
+    }
     let had_crashed = manifest.get(manifest::STATUS).and_then(Value::as_str) == Some(manifest::status::RUNNING);
     let mut recovery = Recovery { had_crashed, ..Recovery::default() };
     let snapshot = match Snapshot::read(&journal_path, Records::All) {
@@ -92,14 +96,14 @@ pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, pur
         recovery.unreadable = snapshot.unreadable;
         recovery.recovered = replay(snapshot, &mut sinks)?;
         last_time = snapshot.points.iter().map(|(_, point)| point.time).max();
-        add_dropped(&mut manifest, snapshot.dropped);
+        note_dropped(&mut manifest, snapshot.dropped);
     }
     bring_up_to_date(&mut sinks, purpose)?;
     drop(sinks);
     if had_crashed {
         end_attempt(&mut manifest, manifest::status::CRASHED, last_time);
     }
-    // Before the journal goes, so that what was dropped is not counted twice after a crash in between.
+    // Before the journal goes, which alone knows how many points were dropped.
     dir.write_manifest(&manifest)?;
     if snapshot.is_some() {
         fs::remove_file(&journal_path).map_err(Error::io("remove", &journal_path))?;
@@ -190,8 +194,19 @@ pub(crate) fn end_attempt(manifest: &mut Map<String, Value>, status: &str, at: O
     manifest.insert(manifest::FINISHED.to_owned(), finished);
 }
 
-/// Adds to the points dropped over all attempts.
-pub(crate) fn add_dropped(manifest: &mut Map<String, Value>, dropped: u64) {
+/// Notes how many points the last attempt dropped, in its own count and in that over all attempts.
+///
+/// What is noted already is not added again: a crash can come between this and the end of the journal
+/// that the number is from.
+pub(crate) fn note_dropped(manifest: &mut Map<String, Value>, dropped: u64) {
+    let mut more = dropped;
+    if let Some(Value::Array(attempts)) = manifest.get_mut(manifest::ATTEMPTS)
+        && let Some(Value::Object(attempt)) = attempts.last_mut()
+    {
+        let noted = attempt.get(manifest::DROPPED).and_then(Value::as_u64).unwrap_or(0);
+        more = dropped.saturating_sub(noted);
+        attempt.insert(manifest::DROPPED.to_owned(), (noted + more).into());
+    }
     let before = manifest.get(manifest::DROPPED).and_then(Value::as_u64).unwrap_or(0);
-    manifest.insert(manifest::DROPPED.to_owned(), (before + dropped).into());
+    manifest.insert(manifest::DROPPED.to_owned(), (before + more).into());
 }

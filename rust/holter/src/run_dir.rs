@@ -179,6 +179,11 @@ impl RunDir {
         }
     }
 
+    /// The manifest while it is written.
+    pub(crate) fn unfinished_manifest(&self) -> PathBuf {
+        self.path.join(format!(".{}.tmp", file::MANIFEST))
+    }
+
     /// Replaces the manifest.
     ///
     /// # Errors
@@ -186,7 +191,7 @@ impl RunDir {
     /// [`Error::Io`] if it cannot be written.
     pub fn write_manifest(&self, manifest: &Map<String, Value>) -> Result<()> {
         let path = self.manifest();
-        let temporary = self.path.join(format!(".{}.tmp", file::MANIFEST));
+        let temporary = self.unfinished_manifest();
         let text = serde_json::to_string_pretty(manifest).map_err(|error| Error::damaged(&path, error.to_string()))?;
         let _ = fs::remove_file(&temporary);
         let write = || {

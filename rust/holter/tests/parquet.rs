@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use holter::error::{Error, Result};
 use holter::parts::{self, CompactLimits};
-use holter::point::{SeriesId, Step};
+use holter::point::SeriesId;
 use holter::series::SeriesTable;
 use holter::sink::parquet::ParquetSink;
 use holter::sink::{Batch, Derived, Sink, Truth};

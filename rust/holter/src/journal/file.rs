@@ -73,7 +73,7 @@ struct Names {
 /// If `capacity` is not a power of two.
 pub fn create(path: &Path, capacity: usize, origin: Origin) -> Result<Journal> {
     assert!(capacity.is_power_of_two(), "a journal's capacity is a power of two");
-    let temporary = path.with_extension("holter.tmp");
+    let temporary = unfinished(path);
     let journal = create_at(&temporary, path, capacity, origin)
         .and_then(|journal| {
             std::fs::rename(&temporary, path).map_err(Error::io("rename to", path))?;
@@ -84,6 +84,11 @@ pub fn create(path: &Path, capacity: usize, origin: Origin) -> Result<Journal> {
         })?;
     super::fork::watch();
     Ok(journal)
+}
+
+/// The name of the journal at `path` while it is made: what is found under it was never used.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("holter.tmp")
 }
 
 fn create_at(temporary: &Path, path: &Path, capacity: usize, origin: Origin) -> Result<Journal> {

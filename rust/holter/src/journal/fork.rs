@@ -4,6 +4,7 @@
 //! care it would write into its parent's ring, and keep a dead parent's run locked.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -63,6 +64,41 @@ impl ParentOnly {
             }
         }
         Self { file: Some(file), generation: generation() }
+    }
+}
+
+impl ParentOnly {
+    /// Locks a range of the file for shared use. Unlike a lock of the process, it stays when the process
+    /// closes the file elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers: somebody has locked the range exclusively, or there are no such locks here.
+    pub fn share_range(&self, start: u64, length: u64) -> io::Result<()> {
+        self.lock_range(libc::F_RDLCK, start, length)
+    }
+
+    /// Lets go of a range of the file.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn release_range(&self, start: u64, length: u64) -> io::Result<()> {
+        self.lock_range(libc::F_UNLCK, start, length)
+    }
+
+    fn lock_range(&self, kind: libc::c_int, start: u64, length: u64) -> io::Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| self.generation == generation()) else { return Ok(()) };
+        let range = libc::flock {
+            l_type: kind as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: start as libc::off_t,
+            l_len: length as libc::off_t,
+            l_pid: 0,
+        };
+        // SAFETY: the descriptor is open, and the call reads `range`, which outlives it, and writes nothing.
+        let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const range) };
+        if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 

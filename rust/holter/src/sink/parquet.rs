@@ -156,7 +156,10 @@ impl Sink for ParquetSink {
 
     /// Keeps the points in memory; a part that is due, or would become too large, is closed before.
     fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()> {
-        let is_overfull = self.pending_rows > 0 && self.pending_rows + batch.len() > self.options.rows_per_part;
+        // By sequence numbers, not by rows: a step that is logged again is one row, and keeps its place in
+        // the journal each time.
+        let is_overfull =
+            self.taken > self.closed && batch.sequences().end - self.closed > self.options.rows_per_part as u64;
         if is_overfull || self.is_due() || self.has_unsynced_part {
             self.roll()?;
         }
@@ -183,7 +186,7 @@ impl Sink for ParquetSink {
 
     /// Whether what is pending is worth a part by now, or too old to wait.
     fn is_due(&self) -> bool {
-        self.pending_rows >= self.options.rows_per_part
+        self.taken - self.closed >= self.options.rows_per_part as u64
             || self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.options.max_part_age)
     }
 

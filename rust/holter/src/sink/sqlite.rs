@@ -3,6 +3,7 @@
 //! One transaction for each batch, which also moves the journal's cursor: after a crash the database
 //! itself says which points it has. One connection writes and checkpoints; readers come and go.
 
+mod guard;
 mod insert;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::point::{SeriesId, Step, Timestamp};
 use crate::schema::{self, sql};
 use crate::series::SeriesTable;
+use guard::LogGuard;
 use insert::Insert;
 
 /// How many rows [`Truth::underived`] hands over at once.
@@ -41,6 +43,8 @@ pub struct SqliteSink {
     options: SqliteOptions,
     /// `None` after an error that leaves its state in doubt; opened again at the next use.
     connection: Option<Connection>,
+    /// There as long as the connection is.
+    guard: Option<LogGuard>,
     /// Every series of the database.
     series: Vec<SeriesRow>,
     /// Where in `series` a name is.
@@ -72,6 +76,7 @@ impl SqliteSink {
         let mut sink = Self {
             options,
             connection: None,
+            guard: None,
             series: Vec::new(),
             index_by_name: HashMap::new(),
             index_by_id: Vec::new(),
@@ -109,6 +114,7 @@ impl SqliteSink {
         }
         drop(rows);
         drop(statement);
+        self.guard = (!self.options.is_remote).then(|| LogGuard::new(&self.options.path));
         self.connection = Some(connection);
         Ok(())
     }
@@ -122,7 +128,10 @@ impl SqliteSink {
         };
         let result = action(self, &mut connection);
         match &result {
-            Err(error) if !is_busy(error) => {}
+            Err(error) if !is_busy(error) => {
+                drop(connection);
+                self.guard = None;
+            }
             _ => self.connection = Some(connection),
         }
         result
@@ -275,7 +284,11 @@ impl Sink for SqliteSink {
             }
             Ok(())
         })?;
+        if let Some(guard) = &self.guard {
+            guard.release();
+        }
         self.connection = None;
+        self.guard = None;
         Ok(())
     }
 }

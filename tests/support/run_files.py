@@ -1,0 +1,125 @@
+"""Reads a run's files as any other program would: with sqlite3, pyarrow and json, and nothing of Holter."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Points = dict[tuple[str, int], float]
+"""The value by name and step."""
+
+
+def database(run: Path) -> sqlite3.Connection:
+    """Open the database of a run, which must be there."""
+    return sqlite3.connect(f"file:{run / 'metrics.sqlite'}?mode=rw", uri=True, timeout=10, isolation_level=None)
+
+
+def sqlite_points(run: Path) -> Points:
+    connection = database(run)
+    try:
+        rows = connection.execute("SELECT name, step, value FROM metrics").fetchall()
+    finally:
+        connection.close()
+    points = {(name, step): math.nan if value is None else value for name, step, value in rows}
+    assert len(points) == len(rows), "the view `metrics` has two rows for one (name, step)"
+    return points
+
+
+def assert_database_is_intact(run: Path) -> None:
+    """SQLite finds no damage, and what the table `series` says of the points is so."""
+    connection = database(run)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        said = connection.execute(
+            "SELECT id, count, nonfinite_count, first_step, last_step FROM series ORDER BY id"
+        ).fetchall()
+        # NaN is NULL in the database; no finite number is beyond the two bounds.
+        counted = connection.execute(
+            """SELECT series_id, count(*), sum(value IS NULL OR abs(value) > 1.7976931348623157e308),
+                      min(step), max(step)
+               FROM points GROUP BY series_id ORDER BY series_id"""
+        ).fetchall()
+        assert said == counted
+        stale = connection.execute(
+            """SELECT series.name FROM series JOIN points ON series_id = series.id AND step = last_step
+               WHERE last_value IS NOT value"""
+        ).fetchall()
+        assert stale == []
+    finally:
+        connection.close()
+
+
+def parquet_points(run: Path) -> Points:
+    """What all parts hold together; of a point that is in several the newest part's, as a reader of parts takes it."""
+    import pyarrow.parquet
+
+    points: Points = {}
+    for path in sorted((run / "parquet").glob("*.parquet")):
+        table = pyarrow.parquet.read_table(path, columns=["name", "step", "value"])
+        columns = (table.column(name).to_pylist() for name in ("name", "step", "value"))
+        rows = list(zip(*columns, strict=True))
+        points.update({(name, step): value for name, step, value in rows})
+    return points
+
+
+def assert_parts_are_readable(run: Path) -> int:
+    """Every file that matches `*.parquet` at this moment can be read whole. Returns how many there were."""
+    import pyarrow.parquet
+
+    count = 0
+    for path in (run / "parquet").glob("*.parquet"):
+        try:
+            pyarrow.parquet.read_table(path)
+            count += 1
+        except FileNotFoundError:
+            continue  # Merged into another one since the folder was listed.
+    return count
+
+
+def manifest(run: Path) -> dict[str, Any]:
+    parsed = json.loads((run / "run.json").read_text("utf-8"))
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def summary_lines(run: Path) -> list[dict[str, Any]]:
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} is not strict JSON")
+
+    text = (run / "summary.jsonl").read_text("utf-8")
+    assert text == "" or text.endswith("\n"), "half a line"
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def summary_points(run: Path) -> Points:
+    """The summary's values, a later line of the same step winning."""
+    words = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+    points: Points = {}
+    for line in summary_lines(run):
+        nonfinite = line.pop("nonfinite", {})
+        step = line.pop("step")
+        for key, value in line.items():
+            name = key[1:] if key in ("/step", "/nonfinite") else key
+            points[name, step] = words[nonfinite[key]] if value is None else value
+    return points
+
+
+def same(left: float, right: float) -> bool:
+    """Whether two values are the same: NaN is, and the sign of zero is what SQLite forgets."""
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+def assert_same_points(found: Points, expected: Points) -> None:
+    lost = [key for key in expected if key not in found]
+    invented = [key for key in found if key not in expected]
+    assert not lost, f"{len(lost)} of {len(expected)} points are lost, such as {lost[:5]}"
+    assert not invented, f"{len(invented)} points were never logged, such as {invented[:5]}"
+    differing = [(key, found[key], expected[key]) for key in expected if not same(found[key], expected[key])]
+    assert not differing, f"{len(differing)} points differ (found, expected), such as {differing[:5]}"
+
+
+def as_points(rows: Iterable[tuple[str, int, float]]) -> Points:
+    """The rows as points, a later row winning."""
+    return {(name, step): value for name, step, value in rows}

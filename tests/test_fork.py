@@ -1,0 +1,267 @@
+"""In a forked child the logger is inert and says so once; the parent goes on as if nothing had happened."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import holter
+import pytest
+import run_files
+import torch
+
+
+def in_child(action: Callable[[], object]) -> None:
+    """Run `action` in a forked child, which must end well and soon."""
+    with warnings.catch_warnings():
+        # Python warns that a process with threads forks, which is what is tested here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            action()
+            code = 0
+        except BaseException:  # noqa: BLE001 - whatever it is, the child must not run the rest of the tests
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + 20
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            pytest.fail("the child hangs")
+        time.sleep(0.002)
+
+
+def log_in_every_way(logger: holter.Logger, metric: holter.Metric, metrics: holter.Metrics) -> None:
+    import numpy
+
+    logger.log(5, "known", 9.0)
+    logger.log(5, "unknown", 9.0)
+    metric.log(5, 9.0)
+    logger.log_many(5, {"known": 9.0, "another": 9.0})
+    logger.log_array(5, metrics, numpy.full(1, 9.0))
+    logger.log_array(5, ["yet another"], numpy.full(1, 9.0))
+    logger.metric("one more").log(5, 9.0)
+
+
+def test_the_child_records_nothing_and_says_so_once(run_dir: Path) -> None:
+    """Catches a child that writes into its parent's journal, waits for a thread that it does not have, warns at every
+    call, or closes the parent's run when it ends."""
+    logger = holter.Logger(run_dir, journal_points=1 << 10)
+    logger.log(0, "known", 1.0)
+    metric, metrics = logger.metric("known"), logger.metrics(["known"])
+
+    def action() -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                log_in_every_way(logger, metric, metrics)
+        assert [warning.category for warning in caught] == [holter.HolterWarning]
+        assert "forked" in str(caught[0].message)
+        assert logger.health.accepted == 1
+        logger.close()
+        logger.__exit__(None, None, None)
+
+    in_child(action)
+    in_child(action)
+    in_child(lambda: in_child(action))
+    logger.log(1, "known", 2.0)
+    assert logger.health.accepted == 2
+    logger.close()
+    assert run_files.sqlite_points(run_dir) == {("known", 0): 1.0, ("known", 1): 2.0}
+    assert run_files.manifest(run_dir)["status"] == "finished"
+
+
+def test_a_warning_that_is_an_error_does_not_stop_the_child(run_dir: Path) -> None:
+    """Catches a DataLoader worker that dies of our warning where warnings are errors."""
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+
+        def action() -> None:
+            warnings.simplefilter("error")
+            logger.log(5, "loss", 9.0)
+
+        in_child(action)
+
+
+def test_forks_while_other_threads_log(run_dir: Path) -> None:
+    """Catches a child that inherits a lock in the moment in which another thread holds it, and waits for ever."""
+    logger = holter.Logger(run_dir, journal_points=1 << 10)
+    is_over = threading.Event()
+    counts = [0, 0]
+
+    def produce(index: int) -> None:
+        while not is_over.is_set():
+            logger.log(counts[index], f"thread/{index}", 1.0)
+            logger.log(0, f"thread/{index}/{counts[index]}", 1.0)
+            counts[index] += 1
+            if counts[index] % 50 == 0:
+                is_over.wait(0.0002)
+
+    def action() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logger.log(1, "child", 1.0)
+            assert logger.health.dropped == 0
+            logger.close()
+
+    threads = [threading.Thread(target=produce, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(60):
+        in_child(action)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    logger.close()
+    points = run_files.sqlite_points(run_dir)
+    assert len(points) == 2 * sum(counts)
+    assert ("child", 1) not in points
+
+
+def test_a_child_may_have_a_run_of_its_own(run_dir: Path, tmp_path: Path) -> None:
+    """Catches a child that can never record, because its parent does."""
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        logger.log(0, "parent", 1.0)
+
+        def action() -> None:
+            with holter.Logger(tmp_path / "child", journal_points=1 << 10) as own:
+                own.log(0, "child", 2.0)
+
+        in_child(action)
+        logger.log(1, "parent", 1.0)
+    assert run_files.sqlite_points(tmp_path / "child") == {("child", 0): 2.0}
+    assert run_files.sqlite_points(run_dir) == {("parent", 0): 1.0, ("parent", 1): 1.0}
+
+
+def test_the_parents_run_stays_locked_for_the_child(run_dir: Path) -> None:
+    """Catches the lock being let go of by a child that is forked, or that ends."""
+    with holter.Logger(run_dir, journal_points=1 << 10):
+
+        def action() -> None:
+            with pytest.raises(holter.StoreError, match=f"process {os.getppid()} on "):
+                holter.Logger(run_dir, journal_points=1 << 10)
+
+        in_child(action)
+        program = "import sys, holter; holter.Logger(sys.argv[1], journal_points=1024)"
+        done = subprocess.run([sys.executable, "-c", program, str(run_dir)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"process {os.getpid()} on " in done.stderr
+
+
+def test_a_child_that_outlives_its_parent_does_not_keep_the_run(run_dir: Path) -> None:
+    """Catches a lock inherited by a worker that goes on when the training has been killed."""
+    program = """
+import os, signal, sys, time, holter
+logger = holter.Logger(sys.argv[1], journal_points=1024)
+logger.log(1, "loss", 0.5)
+if os.fork() == 0:
+    time.sleep(60)
+    os._exit(0)
+print("forked", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", program, str(run_dir)], stdout=subprocess.PIPE, start_new_session=True
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == b"forked\n"
+            parent.wait(20)
+            with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+                assert logger.recovered == 1
+        finally:
+            os.killpg(parent.pid, 9)
+    assert run_files.sqlite_points(run_dir) == {("loss", 1): 0.5}
+
+
+def _log_in_process(logger: holter.Logger) -> None:
+    logger.log(3, "child", 1.0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_multiprocessing_with_fork(run_dir: Path) -> None:
+    """Catches a child of multiprocessing, which ends in its own way, disturbing the run."""
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        logger.log(0, "loss", 1.0)
+        context = multiprocessing.get_context("fork")
+        children = [context.Process(target=_log_in_process, args=(logger,)) for _ in range(4)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(20)
+            assert child.exitcode == 0
+        logger.log(1, "loss", 2.0)
+    assert run_files.sqlite_points(run_dir) == {("loss", 0): 1.0, ("loss", 1): 2.0}
+
+
+class LoggingDataset(torch.utils.data.Dataset[int]):
+    """Logs whenever an item is read, in whatever process that is."""
+
+    def __init__(self, logger: holter.Logger) -> None:
+        self.logger = logger
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> int:
+        self.logger.log(index, "worker/item", float(index))
+        return index
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*pin_memory.*")
+@pytest.mark.parametrize("persistent", [False, True])
+def test_the_workers_of_a_data_loader(run_dir: Path, *, persistent: bool) -> None:
+    """Catches workers that hang, fail, or record, when a dataset logs."""
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        loader = torch.utils.data.DataLoader(
+            LoggingDataset(logger),
+            batch_size=4,
+            num_workers=2,
+            multiprocessing_context="fork",
+            persistent_workers=persistent,
+            timeout=30,
+        )
+        seen = []
+        for epoch in range(2):
+            for step, batch in enumerate(loader):
+                seen.extend(batch.tolist())
+                logger.log(epoch * 100 + step, "loss", 0.5)
+        del loader
+    assert sorted(seen) == sorted([*range(40)] * 2)
+    points = run_files.sqlite_points(run_dir)
+    assert {name for name, _ in points} == {"loss"}
+    assert len(points) == 20
+
+
+def test_a_spawned_process_cannot_take_the_logger_along(run_dir: Path) -> None:
+    """Catches a logger that is pickled into something that records nowhere."""
+    import pickle
+
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger, pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(logger)
+
+
+def test_programs_that_are_started_do_not_keep_the_run(run_dir: Path) -> None:
+    """Catches a descriptor of ours that a started program inherits, and the run's lock with it."""
+    logger = holter.Logger(run_dir, journal_points=1 << 10)
+    with subprocess.Popen(["sleep", "60"], close_fds=False) as program:
+        try:
+            logger.close()
+            descriptors = [os.readlink(path) for path in Path(f"/proc/{program.pid}/fd").iterdir()]
+            assert not [path for path in descriptors if str(run_dir) in path]
+            holter.Logger(run_dir, journal_points=1 << 10).close()
+        finally:
+            program.kill()
