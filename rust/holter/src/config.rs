@@ -95,7 +95,7 @@ impl Default for Config {
             sinks: sink::ALL.map(str::to_owned).to_vec(),
             summary_every: 100,
             pace: Pace::default(),
-            stall_limit: Duration::from_secs(2),
+            stall_limit: Duration::from_secs(5),
             close_timeout: Duration::from_secs(10),
             local_dir: std::env::temp_dir(),
         }

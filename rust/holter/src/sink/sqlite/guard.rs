@@ -1,7 +1,7 @@
 //! Keeps the write-ahead log from being taken away from under the writer.
 //!
-//! SQLite's locks belong to the process, not to the open file: when anybody in the process closes the
-//! database, be it through another copy of SQLite such as that of Python's `sqlite3`, the system lets go of
+//! The locks of `SQLite` belong to the process, not to the open file: when anybody in the process closes the
+//! database, be it through another copy of `SQLite` such as that of Python's `sqlite3`, the system lets go of
 //! the writer's locks as well. Who closes then, or a reader elsewhere, takes itself for the last one and
 //! deletes the log, and what the writer commits from there on goes into a deleted file. The locks held here
 //! belong to open files of our own. They are those of one more reader: they keep nobody from reading or
@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::journal::fork::ParentOnly;
 
-/// The bytes of the database that every connection locks as long as it is open (SQLite's `SHARED_FIRST`).
+/// The bytes of the database that every connection locks as long as it is open (its `SHARED_FIRST`).
 const DATABASE_RANGE: (u64, u64) = (0x4000_0002, 510);
 /// The byte of the log's index that every process locks as long as it uses it (`UNIX_SHM_DMS`).
 const INDEX_RANGE: (u64, u64) = (128, 1);

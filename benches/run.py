@@ -1,0 +1,69 @@
+"""Runs the benches, all of them or those named, and writes their results where they are shown.
+
+    python benches/run.py [--repeat 3] [name …]
+
+Each bench runs `--repeat` times in fresh processes. `results.json` keeps the median of each row over those processes,
+and its range; the tables in `benches/README.md` and in the project's README are made from it, between their markers.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+import tables
+
+HERE = pathlib.Path(__file__).parent
+RESULTS = HERE / "results.json"
+BENCHES = ("calls", "throughput", "size", "queries", "imports")
+
+Rows = dict[str, dict[str, Any]]
+
+
+def measure(name: str, repeat: int) -> Rows:
+    """The rows of one bench, each with its value from every process."""
+    rows: Rows = {}
+    for turn in range(repeat):
+        print(f"{name}, {turn + 1} of {repeat}", file=sys.stderr, flush=True)
+        done = subprocess.run([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True, check=True)
+        for line in done.stdout.splitlines():
+            row = json.loads(line)
+            rows.setdefault(row["key"], {**row, "values": []})["values"].append(row["value"])
+    for row in rows.values():
+        if len(row["values"]) > 1:
+            found = row["values"]
+            row |= {"value": statistics.median(found), "low": min(found), "high": max(found)}
+    return rows
+
+
+def main() -> None:
+    """Measure, keep, show."""
+    parser = argparse.ArgumentParser(description="Measure Holter.")
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="which benches; all by default")
+    parser.add_argument("--repeat", type=int, default=3, help="fresh processes for each")
+    parser.add_argument("--tables-only", action="store_true", help="make the tables again from results.json")
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    for name in () if arguments.tables_only else arguments.names or BENCHES:
+        from support import machine  # needs holter, which making the tables does not
+
+        load = os.getloadavg()[0]
+        rows = measure(name, arguments.repeat)
+        results[name] = {
+            "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
+            "processes": arguments.repeat,
+            "machine": machine(),
+            "load before": round(load, 1),
+            "rows": list(rows.values()),
+        }
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(tables.full({name: results[name]}))
+    tables.write(results, HERE / "README.md", HERE.parent / "README.md")
+
+
+main()

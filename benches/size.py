@@ -1,0 +1,72 @@
+"""Bytes of a point in the database and in the Parquet files, once a run is closed.
+
+A run at full speed lasts seconds, and small timestamps make small rows. So there is a second run, which counts its
+timestamps from three days back and commits step by step, as a run of days does: its rows have timestamps of full size,
+every step has its own, and every page is filled one row at a time. Beside them the table of the design note, filled
+with the same values.
+"""
+
+import json
+import pathlib
+import sqlite3
+import sys
+import time
+
+from support import names, record, report, scratch, values
+
+import holter
+
+SERIES, STEPS, STEPS_OF_DAYS = 1000, 10_000, 3000
+NOTE_TABLE = "CREATE TABLE metrics (step INTEGER, name TEXT, value REAL, timestamp TEXT, PRIMARY KEY (step, name))"
+
+
+def size_of(path: pathlib.Path) -> int:
+    """The bytes of a file, or of all files of a folder."""
+    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.iterdir())
+
+
+def report_sizes(key: str, title: str, run: pathlib.Path, num_points: int) -> None:
+    """Report both files of a run."""
+    report(f"size.{key}.sqlite", f"SQLite, {title}", size_of(run / "metrics.sqlite") / num_points, "bytes a point")
+    report(f"size.{key}.parquet", f"Parquet, {title}", size_of(run / "parquet") / num_points, "bytes a point")
+
+
+def set_back(run: pathlib.Path, days: float) -> None:
+    """Make an empty run that began so many days ago."""
+    holter.Logger(run).close()
+    manifest = json.loads((run / "run.json").read_text("utf-8"))
+    manifest["started_micros"] -= int(days * 86_400e6)
+    (run / "run.json").write_text(json.dumps(manifest), "utf-8")
+    (run / "metrics.sqlite").unlink()  # made again, with the start that the manifest says
+
+
+def fill_note_table(path: pathlib.Path) -> int:
+    """The note's table with a tenth of the steps; returns how many points."""
+    table, series_names = values(STEPS // 10, SERIES), names(SERIES)
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    database = sqlite3.connect(path)
+    database.execute(NOTE_TABLE)
+    for step, row in enumerate(table.tolist()):
+        rows = [(step, name, value, now) for name, value in zip(series_names, row, strict=True)]
+        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?)", rows)
+    database.commit()
+    database.close()
+    return table.size
+
+
+def main() -> None:
+    """Measure; `--without-days` leaves the long run out."""
+    with scratch() as directory:
+        record(directory / "seconds", SERIES, STEPS)
+        title = f"{SERIES:,} series × {STEPS:,} steps at full speed"
+        report_sizes("seconds", title, directory / "seconds", SERIES * STEPS)
+        if "--without-days" not in sys.argv:
+            set_back(directory / "days", days=3)
+            record(directory / "days", SERIES, STEPS_OF_DAYS, flush_each_step=True)
+            title = f"{SERIES:,} series × {STEPS_OF_DAYS:,} steps, three days after the start, a commit a step"
+            report_sizes("days", title, directory / "days", SERIES * STEPS_OF_DAYS)
+        num_points = fill_note_table(directory / "note.sqlite")
+        report("size.note", "the design note's table", size_of(directory / "note.sqlite") / num_points, "bytes a point")
+
+
+main()
