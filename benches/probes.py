@@ -293,7 +293,7 @@ def main():
     warnings.simplefilter("ignore")
     attention()
     if "--attention" not in sys.argv:
-        with tempfile.TemporaryDirectory(prefix="holter-bench-") as directory:
+        with tempfile.TemporaryDirectory(prefix="holter-probes-") as directory:
             steps(pathlib.Path(directory))
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 L = TypeVar("L")
 
-_MISSING = object()
 _lock = threading.Lock()
 
 
@@ -32,31 +31,33 @@ class Patch(Generic[L]):
         self._attribute = attribute
         self._call = call
         self._listeners: tuple[L, ...] = ()
-        self._original: Any = _MISSING
+        self._original: Any = None
         self._replacement: Any = None
 
     def add(self, listener: L) -> None:
-        """Start listening; the first listener installs the patch."""
+        """Start listening; the patch is installed where it does not lie on top."""
         with _lock:
             self._listeners = (*self._listeners, listener)
-            # A foreign wrapper may lie over ours from an earlier watch; ours then still works beneath it.
-            if self._original is _MISSING:
+            if self._replacement is None or getattr(self._owner, self._attribute) is not self._replacement:
                 self._install()
 
     def remove(self, listener: L) -> None:
-        """Stop listening; the last listener to leave restores the original."""
+        """Stop listening; the last listener to leave restores what was there, unless another lies on top by now."""
         with _lock:
             self._listeners = tuple(other for other in self._listeners if other is not listener)
-            if not self._listeners and getattr(self._owner, self._attribute, None) is self._replacement:
-                setattr(self._owner, self._attribute, self._original)
-                self._original = _MISSING
-                self._replacement = None
+            if not self._listeners:
+                if getattr(self._owner, self._attribute, None) is self._replacement:
+                    setattr(self._owner, self._attribute, self._original)
+                self._original = self._replacement = None
 
     def _install(self) -> None:
         original = self._original = getattr(self._owner, self._attribute)
 
         @functools.wraps(original)
         def replacement(*args: Any, **kwargs: Any) -> Any:
+            # Beneath another's wrapper one of ours may lie from an earlier time: only the last one tells.
+            if self._replacement is not replacement:
+                return original(*args, **kwargs)
             return self._call(self._listeners, original, *args, **kwargs)
 
         self._replacement = replacement
