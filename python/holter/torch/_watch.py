@@ -1,7 +1,6 @@
 """watch: every probe on one model, and the handle that ends them.
 
-The training is not changed by being watched: no random state is touched, no tensor altered, nothing waited for. Leaving
-the watch takes every hook and every replaced function away again, also after an exception.
+The training is not changed by being watched: no random state is touched, no tensor altered, nothing waited for.
 """
 
 from __future__ import annotations
@@ -157,12 +156,7 @@ class Watch:
                     tellers=_explicit.tellers(paths.values(), _explicit.attention),
                 )
                 self._undo.append(self._attention.close)
-            _explicit.listen(paths.values(), self)
-            self._undo.append(lambda: _explicit.unlisten(paths.values(), self))
-            self._follow_clipping()
-            self._optimizers = Optimizers(optimizers, self) if optimizers else None
-            if self._optimizers is not None:
-                self._undo.append(self._optimizers.close)
+            self._follow(paths, optimizers)
             self.step = 0
         except BaseException:
             self.close()
@@ -181,10 +175,7 @@ class Watch:
 
     @property
     def step(self) -> int:
-        """The number of the step under way, which the next commit records under.
-
-        It counts from 0; set it where the training's own numbers are others, for example after a resume.
-        """
+        """The number of the step under way, from 0; set it where the training's own differ, as after a resume."""
         return self._step
 
     @step.setter
@@ -221,8 +212,7 @@ class Watch:
         if step is not None:
             if isinstance(step, bool) or not isinstance(step, int):
                 raise TypeError(f"step must be an int, not {type(step).__name__}")
-            # The forward pass has run already: what it was told of the step stays.
-            self._step = step
+            self._step = step  # the forward pass has run already: what it was told of the step stays
         if self._optimizers is None:
             self.gather(None, None, None)
         self.step_ended()
@@ -340,12 +330,17 @@ class Watch:
         if self._attention is not None:
             self._attention.step_done(self._step)
 
-    def _follow_clipping(self) -> None:
+    def _follow(self, paths: Mapping[str, nn.Module], optimizers: tuple[Optimizer, ...]) -> None:
+        _explicit.listen(paths.values(), self)
+        self._undo.append(lambda: _explicit.unlisten(paths.values(), self))
         for patch in clip_calls:
             patch.add(self)
             self._undo.append(functools.partial(patch.remove, self))
         if self._with_gradients and self._notes.say_if_clipping_is_unseen():
             self._clipped.record(self._step, np.ones(1))
+        self._optimizers = Optimizers(optimizers, self) if optimizers else None
+        if self._optimizers is not None:
+            self._undo.append(self._optimizers.close)
 
     def _say_blind(self, kind: str) -> None:
         if not self._faults.disabled:  # a probe that has failed has said so already
