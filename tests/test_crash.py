@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+
 import recording_child
 import run_files
 from recording_child import CLOSED, CLOSING, LOGGING, OPENING, SERIES, Orders, Page

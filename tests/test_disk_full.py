@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import holter
 import pytest
+
+import holter
 import run_files
 from waiting import wait_until
 
@@ -246,7 +247,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, disk: Path) -> None:
     mount("-o", "remount,ro", str(disk))
     for run in (disk / "new", disk / "there"):
         with (
-            pytest.raises(holter.StoreError, match="(?i)read-only|readonly"),
+            pytest.raises(holter.StoreError, match=r"(?i)read-only|readonly"),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", holter.HolterWarning)

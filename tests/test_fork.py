@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import holter
 import pytest
-import run_files
 import torch
+
+import holter
+import run_files
 
 
 def in_child(action: Callable[[], object]) -> None:
@@ -156,7 +157,9 @@ def test_the_parents_run_stays_locked_for_the_child(run_dir: Path) -> None:
 
         in_child(action)
         program = "import sys, holter; holter.Logger(sys.argv[1], journal_points=1024)"
-        done = subprocess.run([sys.executable, "-c", program, str(run_dir)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(run_dir)], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 1
         assert f"process {os.getpid()} on " in done.stderr
 
@@ -260,7 +263,7 @@ def test_programs_that_are_started_do_not_keep_the_run(run_dir: Path) -> None:
     with subprocess.Popen(["sleep", "60"], close_fds=False) as program:
         try:
             logger.close()
-            descriptors = [os.readlink(path) for path in Path(f"/proc/{program.pid}/fd").iterdir()]
+            descriptors = [str(path.readlink()) for path in Path(f"/proc/{program.pid}/fd").iterdir()]
             assert not [path for path in descriptors if str(run_dir) in path]
             holter.Logger(run_dir, journal_points=1 << 10).close()
         finally:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import holter
 import numpy as np
 import pytest
-import run_files
 import torch
+
+import holter
+import run_files
 
 
 class StrangeFloat(float):
@@ -262,7 +263,7 @@ def test_whatever_is_an_integer_is_a_step(logger: holter.Logger, run_dir: Path, 
 
 GOOD_NAMES = [
     "'; DROP TABLE points; --",
-    '"quoted" and \'quoted\'',
+    "\"quoted\" and 'quoted'",
     "line\nbreak\r\ttab",
     " ",
     "loss ",
@@ -290,7 +291,12 @@ def test_strange_names_are_kept_apart_and_come_back(run_dir: Path) -> None:
     logger.flush()
     points = run_files.sqlite_points(run_dir)
     logger.close()
-    for found in (points, run_files.sqlite_points(run_dir), run_files.parquet_points(run_dir), run_files.summary_points(run_dir)):
+    for found in (
+        points,
+        run_files.sqlite_points(run_dir),
+        run_files.parquet_points(run_dir),
+        run_files.summary_points(run_dir),
+    ):
         of_step = {name: value for (name, step), value in found.items() if step == 100}
         assert of_step == {str(name): float(index) for index, name in enumerate(GOOD_NAMES)}
     with holter.Logger(run_dir, journal_points=1 << 12) as again:

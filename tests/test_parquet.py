@@ -1,86 +1,133 @@
-"""The Parquet files: exactly the points of the database, for any reader, over many runs at once."""
+"""The Parquet parts hold exactly the points of the database, for every reader, and many runs are read at once."""
 
+import datetime
 import math
+import random
 from pathlib import Path
 
+import duckdb
+import polars
+import pyarrow
+import pyarrow.dataset
+import pyarrow.parquet
 import pytest
-from run_files import Points, sqlite_points
 
 import holter
+import run_files
 
-ds = pytest.importorskip("pyarrow.dataset", reason="pyarrow is not installed")
-pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+NAMES = [f"grad_norm/blocks.{index}.M_init" for index in range(20)] + ["train/loss", 'it\'s "quoted"', "ä/ß"]
 
 
-def record(path: Path, *, seed: int) -> None:
-    with holter.Logger(path, tags=("parquet",)) as logger:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, the second with steps logged again, out of order and by several attempts, and one of a second rank."""
+    root = tmp_path_factory.mktemp("runs")
+    randomness = random.Random(0)
+    special = [math.nan, math.inf, -math.inf, 0.0, 5e-324, 1.7976931348623157e308]
+    with holter.Logger(root / "run-1", journal_points=1 << 12) as logger:
         for step in range(500):
-            logger.log(step, "train/loss", math.sin(step * seed))
-            logger.log(-step, "falling", step)
-            if step % 10 == 0:
-                logger.log(step, "odd", (math.nan, math.inf, -math.inf)[step // 10 % 3])
-        for step in range(0, 500, 3):
-            logger.log(step, "train/loss", float(step))  # again, which replaces
+            logger.log_many(step, {name: randomness.gauss(0, 1) for name in NAMES})
+            logger.log(step, "special", special[step % len(special)])
+    for attempt in range(3):
+        with holter.Logger(root / "run-2", journal_points=1 << 10, name="the second run") as logger:
+            for _ in range(3_000):
+                logger.log(randomness.randrange(-500, 500), randomness.choice(NAMES), attempt + randomness.random())
+            logger.log(attempt, "special", special[attempt])
+    with holter.Logger(root / "run-2", rank=1, journal_points=1 << 10, name="the second run") as logger:
+        logger.log(0, "train/loss", 1.0)
+    return root
 
 
-def points(table: "pa.Table") -> Points:
-    columns = (table.column(name).to_pylist() for name in ("name", "step", "value"))
-    rows = list(zip(*columns, strict=True))
-    found = {(name, step): value for name, step, value in rows}
-    assert len(found) == len(rows), "a point is there twice"
-    return found
+def by_key(rows: list[dict[str, object]]) -> run_files.Points:
+    points = {(row["name"], row["step"]): row["value"] for row in rows}
+    assert len(points) == len(rows), "a (name, step) is there twice"
+    return points
 
 
-def same(left: Points, right: Points) -> bool:
-    def shown(points: Points) -> dict[tuple[str, int], str]:
-        return {key: repr(value + 0.0) for key, value in points.items()}  # SQLite knows one zero only
-
-    return shown(left) == shown(right)
-
-
-def test_a_dataset_holds_exactly_the_points_of_the_database(run_dir: Path) -> None:
-    """Catches points that only one of the two has, has twice, or has with another value, NaN and Inf included."""
-    record(run_dir, seed=1)
-    found = points(ds.dataset(run_dir / "parquet").to_table())
-    expected = sqlite_points(run_dir)
-    assert len(expected) == 500 + 500 + 50
-    assert same(found, expected)
-
-
-def test_many_runs_are_one_dataset(tmp_path: Path) -> None:
-    """Catches files whose schemas differ from run to run, or whose rows do not say which run they are of."""
-    for seed in (1, 2, 3):
-        record(tmp_path / f"run-{seed}", seed=seed)
-    files = sorted(tmp_path.glob("*/parquet/*.parquet"))
-    table = ds.dataset(files).to_table(filter=ds.field("name") == "train/loss")
-    assert sorted(set(table.column("run").to_pylist())) == ["run-1", "run-2", "run-3"]
-    assert table.num_rows == 3 * 500
+@pytest.mark.parametrize("run", ["run-1", "run-2"])
+def test_the_dataset_gives_what_the_database_gives(runs: Path, run: str) -> None:
+    """Catches a point that one of the two lacks, has twice, or has another value of; NaN and infinities included."""
+    table = pyarrow.dataset.dataset(runs / run / "parquet").to_table()
+    found = by_key(table.to_pylist())
+    run_files.assert_same_points(found, run_files.sqlite_points(runs / run))
+    assert any(math.isnan(value) for value in found.values())
+    assert math.inf in found.values()
+    connection = run_files.database(runs / run)
+    texts = {(name, step): text for name, step, text in connection.execute("SELECT name, step, timestamp FROM metrics")}
+    connection.close()
+    for row in table.to_pylist():
+        moment = datetime.datetime.strptime(texts[row["name"], row["step"]], "%Y-%m-%dT%H:%M:%S.%f%z")
+        # The database's text is rounded to milliseconds.
+        assert abs(row["timestamp"] - moment) <= datetime.timedelta(milliseconds=0.5)
 
 
-def test_the_schema_is_plain(run_dir: Path) -> None:
-    """Catches Arrow's dictionary type for names, which would keep readers from skipping row groups."""
-    record(run_dir, seed=1)
-    schema = ds.dataset(run_dir / "parquet").schema
-    assert [(field.name, str(field.type)) for field in schema] == [
-        ("run", "string"),
-        ("rank", "int32"),
-        ("name", "string"),
-        ("step", "int64"),
-        ("value", "double"),
-        ("timestamp", "timestamp[us, tz=UTC]"),
-    ]
+def test_the_schema(runs: Path) -> None:
+    """Catches a type that other readers trip over, such as Arrow's dictionary for names, and nulls."""
+    expected = pyarrow.schema(
+        [
+            pyarrow.field("run", pyarrow.string(), nullable=False),
+            pyarrow.field("rank", pyarrow.int32(), nullable=False),
+            pyarrow.field("name", pyarrow.string(), nullable=False),
+            pyarrow.field("step", pyarrow.int64(), nullable=False),
+            pyarrow.field("value", pyarrow.float64(), nullable=False),
+            pyarrow.field("timestamp", pyarrow.timestamp("us", "UTC"), nullable=False),
+        ]
+    )
+    for path in runs.rglob("*.parquet"):
+        file = pyarrow.parquet.ParquetFile(path)
+        assert file.schema_arrow.remove_metadata() == expected
+        assert b"ARROW:schema" not in (file.metadata.metadata or {})
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, columns=["name", "step"]).to_pylist()
+            # As bytes: that is how readers prune.
+            keys = [(row["name"].encode(), row["step"]) for row in rows]
+            assert keys == sorted(keys)
+            statistics = file.metadata.row_group(group).column(2).statistics
+            assert statistics.min == keys[0][0].decode()
+            assert statistics.max == keys[-1][0].decode()
 
 
-def test_duckdb_and_polars_read_the_same(run_dir: Path) -> None:
-    """Catches encodings that one of the readers does not know, and statistics that make one skip NaN."""
-    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
-    polars = pytest.importorskip("polars", reason="polars is not installed")
-    record(run_dir, seed=1)
-    expected = sqlite_points(run_dir)
-    pattern = str(run_dir / "parquet" / "*.parquet")
-    rows = duckdb.execute("SELECT name, step, value FROM read_parquet(?)", [pattern]).fetchall()
-    assert same({(name, step): value for name, step, value in rows}, expected)
-    frame = polars.scan_parquet(pattern).select("name", "step", "value").collect()
-    assert same({(name, step): value for name, step, value in frame.iter_rows()}, expected)
-    (count,) = duckdb.execute("SELECT count(*) FROM read_parquet(?) WHERE isnan(value)", [pattern]).fetchone()
-    assert count == sum(math.isnan(value) for value in expected.values())
+def test_many_runs_at_once(runs: Path) -> None:
+    """Catches parts of several runs and ranks that cannot be told apart, or not be read together, by any reader."""
+    counts = {("run-1", 0): 0, ("the second run", 0): 0, ("the second run", 1): 0}
+    for (run, rank), path in zip(counts, (runs / "run-1", runs / "run-2", runs / "run-2" / "rank-00001"), strict=True):
+        counts[run, rank] = len(run_files.sqlite_points(path))
+    pattern = f"{runs}/**/*.parquet"
+    by_duckdb = duckdb.sql(f"SELECT run, rank, count(*) FROM '{pattern}' GROUP BY ALL").fetchall()
+    assert {(run, rank): count for run, rank, count in by_duckdb} == counts
+    by_polars = polars.scan_parquet(pattern).group_by("run", "rank").len().collect().rows()
+    assert {(run, rank): count for run, rank, count in by_polars} == counts
+    files = [str(path) for path in runs.rglob("*.parquet")]
+    table = pyarrow.dataset.dataset(files).to_table(columns=["run", "rank"])
+    by_arrow = table.group_by(["run", "rank"]).aggregate([([], "count_all")]).to_pylist()
+    assert {(row["run"], row["rank"]): row["count_all"] for row in by_arrow} == counts
+
+
+def test_one_series_by_every_reader(runs: Path) -> None:
+    """Catches statistics that make a reader skip what it should find: NaN and infinities above all."""
+    path = runs / "run-1" / "parquet"
+    for name in ("special", "train/loss", 'it\'s "quoted"', "ä/ß"):
+        expected = {
+            step: value for (other, step), value in run_files.sqlite_points(runs / "run-1").items() if other == name
+        }
+        answers = [
+            pyarrow.dataset.dataset(path).to_table(filter=pyarrow.dataset.field("name") == name).to_pylist(),
+            duckdb.sql(f"SELECT * FROM '{path}/*.parquet' WHERE name = $name", params={"name": name}).pl().to_dicts(),
+            polars.scan_parquet(f"{path}/*.parquet").filter(polars.col("name") == name).collect().to_dicts(),
+        ]
+        for rows in answers:
+            found = {row["step"]: row["value"] for row in rows}
+            assert found.keys() == expected.keys()
+            assert all(run_files.same(found[step], expected[step]) for step in expected)
+    special = f"SELECT count(*) FROM '{path}/*.parquet' WHERE name = 'special' AND"
+    assert duckdb.sql(f"{special} isnan(value)").fetchall() == [(84,)]
+    assert duckdb.sql(f"{special} value = 'inf'::DOUBLE").fetchall() == [(84,)]
+    assert duckdb.sql(f"{special} value < -1e300").fetchall() == [(83,)]
+    big = pyarrow.dataset.field("value") > 1e300
+    assert pyarrow.dataset.dataset(path).to_table(filter=big).num_rows == 84 + 83
+
+
+def test_a_closed_run_has_one_part(runs: Path) -> None:
+    """Catches parts that are not compacted, and unfinished files that stay."""
+    for folder in runs.rglob("parquet"):
+        assert len(list(folder.iterdir())) == 1

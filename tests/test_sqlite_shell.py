@@ -1,61 +1,299 @@
-"""The design note's SQL, in a plain sqlite3 shell, while a run goes on and after it."""
+"""A plain `sqlite3` shell, and any other program with SQLite in it, reads a run while it goes on and after it."""
 
-import json
+import datetime
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
+import numpy
 import pytest
 
 import holter
+import run_files
+from waiting import wait_until
 
 NAME = "grad_norm/blocks.0.M_init"
 QUERY = f"SELECT step, value FROM metrics WHERE name='{NAME}'"
 
-pytestmark = pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 shell on the PATH")
+needs_shell = pytest.mark.skipif(shutil.which("sqlite3") is None, reason="there is no sqlite3 shell here")
 
 
-def shell(run: Path, sql: str, *, mode: str = "-json") -> str:
-    """What Debian's shell prints, in a process of its own."""
-    command = ["sqlite3", "-readonly", mode, str(run / "metrics.sqlite"), sql]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+def shell(run: Path, *commands: str) -> str:
+    done = subprocess.run(
+        ["sqlite3", "-batch", str(run / "metrics.sqlite"), *commands], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), (done, commands)
+    return done.stdout
 
 
-def record(logger: holter.Logger, steps: range) -> None:
-    for step in steps:
-        logger.log(step, NAME, step / 4)
-        logger.log(step, "train/loss", 1.0)
+@needs_shell
+def test_the_query_on_a_live_run_and_after_it(run_dir: Path) -> None:
+    """Catches a schema that the note's query does not work on, for whoever has Debian's shell only."""
+    expected = "".join(f"{step}|{step / 2}\n" for step in range(1_000))
+    logger = holter.Logger(run_dir, journal_points=1 << 14)
+    for step in range(1_000):
+        logger.log_many(step, {NAME: step / 2, "train/loss": 1.0, "lr": 3e-4})
+    logger.flush()
+    assert shell(run_dir, QUERY) == expected
+    logger.log(1_000, "train/loss", 0.5)
+    logger.close()
+    assert shell(run_dir, QUERY) == expected
+    assert shell(run_dir, "SELECT count(*) FROM metrics") == "3001\n"
+    # After a clean end there is one file, which can be copied.
+    assert not list(run_dir.glob("metrics.sqlite-*"))
 
 
-def test_the_query_answers_while_the_run_goes_on_and_after_it(run_dir: Path) -> None:
-    """Catches a database that another process cannot read beside the writer, or that a close leaves incomplete."""
-    with holter.Logger(run_dir) as logger:
-        record(logger, range(100))
+@needs_shell
+@pytest.mark.parametrize(
+    ("condition", "points"),
+    [
+        (f"name = '{NAME}'", "series_id=?"),
+        (f"name = '{NAME}' AND step = 7", "series_id=? AND step=?"),
+        (f"name = '{NAME}' AND step BETWEEN 5 AND 10", r"series_id=? AND step>? AND step<?"),
+        ("step = 7", "series_id=? AND step=?"),
+        (f"name IN ('{NAME}', 'lr') AND step > 5", "series_id=? AND step>?"),
+    ],
+)
+def test_the_plan_is_an_index_search(run_dir: Path, condition: str, points: str) -> None:
+    """Catches a view whose plan reads all points to find a few."""
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        for step in range(20):
+            logger.log_many(step, {NAME: 1.0, "lr": 2.0})
         logger.flush()
-        assert json.loads(shell(run_dir, QUERY)) == [{"step": step, "value": step / 4} for step in range(100)]
-        record(logger, range(100, 150))
-    assert json.loads(shell(run_dir, QUERY)) == [{"step": step, "value": step / 4} for step in range(150)]
+        plan = shell(run_dir, f"EXPLAIN QUERY PLAN SELECT step, value FROM metrics WHERE {condition}")
+    assert "SCAN points" not in plan
+    assert f"SEARCH points USING PRIMARY KEY ({points})" in plan
+    if "name =" in condition:
+        assert re.search(r"SEARCH series USING (COVERING )?INDEX .*\(name=\?\)", plan), plan
 
 
-def test_its_plan_is_a_search_of_an_index(run_dir: Path) -> None:
-    """Catches a view that makes SQLite scan all points for one series, or for one step."""
-    with holter.Logger(run_dir) as logger:
-        record(logger, range(10))
-    for sql in (QUERY, f"{QUERY} AND step BETWEEN 3 AND 5"):
-        plan = shell(run_dir, f"EXPLAIN QUERY PLAN {sql}", mode="-list")
-        assert "SCAN" not in plan
-        assert re.search(r"SEARCH points USING (PRIMARY KEY|INDEX)", plan), plan
-    at_one_step = shell(run_dir, "EXPLAIN QUERY PLAN SELECT name, value FROM metrics WHERE step = 3", mode="-list")
-    assert "SCAN points" not in at_one_step
-
-
+@needs_shell
 def test_the_columns_are_the_notes_four(run_dir: Path) -> None:
-    """Catches another name or order of the columns, and timestamps that are not ISO 8601 in UTC."""
-    with holter.Logger(run_dir) as logger:
-        record(logger, range(1))
-    (row,) = json.loads(shell(run_dir, f"SELECT * FROM metrics WHERE name='{NAME}'"))
-    assert list(row) == ["step", "name", "value", "timestamp"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", row["timestamp"])
-    recorded = holter.open_run(run_dir).series(NAME).timestamps[0]
-    assert str(recorded.astype("datetime64[ms]")) == row["timestamp"].removesuffix("Z")
+    """Catches a column that is missing, of another type, or a time that is not ISO 8601 in UTC."""
+    before = datetime.datetime.now(datetime.timezone.utc)
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        logger.log(3, "loss", 0.5)
+        logger.log(4, "loss", float("nan"))
+        logger.log(5, "loss", float("inf"))
+        logger.log(6, "loss", 2)
+    after = datetime.datetime.now(datetime.timezone.utc)
+    assert shell(run_dir, "SELECT name FROM pragma_table_info('metrics')").split() == [
+        "step",
+        "name",
+        "value",
+        "timestamp",
+    ]
+    # The shell's own word for infinity differs from version to version.
+    value = "CASE value WHEN 9e999 THEN 'infinite' ELSE quote(value) END"
+    types = "typeof(step), typeof(name), typeof(value), typeof(timestamp)"
+    rows = shell(run_dir, f"SELECT step, name, {value}, {types} FROM metrics")
+    assert rows.splitlines() == [
+        "3|loss|0.5|integer|text|real|text",
+        "4|loss|NULL|integer|text|null|text",
+        "5|loss|infinite|integer|text|real|text",
+        "6|loss|2.0|integer|text|real|text",
+    ]
+    texts = shell(run_dir, "SELECT timestamp FROM metrics WHERE name = 'loss' ORDER BY step").split()
+    timestamps = holter.open_run(run_dir).series("loss").timestamps
+    for text, timestamp in zip(texts, timestamps, strict=True):
+        # The database's text is rounded, not cut.
+        assert abs((numpy.datetime64(text.removesuffix("Z")) - timestamp) / numpy.timedelta64(1, "us")) <= 500
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+        moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+        # The clock's grain is 4 ms.
+        assert before - datetime.timedelta(milliseconds=10) <= moment <= after
+    assert shell(run_dir, ".tables").split() == ["meta", "metrics", "points", "series"]
+
+
+@needs_shell
+def test_a_point_of_a_slow_run_is_seen_soon(run_dir: Path) -> None:
+    """Catches a writer that waits for more points than a slow run has: nobody flushes here."""
+    logger = holter.Logger(run_dir)
+    for index in range(50):
+        logger.log(0, f"metric/{index}", 1.0)
+    began = time.monotonic()
+    wait_until(lambda: shell(run_dir, "SELECT count(*) FROM metrics") == "50\n", 20)
+    logger.log(1, "metric/0", 1.0)
+    wait_until(lambda: shell(run_dir, "SELECT count(*) FROM metrics") == "51\n", 20)
+    assert time.monotonic() - began < 20
+    logger.close()
+
+
+READER = """
+import sqlite3, sys, time
+path, count, seen = sys.argv[1], 0, 0
+print("reading", flush=True)
+while True:
+    connection = sqlite3.connect(path, timeout=5)
+    rows = connection.execute("SELECT step FROM metrics WHERE name = 'loss' ORDER BY step").fetchall()
+    connection.close()
+    assert [row[0] for row in rows] == list(range(len(rows))), "the points are no prefix of what was logged"
+    assert len(rows) >= seen, "points have vanished"
+    seen = len(rows)
+    if seen == int(sys.argv[2]):
+        break
+"""
+
+
+def test_readers_come_and_go_at_any_time(run_dir: Path) -> None:
+    """Catches a reader that gets an error or sees points vanish, and a writer that a reader stops: also while the run
+    is closed, and opened again."""
+    steps = 30_000
+    holter.Logger(run_dir, journal_points=1 << 10).close()
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(run_dir / "metrics.sqlite"), str(steps)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+    for attempt in range(6):
+        with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+            for step in range(attempt * steps // 6, (attempt + 1) * steps // 6):
+                logger.log(step, "loss", 1.0)
+        assert logger.health.dropped == 0
+        assert logger.health.last_error is None
+    for reader in readers:
+        _, errors = reader.communicate(timeout=60)
+        assert (reader.returncode, errors) == (0, "")
+    run_files.assert_database_is_intact(run_dir)
+
+
+def test_a_transaction_that_stays_open_stops_nobody(run_dir: Path) -> None:
+    """Catches a reader that keeps the writer from committing, or from closing in bounded time."""
+    program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN'); \
+print(c.execute('SELECT count(*) FROM metrics').fetchone(), flush=True); sys.stdin.read()"
+    logger = holter.Logger(run_dir, journal_points=1 << 10)
+    logger.log(0, "loss", 1.0)
+    logger.flush()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(run_dir / "metrics.sqlite")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdin is not None
+        assert reader.stdout.readline() == b"(1,)\n"
+        for step in range(1, 5_000):
+            logger.log(step, "loss", 1.0)
+        began = time.monotonic()
+        logger.flush(10)
+        assert logger.health.dropped == 0
+        logger.close()
+        assert time.monotonic() - began < 15
+        reader.stdin.close()
+    assert len(run_files.sqlite_points(run_dir)) == 5_000
+
+
+def test_a_database_that_somebody_has_locked(run_dir: Path) -> None:
+    """Catches a training that waits for, or fails because of, a program that holds the database's write lock."""
+    logger = holter.Logger(run_dir, journal_points=1 << 10, overflow=holter.Overflow.DROP)
+    logger.log(0, "loss", 1.0)
+    logger.flush()
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE'); \
+print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(run_dir / "metrics.sqlite")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as locker:
+        assert locker.stdout is not None
+        assert locker.stdin is not None
+        assert locker.stdout.readline() == b"locked\n"
+        for step in range(1, 500):
+            logger.log(step, "loss", 1.0)
+        with pytest.raises(holter.FlushTimeoutError, match="locked"):
+            logger.flush(0.5)
+        assert logger.health.sinks[0].state == "failing"
+        locker.stdin.close()
+    logger.flush(20)
+    assert logger.health.sinks[0].state == "working"
+    logger.close()
+    assert logger.health.dropped == 0
+    assert len(run_files.sqlite_points(run_dir)) == 500
+
+
+@pytest.mark.parametrize("mode", ["rwc", "ro"])
+def test_another_sqlite_in_the_same_process(run_dir: Path, mode: str) -> None:
+    """Catches the write-ahead log being deleted under the writer when the training's own process reads the database
+    with Python's `sqlite3`, whose closing lets go of all locks of the process: what is logged, and flushed, from there
+    on would be lost with the process."""
+    program = f"""
+import os, signal, sqlite3, sys, holter
+run = sys.argv[1]
+logger = holter.Logger(run, journal_points=1024)
+
+def count(path):
+    connection = sqlite3.connect(path, uri=True)
+    rows = connection.execute("SELECT count(*) FROM metrics").fetchall()
+    connection.close()
+    return rows[0][0]
+
+for step in range(4000):
+    logger.log(step, "loss", 1.0)
+    if step % 1000 == 10:
+        logger.flush()
+        assert count(f"file:{{run}}/metrics.sqlite?mode={mode}") == step + 1
+        print("look", flush=True)
+        sys.stdin.readline()
+logger.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(run_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        for looks in range(4):
+            assert child.stdout.readline() == "look\n"
+            # A reader elsewhere, which may take itself for the only one now.
+            assert len(run_files.sqlite_points(run_dir)) == looks * 1000 + 11
+            child.stdin.write("\n")
+            child.stdin.flush()
+        assert child.wait(20) == -signal.SIGKILL
+    # Before any recovery: it was flushed.
+    assert len(run_files.sqlite_points(run_dir)) == 4_000
+    assert holter._core.recover(str(run_dir)) == 0
+    assert len(run_files.sqlite_points(run_dir)) == 4_000
+    run_files.assert_database_is_intact(run_dir)
+
+
+def test_reading_in_the_same_process_all_the_time(run_dir: Path) -> None:
+    """As above, with a thread that never stops reading, and to a clean end."""
+    logger = holter.Logger(run_dir, journal_points=1 << 10)
+    is_over = threading.Event()
+    failures: list[BaseException] = []
+    looks = []
+
+    def read() -> None:
+        try:
+            while not is_over.is_set():
+                connection = sqlite3.connect(run_dir / "metrics.sqlite", timeout=5)
+                looks.append(connection.execute("SELECT count(*), max(step) FROM metrics").fetchone())
+                connection.close()
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
+            failures.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for step in range(20_000):
+        logger.log(step, "loss", 1.0)
+        if step % 2_000 == 0:
+            logger.flush()
+    logger.flush()
+    is_over.set()
+    reader.join()
+    logger.close()
+    assert not failures, failures
+    assert all(count == (last + 1 if last is not None else 0) for count, last in looks)
+    assert len(run_files.sqlite_points(run_dir)) == 20_000
+    run_files.assert_database_is_intact(run_dir)

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import holter
 import pytest
+
+import holter
 import run_files
 
 THREADS = 8
@@ -145,6 +146,7 @@ def test_flushing_while_another_closes(run_dir: Path) -> None:
                 logger.flush(30)
             except holter.RunClosedError:
                 return
+            # Another SQLite in this process, while ours closes.
             assert len(run_files.sqlite_points(run)) == 1_000
 
         run_threads(flush, logger.close, flush, logger.close)

@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol, SupportsFloat, SupportsIndex, SupportsInt, final
+from typing import Any, Final, Protocol, SupportsFloat, SupportsIndex, SupportsInt, TypeAlias, final
 
 from typing_extensions import Buffer, Self
 
@@ -32,7 +32,7 @@ class _Item(Protocol):
 
     def item(self) -> SupportsFloat | SupportsInt: ...
 
-type _Number = SupportsFloat | SupportsIndex | _Item
+_Number: TypeAlias = SupportsFloat | SupportsIndex | _Item
 
 @final
 class Logger:

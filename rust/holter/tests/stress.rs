@@ -1,0 +1,246 @@
+//! Several threads log against a live attempt whose journal is tiny: every point that was taken is there once,
+//! in the order of its thread, and what was not taken is counted.
+#![cfg(not(holter_loom))]
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use holter::attempt::{Attempt, AttemptOptions};
+use holter::config::{Config, Overflow, Pace};
+use holter::parts;
+use holter::point::SeriesId;
+use holter::recorder::Outcome;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+const THREADS: usize = 4;
+/// Points of one call of `record_all`.
+const ROW: usize = 7;
+
+/// A writer that looks often, or seldom, so that the journal is now empty and now full.
+fn open(path: &Path, sinks: &[&str], overflow: Overflow, poll_interval: Duration) -> Attempt {
+    let config = Config {
+        journal_capacity: 1 << 10,
+        overflow,
+        sinks: sinks.iter().map(|&name| name.to_owned()).collect(),
+        pace: Pace { poll_interval, ..Pace::default() },
+        ..Config::default()
+    };
+    Attempt::open(AttemptOptions { path: path.to_owned(), config, ..AttemptOptions::default() }).unwrap()
+}
+
+fn ids(attempt: &Attempt, thread: usize) -> Vec<SeriesId> {
+    (0..ROW).map(|index| attempt.recorder().series(&format!("thread-{thread}/{index}")).unwrap()).collect()
+}
+
+/// Every value by name and step, however it was stored.
+fn stored(path: &Path, sinks: &[&str]) -> BTreeMap<(String, i64), f64> {
+    if !sinks.contains(&"sqlite") {
+        return from_parts(path);
+    }
+    let connection = Connection::open(path.join("metrics.sqlite")).unwrap();
+    let mut select = connection.prepare("SELECT name, step, value FROM metrics").unwrap();
+    let rows = select.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+fn from_parts(path: &Path) -> BTreeMap<(String, i64), f64> {
+    let mut found = BTreeMap::new();
+    parts::for_each_series(&parts::list(&path.join("parquet")).unwrap(), |name, columns| {
+        found.extend(columns.steps.iter().zip(&columns.values).map(|(&step, &value)| ((name.to_owned(), step), value)));
+        Ok(())
+    })
+    .unwrap();
+    found
+}
+
+/// Logs `steps` steps from each of several threads, one by one and by rows, and returns for each thread the
+/// points that were taken.
+fn log(attempt: &Attempt, steps: i64) -> Vec<Vec<(String, i64, f64)>> {
+    let start = Barrier::new(THREADS);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let start = &start;
+                scope.spawn(move || {
+                    let ids = ids(attempt, thread);
+                    let name = |index: usize| format!("thread-{thread}/{index}");
+                    let mut taken = Vec::new();
+                    start.wait();
+                    for step in 0..steps {
+                        let value = (thread as i64 * steps + step) as f64;
+                        if step % 2 == 0 {
+                            match attempt.recorder().record(ids[0], step, value) {
+                                Outcome::Taken => taken.push((name(0), step, value)),
+                                Outcome::Dropped => {}
+                                other => panic!("{other:?}"),
+                            }
+                        } else {
+                            let row: Vec<_> = ids.iter().map(|&id| (id, value)).collect();
+                            match attempt.recorder().record_all(step, &row) {
+                                Outcome::Taken => taken.extend((0..ROW).map(|index| (name(index), step, value))),
+                                Outcome::Dropped => {}
+                                other => panic!("{other:?}"),
+                            }
+                        }
+                    }
+                    taken
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn check(sinks: &[&str], overflow: Overflow, poll_interval: Duration, steps: i64) -> u64 {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("run");
+    let attempt = open(&path, sinks, overflow, poll_interval);
+    let taken = log(&attempt, steps);
+    attempt.close("finished").unwrap();
+    let health = attempt.health();
+    let offered = THREADS as u64 * (steps as u64 / 2) * (1 + ROW as u64);
+    let num_taken = taken.iter().map(Vec::len).sum::<usize>() as u64;
+    assert_eq!((health.accepted, health.accepted + health.dropped), (num_taken, offered));
+    assert_eq!(health.written, health.accepted);
+    let expected: BTreeMap<_, _> =
+        taken.into_iter().flatten().map(|(name, step, value)| ((name, step), value)).collect();
+    assert_eq!(expected.len() as u64, num_taken);
+    assert!(stored(&path, sinks) == expected, "what is stored is not what was taken");
+    if sinks.contains(&"parquet") {
+        assert!(from_parts(&path) == expected, "what is in the parts is not what was taken");
+    }
+    health.dropped
+}
+
+/// Catches a point that is lost or doubled while producers wait for room, whatever the writer's rhythm.
+#[test]
+fn every_point_is_there_once() {
+    for sinks in [&["sqlite", "parquet", "summary"][..], &["sqlite"], &["parquet"], &["parquet", "summary"]] {
+        for poll_millis in [0, 1, 20] {
+            let dropped = check(sinks, Overflow::Block, Duration::from_millis(poll_millis), 4_000);
+            assert_eq!(dropped, 0, "the writer made progress all the time");
+        }
+    }
+}
+
+/// Catches points dropped that are not counted, or counted and taken.
+#[test]
+fn what_is_not_taken_is_counted() {
+    let mut dropped = 0;
+    for sinks in [&["sqlite", "parquet", "summary"][..], &["parquet"]] {
+        for poll_millis in [0, 20, 100] {
+            dropped += check(sinks, Overflow::Drop, Duration::from_millis(poll_millis), 4_000);
+        }
+    }
+    assert!(dropped > 0, "nothing was dropped, so nothing was shown");
+}
+
+/// Catches a step that is logged again by the same thread and keeps the value it had first: the order within a
+/// thread is the order of its points.
+#[test]
+fn the_order_of_a_thread_is_kept() {
+    for sinks in [&["sqlite", "parquet"][..], &["parquet"]] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("run");
+        let attempt = open(&path, sinks, Overflow::Block, Duration::from_millis(1));
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let ids = ids(&attempt, thread);
+                let attempt = &attempt;
+                scope.spawn(move || {
+                    for number in 0..5_000_i64 {
+                        assert_eq!(attempt.recorder().record(ids[0], number % 50, number as f64), Outcome::Taken);
+                    }
+                });
+            }
+        });
+        attempt.close("finished").unwrap();
+        let expected = (0..THREADS)
+            .flat_map(|thread| (0..50).map(move |step| ((format!("thread-{thread}/0"), step), (4_950 + step) as f64)));
+        let expected: BTreeMap<_, _> = expected.collect();
+        assert_eq!(stored(&path, sinks), expected);
+        assert_eq!(from_parts(&path), expected);
+    }
+}
+
+/// Catches a flush that returns for points that are not in the truth yet, while others go on logging.
+#[test]
+fn flushes_among_producers() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("run");
+    let attempt = open(&path, &["sqlite"], Overflow::Block, Duration::from_millis(20));
+    let (is_over, logged) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let id = attempt.recorder().series("background").unwrap();
+            for step in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                assert_eq!(attempt.recorder().record(id, step, 1.0), Outcome::Taken);
+                logged.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let id = attempt.recorder().series("flushed").unwrap();
+        for step in 0..40 {
+            assert_eq!(attempt.recorder().record(id, step, 2.0), Outcome::Taken);
+            attempt.flush(Some(Duration::from_secs(20))).unwrap();
+            let connection = Connection::open(path.join("metrics.sqlite")).unwrap();
+            let count = "SELECT count(*) FROM metrics WHERE name = 'flushed'";
+            let found: i64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+            assert_eq!(found, step + 1);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    attempt.close("finished").unwrap();
+    assert_eq!(attempt.health().accepted, logged.load(Ordering::Relaxed) + 40);
+    assert_eq!(stored(&path, &["sqlite"]).len() as u64, attempt.health().accepted);
+}
+
+/// Catches a close that waits for a flush that waits for a disk, or one that ends later than it was given; a full
+/// journal is not waited for while the truth refuses.
+#[test]
+fn a_truth_that_refuses() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("run");
+    let config = Config {
+        journal_capacity: 1 << 10,
+        sinks: vec!["sqlite".to_owned()],
+        close_timeout: Duration::from_millis(700),
+        ..Config::default()
+    };
+    let options = AttemptOptions { path: path.clone(), config, ..AttemptOptions::default() };
+    let attempt = Attempt::open(options.clone()).unwrap();
+    let id = attempt.recorder().series("loss").unwrap();
+    assert_eq!(attempt.recorder().record(id, -1, 1.0), Outcome::Taken);
+    attempt.flush(None).unwrap();
+    // Another process would do; a connection of this one has locks of its own against ours.
+    let locker = Connection::open(path.join("metrics.sqlite")).unwrap();
+    locker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let since = Instant::now();
+    let taken = (0..20_000).filter(|&step| attempt.recorder().record(id, step, 1.0) == Outcome::Taken).count() as u64;
+    assert!(since.elapsed() < Duration::from_secs(5), "the producer waited for a database that is locked");
+    let health = attempt.health();
+    assert_eq!((health.accepted, health.dropped), (taken + 1, 20_000 - taken));
+    assert!(health.dropped > 0);
+    thread::scope(|scope| {
+        let flush = scope.spawn(|| attempt.flush(None));
+        let closing = Instant::now();
+        assert!(attempt.close("finished").is_err());
+        // What it was given, and five seconds for whoever keeps the log from being emptied.
+        assert!(closing.elapsed() < Duration::from_secs(10), "closing took {:?}", closing.elapsed());
+        assert!(flush.join().unwrap().is_err());
+    });
+    drop(locker);
+    let again = Attempt::open(options).unwrap();
+    assert_eq!(again.recovery().recovered, taken);
+    again.close("finished").unwrap();
+    let steps: Vec<i64> = stored(&path, &["sqlite"]).into_keys().map(|(_, step)| step).collect();
+    assert_eq!(steps.len() as u64, taken + 1);
+}
