@@ -32,7 +32,8 @@ pub struct Recovery {
     pub found_journal: bool,
     /// Whether the attempt had not been closed.
     pub had_crashed: bool,
-    /// What is wrong with a journal that could not be read at all; it was put aside.
+    /// What is wrong with a journal that could not be read at all, and was put aside, or that lies on
+    /// another machine.
     pub damaged_journal: Option<String>,
 }
 
@@ -76,6 +77,12 @@ pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, pur
         snapshot => snapshot?,
     };
     recovery.found_journal = snapshot.is_some();
+    if had_crashed && snapshot.is_none() && journal_path != dir.journal() {
+        let place = journal_path.display();
+        recovery.damaged_journal.get_or_insert_with(|| {
+            format!("the journal of the last attempt is not on this machine ({place}): what only it had is missing")
+        });
+    }
     if !had_crashed && snapshot.is_none() {
         return Ok(recovery);
     }

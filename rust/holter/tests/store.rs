@@ -309,7 +309,7 @@ impl Store {
     }
 }
 
-/// The bits as SQLite keeps them: there is one zero and one NaN.
+/// The bits as the database keeps them: there is one zero and one `NaN`.
 fn stored(value: f64) -> u64 {
     if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
 }

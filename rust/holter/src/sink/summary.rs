@@ -119,7 +119,12 @@ impl SummarySink {
         }
         for (step, line) in written {
             let Some(values) = missing.get_mut(&step) else { continue };
-            values.retain(|name, value| line.get(&key(name)) != Some(&number(*value)));
+            let words = line.get(NONFINITE).and_then(Value::as_object);
+            values.retain(|name, value| {
+                let key = key(name);
+                let word = words.and_then(|words| words.get(&key)).and_then(Value::as_str);
+                line.get(&key) != Some(&number(*value)) || (!value.is_finite() && word != Some(nonfinite_word(*value)))
+            });
             if values.is_empty() {
                 missing.remove(&step);
             }
@@ -234,6 +239,17 @@ fn line(step: Step, values: &[(String, f64)]) -> String {
 /// A series' key: its name, behind a slash if a line has a key of that name for itself.
 fn key(name: &str) -> String {
     if name == STEP || name == NONFINITE { format!("/{name}") } else { name.to_owned() }
+}
+
+/// What a value that is not finite is called.
+fn nonfinite_word(value: f64) -> &'static str {
+    if value.is_nan() {
+        "nan"
+    } else if value > 0.0 {
+        "inf"
+    } else {
+        "-inf"
+    }
 }
 
 /// The value as JSON has it: a number, or null where it is not finite.
