@@ -1,5 +1,6 @@
 """The demo: a real training in a process of its own, and what its run holds afterwards."""
 
+import contextlib
 import math
 import os
 import signal
@@ -134,8 +135,10 @@ def test_interrupting_ends_the_run_in_order(tmp_path):
     run = tmp_path / "runs" / "code"
     deadline = time.monotonic() + DEADLINE_SECS
     while time.monotonic() < deadline and process.poll() is None:
-        if (run / "metrics.sqlite").exists() and series(run, "train/loss"):
-            break
+        # The database is there a moment before its tables are.
+        with contextlib.suppress(sqlite3.OperationalError):
+            if series(run, "train/loss"):
+                break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=DEADLINE_SECS)
