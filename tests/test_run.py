@@ -343,6 +343,9 @@ def test_runs_are_listed_by_age_and_broken_ones_told(tmp_path):
     with pytest.warns(holter.HolterWarning, match="broken is left out: .*damaged") as warned:
         assert len(holter.list_runs(root)) == 3
     assert warned[0].filename == __file__
+    told = []
+    assert len(holter.list_runs(root, on_unreadable=lambda *problem: told.append(problem))) == 3
+    assert [(path.name, "damaged" in reason) for path, reason in told] == [("broken", True)]
     with pytest.raises(FileNotFoundError, match="nowhere"):
         holter.list_runs(tmp_path / "nowhere")
 

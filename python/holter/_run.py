@@ -325,7 +325,9 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     return Run(_core.Reader(path))
 
 
-def list_runs(root: str | os.PathLike[str] = "runs") -> list[Run]:
+def list_runs(
+    root: str | os.PathLike[str] = "runs", *, on_unreadable: Callable[[pathlib.Path, str], object] | None = None
+) -> list[Run]:
     """Return the runs at or below a directory, at most three levels down, the oldest first.
 
     Symbolic links and hidden directories are not followed. Of what looks like a run and cannot be read a
@@ -333,6 +335,7 @@ def list_runs(root: str | os.PathLike[str] = "runs") -> list[Run]:
 
     Args:
         root: Where to look.
+        on_unreadable: Called instead of the warning with each directory that cannot be read, and why.
 
     Raises:
         FileNotFoundError: If there is no such directory.
@@ -341,7 +344,10 @@ def list_runs(root: str | os.PathLike[str] = "runs") -> list[Run]:
         raise FileNotFoundError(f"there is no directory {os.fspath(root)!r}; list_runs takes one that holds runs")
     readers, unreadable = _core.list_runs(root)
     for path, reason in unreadable:
-        warnings.warn(f"{path} is left out: {reason}", HolterWarning, stacklevel=2)
+        if on_unreadable is None:
+            warnings.warn(f"{path} is left out: {reason}", HolterWarning, stacklevel=2)
+        else:
+            on_unreadable(path, reason)
     return [Run(reader) for reader in readers]
 
 
