@@ -1,0 +1,75 @@
+"""`holter export`: the points of runs as one file of Parquet, CSV or JSON lines, complete or not there at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from holter.cli.exporting import FORMATS, Selection, export_points, selections
+from holter.cli.output import echo_error
+from holter.cli.problems import Problem
+from holter.cli.runs import RUN, open_run
+from holter.cli.text import bytes_text, count_text
+
+__all__ = ["export"]
+
+SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+STDOUT = "-"
+
+
+@click.command()
+@click.argument("run_texts", nargs=-1, required=True, metavar="RUN...", type=RUN)
+@click.option("-o", "--output", required=True, metavar="PATH", help="The file to write; - is the standard output.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="The format, where PATH does not end in it.")
+@click.option(
+    "--pattern", "patterns", multiple=True, metavar="PATTERN", help="Which series; all if not given. May be repeated."
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+def export(
+    run_texts: tuple[str, ...], output: str, kind: str | None, patterns: tuple[str, ...], *, force: bool
+) -> None:
+    """Write the points of runs as Parquet, CSV or JSON lines.
+
+    One row for each point, all ranks of a run included: run, rank, name, step, value, timestamp (UTC). Rows are
+    ordered by run, rank, name and step. The work is done piece by piece, so a run may be larger than the memory, and
+    the file appears under its name only when it is complete.
+
+    Numbers keep every digit. NaN and infinities are NaN and infinities in Parquet, and the words nan, inf and -inf in
+    CSV and (as strings) in JSON lines. In CSV a name that a spreadsheet would take for a formula gets a ' before it.
+
+    Parquet needs pyarrow: pip install 'holter[arrow]'. A PATTERN is as a shell's, but * also matches /; quote it.
+
+    \b
+    Examples:
+      holter export run-2 -o run-2.parquet
+      holter export run-1 run-2 --pattern '*loss*' --pattern 'val/*' -o losses.csv
+      holter export run-2 --format jsonl -o - | jq 'select(.value == "nan")'
+    """
+    kind = kind or SUFFIXES.get(Path(output).suffix.lower())
+    if kind is None:
+        raise click.UsageError(f"{output!r} does not say which format is wanted; add --format {'|'.join(FORMATS)}")
+    if output == STDOUT and kind == "parquet":
+        raise click.UsageError("Parquet cannot go to the standard output; name a file, or take csv or jsonl")
+    if output != STDOUT:
+        _check_target(Path(output), force=force)
+    chosen = selections([open_run(text) for text in run_texts], patterns)
+    if output == STDOUT:
+        export_points(chosen, kind, None)
+        return
+    export_points(chosen, kind, Path(output))
+    echo_error(_done(Path(output), chosen))
+
+
+def _check_target(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise Problem(f"{path} is a directory", f"name a file in it, such as {path / 'points.csv'}")
+    if path.exists() and not force:
+        raise Problem(f"{path} is there already", "choose another name, or --force to replace it")
+    if not path.parent.is_dir():
+        raise Problem(f"there is no directory {path.parent}", f"make it first: mkdir -p {path.parent}")
+
+
+def _done(path: Path, chosen: list[Selection]) -> str:
+    points = sum(series.count for selection in chosen for series in selection.series)
+    return f"{path}: {count_text(points)} points, {bytes_text(path.stat().st_size)}"
