@@ -1,0 +1,105 @@
+"""Builds heatmaps: series as rows in the order of their layers, steps as columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from holter import analysis
+from holter.plots.axes import x_axis
+from holter.plots.bands import mean_x
+from holter.plots.chart import Chart, Heatmap
+from holter.plots.lines import title_of
+from holter.plots.marks import run_marks
+from holter.plots.ranges import percent_range
+from holter.plots.reading import read
+from holter.plots.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holter import Run
+
+_PIXELS_PER_COLUMN = 2
+
+
+def heatmap_chart(run: Run, names: Sequence[str], view: View = View(), *, title: str | None = None) -> Chart:
+    """Build a heatmap of one run: `layer_2` below `layer_10`, colours from the 1st to the 99th percentile.
+
+    A cell is the mean of its steps; one with a NaN or an infinity is marked.
+
+    Args:
+        run: The run.
+        names: The series' names, such as those of a family.
+        view: What the user looks through; `log_y` spaces the colours by the logarithm.
+        title: The chart's title; made of the names if None.
+
+    Raises:
+        KeyError: If the run has none of the series.
+    """
+    wanted = [*names, view.x_metric] if view.x_metric and view.x_metric not in names else list(names)
+    reading = read([run], wanted, view, px=max(1, view.px // _PIXELS_PER_COLUMN))
+    axis = x_axis([run], view, reading)
+    rows = sorted((name for name in dict.fromkeys(names) if (0, name) in reading.shown), key=analysis.natural_key)
+    placed = [(reading.shown[0, name].steps, axis.place(0, reading.shown[0, name])) for name in rows]
+    steps, x = mean_x(placed)
+    values = np.full((len(rows), len(steps)), np.nan)
+    is_nonfinite = np.zeros(values.shape, np.bool_)
+    last_steps = np.full(len(steps), np.iinfo(np.int64).min)
+    for row, name in enumerate(rows):
+        buckets = reading.shown[0, name]
+        at = np.searchsorted(steps, buckets.steps)
+        values[row, at] = reading.smoothed((0, name), view.half_life) if view.half_life else buckets.means
+        is_nonfinite[row, at] = buckets.nonfinite_counts > 0
+        last_steps[at] = np.maximum(last_steps[at], buckets.last_steps)
+    keep = np.flatnonzero(~np.isnan(x))
+    keep = keep[np.argsort(x[keep], kind="stable")]
+    values, is_nonfinite = values[:, keep], is_nonfinite[:, keep]
+    shown = values[np.isfinite(values) & ((values > 0) | (not view.log_y))]
+    low, high = percent_range(shown)
+    heatmap = Heatmap(
+        rows=tuple(rows),
+        row_labels=tuple(distinct_parts(rows)),
+        x=x[keep],
+        steps=steps[keep],
+        last_steps=last_steps[keep],
+        values=values,
+        is_nonfinite=is_nonfinite,
+        low=low,
+        high=high,
+        is_log=view.log_y,
+    )
+    return Chart(
+        kind="heatmap",
+        title=title if title is not None else title_of(rows),
+        x_label=axis.label,
+        x_kind=axis.kind,
+        heatmap=heatmap,
+        marks=tuple(run_marks([run], reading, axis, view)),
+        log_y=view.log_y,
+        note=_note(reading.width, view, int((values <= 0).sum()) if view.log_y else 0),
+        width=reading.width,
+        window=(view.start, view.stop),
+    )
+
+
+def distinct_parts(names: Sequence[str]) -> list[str]:
+    """Return the names without the beginning and the end that all have in common, cut at `/` and `.` alone."""
+    if len(names) < 2:
+        return list(names)
+    first, last = min(names), max(names)
+    common = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    begin = max(first.rfind("/", 0, common), first.rfind(".", 0, common)) + 1
+    return [name[begin:] for name in names]
+
+
+def _note(width: int, view: View, num_nonpositive: int) -> str:
+    parts = ["colours: 1–99 % of the values"]
+    if width > 1:
+        parts.append(f"1 column = {width:,} steps, their mean")
+    if view.half_life:
+        parts.append(f"smoothed, half-life {view.half_life:,g} steps")
+    if num_nonpositive:
+        parts.append(f"{num_nonpositive:,} cells of at most 0 have no logarithm")
+    return "; ".join(parts)

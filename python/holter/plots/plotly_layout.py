@@ -1,0 +1,224 @@
+"""The layout of a figure: quiet axes, the hover as a table, and a zoom that live updates keep."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from holter.plots.palette import translucent
+from holter.plots.plotly_traces import heatmap_rows, mark_colour
+from holter.plots.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, plotly_text
+
+if TYPE_CHECKING:
+    from holter.plots.chart import Chart
+    from holter.plots.palette import Theme
+
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+# More labels than this run into each other; the marks' heads still tell in the hover.
+_MOST_LABELLED_MARKS = 6
+_ROW_PIXELS = 16
+
+
+def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
+    """Return the layout.
+
+    Args:
+        chart: The chart.
+        theme: Its colours.
+        compact: Whether title, legend and note are left to the page around the figure.
+    """
+    layout: dict[str, Any] = {
+        "font": {"family": _FONT, "size": 12, "color": theme.text},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 56, "r": 16, "t": 10 if compact else 48, "b": 40 if compact else 62, "pad": 0},
+        "xaxis": _x_axis(chart, theme),
+        "yaxis": _y_axis(chart, theme),
+        "hovermode": "x unified" if chart.lines else "closest",
+        "hoverlabel": {
+            "bgcolor": theme.hover,
+            "bordercolor": theme.hover_border,
+            "font": {"family": _FONT, "size": 12, "color": theme.text},
+            "align": "left",
+            "namelength": -1,
+        },
+        "hoverdistance": 40,
+        "dragmode": "zoom",
+        "showlegend": not compact and _num_legend(chart) > 1,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.01,
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": 11, "color": theme.quiet_text},
+            "itemsizing": "constant",
+        },
+        "modebar": {
+            "orientation": "h",
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": theme.axis,
+            "activecolor": theme.quiet_text,
+            "remove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toggleSpikelines", "pan2d"],
+        },
+        # What the user zoomed or hid stays when new points arrive, and goes when the axes mean something else.
+        "uirevision": f"{chart.kind} {chart.x_label} {chart.log_y}",
+        "shapes": _shapes(chart, theme),
+        "annotations": [] if compact else _annotations(chart, theme),
+        "barmode": "group",
+        "bargap": 0.25,
+        "meta": {"title": chart.title, "note": chart.note, "width": chart.width, "window": list(chart.window)},
+    }
+    if _needs_edge_axis(chart):
+        layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False}
+    if not compact:
+        layout["title"] = {
+            "text": plotly_text(chart.title, TITLE_CHARACTERS),
+            "font": {"size": 14, "color": theme.text},
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 8},
+        }
+        if layout["showlegend"]:
+            layout["margin"]["t"] = 66
+    if chart.heatmap is not None:
+        layout["margin"]["r"] = 8
+        layout["yaxis"] |= {"categoryarray": heatmap_rows(chart.heatmap), "range": _row_range(chart)}
+    return layout
+
+
+def _x_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
+    axis = _axis(theme)
+    axis["title"] = {
+        "text": plotly_text(chart.x_label, TITLE_CHARACTERS),
+        "font": {"size": 11, "color": theme.quiet_text},
+        "standoff": 6,
+    }
+    if chart.bars:
+        return {**axis, "type": "category", "showgrid": False, "title": {"text": ""}}
+    axis |= {"type": "date" if chart.x_kind == "date" else "linear", "showgrid": chart.heatmap is None}
+    if chart.lines:
+        axis |= {
+            "showspikes": True,
+            "spikemode": "across",
+            "spikesnap": "hovered data",
+            "spikethickness": 1,
+            "spikedash": "solid",
+            "spikecolor": theme.axis,
+        }
+    if chart.x_label == "step":
+        around = f" · {chart.width:,} steps a point" if chart.width > 1 else ""
+        axis |= {"hoverformat": ",.0f", "unifiedhovertitle": {"text": f"step %{{x:,.0f}}{around}"}}
+        if chart.window[0] is not None and chart.window[1] is not None:
+            axis["range"] = [chart.window[0], chart.window[1] - 1]
+    elif chart.x_kind == "number":
+        name = plotly_text(chart.x_label, LEGEND_CHARACTERS)
+        axis |= {"hoverformat": ".5~g", "unifiedhovertitle": {"text": f"{name} %{{x:.5~g}}"}}
+    return axis
+
+
+def _y_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
+    axis = _axis(theme)
+    if chart.heatmap is not None:
+        return {**axis, "type": "category", "showgrid": False, "tickmode": "auto", "nticks": 24}
+    axis |= {"exponentformat": "power", "minexponent": 4, "nticks": 7}
+    if chart.log_y:
+        axis |= {"type": "log", "dtick": "D2" if _decades(chart) < 1.5 else 1, "minor": {"showgrid": False}}
+    if chart.y_range is not None:
+        low, high = chart.y_range
+        axis["range"] = [math.log10(low), math.log10(high)] if chart.log_y else [low, high]
+    return axis
+
+
+def _axis(theme: Theme) -> dict[str, Any]:
+    return {
+        "gridcolor": theme.grid,
+        "gridwidth": 1,
+        "zeroline": False,
+        "showline": False,
+        "linecolor": theme.axis,
+        "ticks": "",
+        "tickfont": {"size": 11, "color": theme.quiet_text},
+        "automargin": True,
+    }
+
+
+def _decades(chart: Chart) -> float:
+    """How many powers of ten the values span."""
+    values = np.concatenate([np.empty(0), *[line.y for line in chart.lines], *[bars.values for bars in chart.bars]])
+    values = values[np.isfinite(values) & (values > 0)]
+    return float(np.log10(values.max() / values.min())) if len(values) else 0.0
+
+
+def _row_range(chart: Chart) -> list[float]:
+    assert chart.heatmap is not None
+    return [-0.5, len(chart.heatmap.rows) - 0.5]
+
+
+def _num_legend(chart: Chart) -> int:
+    return sum(not line.is_faint for line in chart.lines) + len(chart.bars)
+
+
+def _needs_edge_axis(chart: Chart) -> bool:
+    return bool(chart.lines or chart.bars or chart.marks)
+
+
+def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
+    """Thresholds across, marks from bottom to top."""
+    shapes: list[dict[str, Any]] = []
+    for threshold in chart.thresholds:
+        shape: dict[str, Any] = {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": threshold.y,
+            "y1": threshold.y,
+            "line": {"color": theme.threshold, "width": 1, "dash": "dash"},
+        }
+        if threshold.label:
+            text = plotly_text(threshold.label, LEGEND_CHARACTERS)
+            font = {"size": 10, "color": theme.quiet_text}
+            shape["label"] = {"text": text, "textposition": "end", "yanchor": "bottom", "font": font}
+        shapes.append(shape)
+    for mark in chart.marks:
+        x: Any = mark.x
+        if isinstance(x, np.datetime64):
+            x = int(x.astype("datetime64[us]").astype(np.int64)) / 1000.0
+        colour = mark_colour(mark.kind, mark.colour, theme)
+        shape = {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "below"}
+        shape["line"] = {"color": translucent(colour, 0.8), "width": 1, "dash": "dash"}
+        if len(chart.marks) <= _MOST_LABELLED_MARKS:
+            font = {"size": 10, "color": theme.quiet_text}
+            text = plotly_text(mark.label, LEGEND_CHARACTERS)
+            shape["label"] = {"text": text, "textposition": "end", "textangle": -90, "yanchor": "bottom", "font": font}
+        shapes.append(shape)
+    return shapes
+
+
+def _annotations(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
+    """The note, in the lower right corner under the axis."""
+    if not chart.note:
+        return []
+    return [
+        {
+            "name": "note",
+            "text": plotly_text(chart.note),
+            "xref": "paper",
+            "yref": "paper",
+            "x": 1,
+            "y": 0,
+            "xanchor": "right",
+            "yanchor": "top",
+            "yshift": -28,
+            "showarrow": False,
+            "font": {"size": 10, "color": theme.quiet_text},
+        }
+    ]
