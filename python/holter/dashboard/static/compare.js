@@ -1,0 +1,121 @@
+// Run against run: the numbers that a note would have, at the steps that the user chooses, ready to be pasted.
+
+import { fetchComparison } from "./api.js";
+import { copy, element, fill } from "./dom.js";
+import { colourOf } from "./grouping.js";
+import { model } from "./model.js";
+import { store } from "./state.js";
+
+let parts = null;
+let shown = null;
+let asked = 0;
+let sorting = { row: null, isDown: false };
+
+export function setUpCompare(nodes) {
+  parts = nodes;
+  parts.form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    store.set({ at: parts.at.value.trim(), metric: parts.metric.value.trim() });
+  });
+  for (const [format, button] of Object.entries(parts.copies)) {
+    button.addEventListener("click", () => shown && copy(shown[format], button.textContent.trim()));
+  }
+  store.follow(["at", "metric"], renderCompare);
+}
+
+/** Fetches and shows the comparison of the selected runs, if the tab is open. */
+export async function renderCompare() {
+  if (store.now.tab !== "compare") return;
+  parts.at.value = store.now.at;
+  parts.metric.value = store.now.metric;
+  const groups = model.groups.map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
+  if (!groups.length) return say("Select one or more runs to compare them.");
+  const ticket = (asked += 1);
+  parts.table.setAttribute("aria-busy", "true");
+  try {
+    const at = numbers(store.now.at);
+    const answer = await fetchComparison({ groups, at, metrics: words(store.now.metric) });
+    if (ticket !== asked) return;
+    shown = answer;
+    parts.message.textContent = answer.notes.join(" ");
+    draw();
+  } catch (error) {
+    if (ticket === asked) say(error.message);
+  } finally {
+    parts.table.setAttribute("aria-busy", "false");
+  }
+}
+
+function say(message) {
+  shown = null;
+  parts.message.textContent = message;
+  fill(parts.table);
+  enableCopies();
+}
+
+function numbers(text) {
+  return words(text).map(Number).filter(Number.isSafeInteger);
+}
+
+function words(text) {
+  return text.split(/[\s,]+/).filter(Boolean);
+}
+
+function enableCopies() {
+  for (const button of Object.values(parts.copies)) button.disabled = shown === null;
+}
+
+/** A column for each run, a row for each number; a click on a row's name sorts the runs by it. */
+function draw() {
+  enableCopies();
+  const order = sortedRuns();
+  const head = element("tr", {}, element("th", { scope: "col", text: "" }), ...order.map(runHead));
+  const rows = shown.rows.map((row, index) => {
+    const name = element("th", { scope: "row", title: row.help, "aria-sort": sortingOf(index) }, sortButton(row, index));
+    return element("tr", {}, name, ...order.map((run) => cell(row, run)));
+  });
+  fill(parts.table, element("thead", {}, head), element("tbody", {}, ...rows));
+}
+
+function runHead(index) {
+  const label = shown.runs[index];
+  const group = model.groups.find((one) => one.label === label) ?? model.groups[index];
+  const swatch = element("span", { class: "swatch", style: { "--colour": colourOf(group?.colour) } });
+  return element("th", { scope: "col" }, swatch, label);
+}
+
+function sortButton(row, index) {
+  const button = element("button", { type: "button", class: "sort", text: row.label, title: `sort the runs by ${row.label}` });
+  button.addEventListener("click", () => {
+    const isSame = sorting.row === index;
+    sorting = { row: isSame && sorting.isDown ? null : index, isDown: isSame && !sorting.isDown };
+    draw();
+  });
+  return button;
+}
+
+function sortingOf(index) {
+  if (sorting.row !== index) return null;
+  return sorting.isDown ? "descending" : "ascending";
+}
+
+function sortedRuns() {
+  const order = shown.runs.map((_, index) => index);
+  const row = shown.rows[sorting.row];
+  if (!row) return order;
+  const size = ({ value, text }) => (typeof value === "number" ? value : Number.NaN) || Number.parseFloat(text);
+  const sign = sorting.isDown ? -1 : 1;
+  return order.sort((left, right) => {
+    const [one, other] = [size(row.cells[left]), size(row.cells[right])];
+    if (Number.isNaN(one) || Number.isNaN(other)) return Number(Number.isNaN(one)) - Number(Number.isNaN(other));
+    return sign * (one - other);
+  });
+}
+
+function cell(row, run) {
+  const { text, note } = row.cells[run];
+  const isBest = row.best.includes(run) && shown.runs.length > 1;
+  const content = element("span", { class: "text", text });
+  const best = isBest ? element("span", { class: "visually-hidden", text: " (best)" }) : null;
+  return element("td", { class: isBest ? "best" : null }, content, best, note ? element("small", { text: note }) : null);
+}
