@@ -65,7 +65,7 @@ class XAxis:
             at = np.searchsorted(joined.steps, steps).clip(max=len(joined.steps) - 1)
             is_there = joined.steps[at] == steps
             found[is_there] = joined.means[at[is_there]]
-        return found
+        return np.where(np.isfinite(found), found, np.nan)
 
 
 def x_axis(runs: Sequence[Run], view: View, reading: Reading) -> XAxis:

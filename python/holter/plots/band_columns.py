@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from holter import analysis
+from holter.plots.reading import finite_counts
 
 if TYPE_CHECKING:
     from holter import Buckets
     from holter.plots.chart import FloatArray, IntArray
-    from holter.plots.reading import Reading
+    from holter.plots.reading import Key, Reading
 
 BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
 Across: TypeAlias = Literal["series", "runs", "both"]
@@ -30,6 +31,13 @@ class Recipe:
     window: float
     half_life: float
 
+    @property
+    def spread(self) -> str:
+        """What lies between the borders, in words."""
+        if self.kind == "quantile":
+            return f"median, {self.quantiles[0] * 100:g}–{self.quantiles[1] * 100:g} %"
+        return "mean ± std" if self.kind == "std" else "mean, min–max"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
@@ -41,14 +49,14 @@ class Columns:
     uppers: FloatArray
 
 
-def band_columns(reading: Reading, keys: list[tuple[int, str]], recipe: Recipe) -> Columns:
+def band_columns(reading: Reading, keys: list[Key], recipe: Recipe) -> Columns:
     """Return the band over the series `keys`, history included, at every bucket in which one has a point."""
     parts = {key: reading.parts(key) if recipe.half_life or len(keys) == 1 else [reading.shown[key]] for key in keys}
     columns = _over_window(parts[keys[0]], recipe) if len(keys) == 1 else _over_members(parts, recipe)
     return _smoothed(columns, parts, recipe) if recipe.half_life else columns
 
 
-def _over_members(parts: dict[tuple[int, str], list[Buckets]], recipe: Recipe) -> Columns:
+def _over_members(parts: dict[Key, list[Buckets]], recipe: Recipe) -> Columns:
     members = _members(parts, "means", recipe.across)
     band = analysis.across(members, recipe.kind, quantiles=recipe.quantiles)
     if recipe.kind != "minmax":
@@ -59,7 +67,7 @@ def _over_members(parts: dict[tuple[int, str], list[Buckets]], recipe: Recipe) -
     return Columns(band.steps, band.centers, lowers, uppers)
 
 
-def _members(parts: dict[tuple[int, str], list[Buckets]], column: _Column, across: Across) -> list[_Member]:
+def _members(parts: dict[Key, list[Buckets]], column: _Column, across: Across) -> list[_Member]:
     """The members of a band: the series themselves, or averages over those of one name or of one run."""
     joined = {key: _joined(pieces, column) for key, pieces in parts.items()}
     if across == "both":
@@ -86,7 +94,7 @@ def _over_window(pieces: list[Buckets], recipe: Recipe) -> Columns:
     columns = Columns(band.steps, band.centers, band.lowers, band.uppers)
     if all(piece.width == 1 for piece in pieces) or recipe.kind == "quantile":
         return columns
-    counts = np.concatenate([piece.counts - piece.nonfinite_counts for piece in pieces])
+    counts = np.concatenate([finite_counts(piece) for piece in pieces])
     sums = np.concatenate([piece.sums for piece in pieces])
     square_sums = np.concatenate([piece.square_sums for piece in pieces])
     centers, stds = _rolling_moments(steps, counts, sums, square_sums, recipe.window)
@@ -115,12 +123,12 @@ def _rolling_moments(
     return means + shift, np.sqrt(np.maximum(variances, 0.0))
 
 
-def _smoothed(columns: Columns, parts: dict[tuple[int, str], list[Buckets]], recipe: Recipe) -> Columns:
+def _smoothed(columns: Columns, parts: dict[Key, list[Buckets]], recipe: Recipe) -> Columns:
     """The band with its curves smoothed; the borders of min–max stay, since they are there for the spikes."""
     weights = np.zeros(len(columns.steps), np.int64)
     for pieces in parts.values():
         for piece in pieces:
-            weights[np.searchsorted(columns.steps, piece.steps)] += piece.counts - piece.nonfinite_counts
+            weights[np.searchsorted(columns.steps, piece.steps)] += finite_counts(piece)
 
     def smooth(values: FloatArray) -> FloatArray:
         return analysis.ema(columns.steps, values, recipe.half_life, counts=weights)

@@ -4,7 +4,7 @@ Builders make charts from runs, renderers turn them into figures. A notebook, th
 dashboard therefore show the same picture. Texts are as the user wrote them: escaping is the renderers' task.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,13 +13,14 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 XArray: TypeAlias = npt.NDArray[Any]
-Colour: TypeAlias = int | str
+Colour: TypeAlias = int | float | str
+"""An index into the palette, a place from 0.0 to 1.0 in the theme's sequence of colours, or `"#rrggbb"`."""
 ChartKind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
 AxisKind: TypeAlias = Literal["number", "date"]
 MarkKind: TypeAlias = Literal["mark", "restart", "change"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Nonfinite:
     """Where a line has values that no axis can show: NaN and infinities.
 
@@ -30,6 +31,9 @@ class Nonfinite:
 
     x: XArray
     texts: tuple[str, ...]
+
+
+NOTHING_NONFINITE = Nonfinite(np.empty(0), ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +51,7 @@ class Line:
         spread: What lies between the two: `"min–max"`, `"mean ± std"`.
         counts: Shape (n,), how many members a band has at a point; None for a plain line.
         nonfinite: NaN and infinities, which `y` cannot show.
-        colour: An index into the palette, or `"#rrggbb"`.
+        colour: Its colour.
         dash: `"solid"`, `"dash"` or `"dot"`.
         is_faint: Whether it stands behind another line, as the unsmoothed values do behind the smoothed.
         run: The run's label; empty where it is of several.
@@ -63,7 +67,7 @@ class Line:
     upper: FloatArray | None = None
     spread: str = ""
     counts: IntArray | None = None
-    nonfinite: Nonfinite = field(default_factory=lambda: Nonfinite(np.empty(0), ()))
+    nonfinite: Nonfinite = NOTHING_NONFINITE
     colour: Colour = 0
     dash: Literal["solid", "dash", "dot"] = "solid"
     is_faint: bool = False
@@ -71,9 +75,14 @@ class Line:
     name: str = ""
 
     @property
-    def has_ribbon(self) -> bool:
-        """Whether there is a ribbon around the line."""
-        return self.lower is not None and self.upper is not None
+    def ribbon(self) -> tuple[FloatArray, FloatArray] | None:
+        """The ribbon's edges; None without a ribbon."""
+        return None if self.lower is None or self.upper is None else (self.lower, self.upper)
+
+    @property
+    def columns(self) -> list[FloatArray]:
+        """All that the line shows on the y-axis."""
+        return [self.y, *(self.ribbon or ())]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +123,7 @@ class Bars:
         values: Shape (categories,), float64. NaN where there is no bar.
         texts: What the hover says of each, with the step.
         is_nonfinite: Shape (categories,): where the value is NaN or infinite.
-        colour: An index into the palette, or `"#rrggbb"`.
+        colour: Their colour.
     """
 
     label: str

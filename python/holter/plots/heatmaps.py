@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holter import analysis
-from holter.plots.axes import x_axis
 from holter.plots.bands import mean_x
 from holter.plots.chart import Chart, Heatmap
 from holter.plots.lines import title_of
 from holter.plots.marks import run_marks
+from holter.plots.notes import note_of
 from holter.plots.ranges import percent_range
-from holter.plots.reading import read
-from holter.plots.view import View
+from holter.plots.scene import open_scene
+from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Run
+    from holter.plots.chart import FloatArray
 
 _PIXELS_PER_COLUMN = 2
 
 
-def heatmap_chart(run: Run, names: Sequence[str], view: View = View(), *, title: str | None = None) -> Chart:
+def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: str | None = None) -> Chart:
     """Build a heatmap of one run: `layer_2` below `layer_10`, colours from the 1st to the 99th percentile.
 
     A cell is the mean of its steps; one with a NaN or an infinity is marked.
@@ -38,19 +39,16 @@ def heatmap_chart(run: Run, names: Sequence[str], view: View = View(), *, title:
     Raises:
         KeyError: If the run has none of the series.
     """
-    wanted = [*names, view.x_metric] if view.x_metric and view.x_metric not in names else list(names)
-    reading = read([run], wanted, view, px=max(1, view.px // _PIXELS_PER_COLUMN))
-    axis = x_axis([run], view, reading)
-    rows = sorted((name for name in dict.fromkeys(names) if (0, name) in reading.shown), key=analysis.natural_key)
-    placed = [(reading.shown[0, name].steps, axis.place(0, reading.shown[0, name])) for name in rows]
-    steps, x = mean_x(placed)
+    scene = open_scene([run], names, view, px=max(1, view.px // _PIXELS_PER_COLUMN))
+    rows = sorted((name for _, name in scene.keys(names)), key=analysis.natural_key)
+    placed = [scene.placed((0, name)) for name in rows]
+    steps, x = mean_x([(buckets.steps, own_x) for buckets, own_x in placed])
     values = np.full((len(rows), len(steps)), np.nan)
     is_nonfinite = np.zeros(values.shape, np.bool_)
     last_steps = np.full(len(steps), np.iinfo(np.int64).min)
-    for row, name in enumerate(rows):
-        buckets = reading.shown[0, name]
+    for row, (buckets, _) in enumerate(placed):
         at = np.searchsorted(steps, buckets.steps)
-        values[row, at] = reading.smoothed((0, name), view.half_life) if view.half_life else buckets.means
+        values[row, at] = scene.reading.smoothed((0, rows[row]), view.half_life) if view.half_life else buckets.means
         is_nonfinite[row, at] = buckets.nonfinite_counts > 0
         last_steps[at] = np.maximum(last_steps[at], buckets.last_steps)
     keep = np.flatnonzero(~np.isnan(x))
@@ -73,13 +71,13 @@ def heatmap_chart(run: Run, names: Sequence[str], view: View = View(), *, title:
     return Chart(
         kind="heatmap",
         title=title if title is not None else title_of(rows),
-        x_label=axis.label,
-        x_kind=axis.kind,
+        x_label=scene.axis.label,
+        x_kind=scene.axis.kind,
         heatmap=heatmap,
-        marks=tuple(run_marks([run], reading, axis, view)),
+        marks=tuple(run_marks(scene)),
         log_y=view.log_y,
-        note=_note(reading.width, view, int((values <= 0).sum()) if view.log_y else 0),
-        width=reading.width,
+        note=note_of(view, _how(scene.reading.width, values, is_log=view.log_y)),
+        width=scene.reading.width,
         window=(view.start, view.stop),
     )
 
@@ -88,18 +86,23 @@ def distinct_parts(names: Sequence[str]) -> list[str]:
     """Return the names without the beginning and the end that all have in common, cut at `/` and `.` alone."""
     if len(names) < 2:
         return list(names)
+    begin = _common_length(names)
+    end = _common_length([name[begin:][::-1] for name in names])
+    return [name[begin : len(name) - max(end - 1, 0)] for name in names]
+
+
+def _common_length(names: Sequence[str]) -> int:
+    """How many characters all names begin with, up to and with the last separator among them."""
     first, last = min(names), max(names)
     common = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    begin = max(first.rfind("/", 0, common), first.rfind(".", 0, common)) + 1
-    return [name[begin:] for name in names]
+    return max(first.rfind("/", 0, common), first.rfind(".", 0, common)) + 1
 
 
-def _note(width: int, view: View, num_nonpositive: int) -> str:
+def _how(width: int, values: FloatArray, *, is_log: bool) -> str:
     parts = ["colours: 1–99 % of the values"]
     if width > 1:
         parts.append(f"1 column = {width:,} steps, their mean")
-    if view.half_life:
-        parts.append(f"smoothed, half-life {view.half_life:,g} steps")
+    num_nonpositive = int((values <= 0).sum()) if is_log else 0
     if num_nonpositive:
         parts.append(f"{num_nonpositive:,} cells of at most 0 have no logarithm")
     return "; ".join(parts)

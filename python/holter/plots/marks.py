@@ -1,6 +1,7 @@
 """Vertical marks: what the user logged as `mark/<label>`, restarts, and change points.
 
-They are found in steps, and stand on the x-axis where the run's first series in the chart has that step.
+They are found in steps, and stand on the x-axis where the run's first series in the chart has that step. One at a step
+that the chart does not show is left out.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ from holter import analysis
 from holter.plots.chart import Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from holter import Run
-    from holter.plots.axes import XAxis
     from holter.plots.chart import Colour, IntArray, Line, MarkKind, XArray
-    from holter.plots.reading import Reading
+    from holter.plots.scene import Scene
     from holter.plots.view import View
 
 MARK_PREFIX = "mark/"
@@ -30,25 +30,22 @@ _MOST_LABELS = 20
 _COARSE = 500
 
 
-def run_marks(
-    runs: Sequence[Run], reading: Reading, axis: XAxis, view: View, colours: Sequence[Colour] | None = None
-) -> list[Mark]:
-    """Return the marks and the restarts of the runs that are in the chart.
+def run_marks(scene: Scene, colours: Sequence[Colour] | None = None) -> list[Mark]:
+    """Return the marks and the restarts of the runs, where the view wants them.
 
     Args:
-        runs: The runs.
-        reading: What is drawn of them.
-        axis: Where it is drawn.
-        view: Its window is heeded.
+        scene: What is drawn.
         colours: A colour for each run; the palette's by their order if None.
     """
-    if not view.marks:
+    if not scene.view.marks:
         return []
     marks = []
-    for index, (steps, x) in _anchors(reading, axis).items():
-        colour = None if len(runs) == 1 else index if colours is None else colours[index]
-        found = [*_logged(runs[index], view), *_restarts(runs[index], view)]
-        marks += [Mark(_placed(steps, x, step), label, kind, step, colour) for step, label, kind in found]
+    for index, (steps, x) in _anchors(scene).items():
+        run = scene.runs[index]
+        colour = None if len(scene.runs) == 1 else index if colours is None else colours[index]
+        for step, label, kind in [*_logged(run, scene.view), *_restarts(run, scene.view)]:
+            if steps[0] <= step <= steps[-1]:
+                marks.append(Mark(_placed(steps, x, step), label, kind, step, colour))
     return marks
 
 
@@ -68,23 +65,35 @@ def change_marks(lines: Sequence[Line]) -> list[Mark]:
     return marks
 
 
-def _anchors(reading: Reading, axis: XAxis) -> Mapping[int, tuple[IntArray, XArray]]:
+def attempt_starts(run: Run) -> list[np.datetime64]:
+    """Return when each attempt after the first began, UTC."""
+    starts = []
+    for attempt in (run.manifest.get("attempts") or [])[1:]:
+        try:
+            moment = dt.datetime.fromisoformat(str(attempt["started"]).replace("Z", "+00:00"))
+        except (KeyError, TypeError, ValueError):  # another program wrote it
+            continue
+        starts.append(np.datetime64(moment.astimezone(dt.timezone.utc).replace(tzinfo=None), "us"))
+    return starts
+
+
+def _anchors(scene: Scene) -> dict[int, tuple[IntArray, XArray]]:
     """For each run the steps and the x of its first series that has points."""
     anchors: dict[int, tuple[IntArray, XArray]] = {}
-    for (index, name), buckets in reading.shown.items():
-        if index not in anchors and name != axis.metric and len(buckets.steps):
-            x = axis.place(index, buckets)
-            is_there = ~np.isnan(x)
-            if is_there.any():
-                anchors[index] = (buckets.last_steps[is_there], x[is_there])
+    for key in scene.reading.shown:
+        if key[0] in anchors or key[1] == scene.axis.metric:
+            continue
+        buckets, x = scene.placed(key)
+        is_there = ~np.isnan(x)
+        if is_there.any():
+            anchors[key[0]] = (buckets.last_steps[is_there], x[is_there])
     return anchors
 
 
 def _placed(steps: IntArray, x: XArray, step: int) -> float | np.datetime64:
     """X at a step, between the points beside it."""
     if x.dtype.kind == "M":
-        micros = np.interp(step, steps, x.astype(np.int64).astype(np.float64))
-        return np.datetime64(int(micros), "us")
+        return np.datetime64(int(np.interp(step, steps, x.astype(np.int64).astype(np.float64))), "us")
     return float(np.interp(step, steps, x))
 
 
@@ -100,28 +109,18 @@ def _logged(run: Run, view: View) -> Iterator[tuple[int, str, MarkKind]]:
 
 def _restarts(run: Run, view: View) -> Iterator[tuple[int, str, MarkKind]]:
     """The first step that each attempt after the first has logged, by the series with the most points."""
-    attempts = run.manifest.get("attempts") or []
-    if len(attempts) < 2:
+    starts = attempt_starts(run)
+    facts = run.facts() if starts else []
+    if not facts:
         return
-    facts = run.facts()
-    name = max(facts, key=lambda fact: fact.count).name if facts else ""
-    buckets = run.buckets([name], max_buckets=_COARSE)[0] if name else None
-    for number, attempt in enumerate(attempts[1:], 2):
-        start = _moment(attempt.get("started"))
-        if buckets is None or start is None or not (buckets.timestamps >= start).any():
+    name = max(facts, key=lambda fact: fact.count).name
+    buckets = run.buckets([name], max_buckets=_COARSE, start=view.start, stop=view.stop)[0]
+    for number, start in enumerate(starts, 2):
+        is_later = buckets.timestamps >= start
+        if not is_later.any():
             continue
-        at = int(np.argmax(buckets.timestamps >= start))
+        at = int(np.argmax(is_later))
         points = run.series(name, int(buckets.steps[at]), int(buckets.last_steps[at]) + 1)
-        is_later = points.timestamps >= start
-        step = int(points.steps[np.argmax(is_later)]) if is_later.any() else int(buckets.last_steps[at])
-        if (view.start is None or step >= view.start) and (view.stop is None or step < view.stop):
-            yield step, f"restart (attempt {number})", "restart"
-
-
-def _moment(text: object) -> np.datetime64 | None:
-    """A time in the manifest, UTC; None if it is none."""
-    try:
-        moment = dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return np.datetime64(moment.astimezone(dt.timezone.utc).replace(tzinfo=None), "us")
+        later = points.steps[points.timestamps >= start]
+        if len(later):
+            yield int(later[0]), f"restart (attempt {number})", "restart"

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from holter.plots.palette import Theme
 
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-# More labels than this run into each other; the marks' heads still tell in the hover.
-_MOST_LABELLED_MARKS = 6
-_ROW_PIXELS = 16
 
 
 def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
@@ -39,7 +36,7 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
         "hovermode": "x unified" if chart.lines else "closest",
         "hoverlabel": {
             "bgcolor": theme.hover,
-            "bordercolor": theme.hover_border,
+            "bordercolor": theme.axis,
             "font": {"family": _FONT, "size": 12, "color": theme.text},
             "align": "left",
             "namelength": -1,
@@ -90,7 +87,10 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
             layout["margin"]["t"] = 66
     if chart.heatmap is not None:
         layout["margin"]["r"] = 8
-        layout["yaxis"] |= {"categoryarray": heatmap_rows(chart.heatmap), "range": _row_range(chart)}
+        layout["yaxis"] |= {
+            "categoryarray": heatmap_rows(chart.heatmap),
+            "range": [-0.5, len(chart.heatmap.rows) - 0.5],
+        }
     return layout
 
 
@@ -157,11 +157,6 @@ def _decades(chart: Chart) -> float:
     return float(np.log10(values.max() / values.min())) if len(values) else 0.0
 
 
-def _row_range(chart: Chart) -> list[float]:
-    assert chart.heatmap is not None
-    return [-0.5, len(chart.heatmap.rows) - 0.5]
-
-
 def _num_legend(chart: Chart) -> int:
     return sum(not line.is_faint for line in chart.lines) + len(chart.bars)
 
@@ -181,7 +176,7 @@ def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
             "x1": 1,
             "y0": threshold.y,
             "y1": threshold.y,
-            "line": {"color": theme.threshold, "width": 1, "dash": "dash"},
+            "line": {"color": theme.quiet_text, "width": 1, "dash": "dash"},
         }
         if threshold.label:
             text = plotly_text(threshold.label, LEGEND_CHARACTERS)
@@ -192,13 +187,8 @@ def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
         x: Any = mark.x
         if isinstance(x, np.datetime64):
             x = int(x.astype("datetime64[us]").astype(np.int64)) / 1000.0
-        colour = mark_colour(mark.kind, mark.colour, theme)
         shape = {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "below"}
-        shape["line"] = {"color": translucent(colour, 0.8), "width": 1, "dash": "dash"}
-        if len(chart.marks) <= _MOST_LABELLED_MARKS:
-            font = {"size": 10, "color": theme.quiet_text}
-            text = plotly_text(mark.label, LEGEND_CHARACTERS)
-            shape["label"] = {"text": text, "textposition": "end", "textangle": -90, "yanchor": "bottom", "font": font}
+        shape["line"] = {"color": translucent(mark_colour(mark, theme), 0.7), "width": 1, "dash": "dash"}
         shapes.append(shape)
     return shapes
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from holter.plots.chart import Chart, FloatArray, Heatmap, Line, XArray
+    from holter.plots.chart import Chart, FloatArray, Heatmap, Line, Mark, XArray
     from holter.plots.palette import Theme
 
 Trace: TypeAlias = dict[str, Any]
 # Few points are also drawn as points: a validation curve shows where it was measured.
 _FEW_POINTS = 40
+# More labels than this run into each other; the marks' heads still tell in the hover.
+_MOST_LABELLED_MARKS = 6
+_MARK_CHARACTERS = 24
 # A second y-axis from 0 to 1, over the first: what stands on it stays at the edge whatever is zoomed.
 EDGE_AXIS = "y2"
 
@@ -32,8 +35,8 @@ def line_traces(chart: Chart, theme: Theme) -> list[Trace]:
     for number, line in enumerate(chart.lines):
         colour = resolved(line.colour, theme)
         group = f"line{number}"
-        if line.has_ribbon:
-            ribbons.append(_ribbon(line, colour, group, chart))
+        if line.ribbon is not None:
+            ribbons.append(_ribbon(line, line.ribbon, colour, chart) | {"legendgroup": group})
         lines.append(_line(line, colour, group, chart))
         points += _lone_points(line, colour, group)
         points += _off_axis(line, group, chart, theme)
@@ -67,8 +70,8 @@ def _hover_columns(line: Line, chart: Chart) -> tuple[FloatArray, list[str]]:
     """What the hover says besides x and y, as columns of one array."""
     columns: list[npt.NDArray[Any]] = []
     names = []
-    if line.lower is not None and line.upper is not None:
-        columns += [line.lower, line.upper]
+    if line.ribbon is not None:
+        columns += line.ribbon
         names += ["lower", "upper"]
     if line.counts is not None:
         columns.append(line.counts)
@@ -92,11 +95,9 @@ def _hover(line: Line, names: Sequence[str]) -> str:
     return text + "<extra></extra>"
 
 
-def _ribbon(line: Line, colour: str, group: str, chart: Chart) -> Trace:
+def _ribbon(line: Line, ribbon: tuple[FloatArray, FloatArray], colour: str, chart: Chart) -> Trace:
     """The ribbon as closed outlines, one for each stretch without a gap."""
-    assert line.lower is not None
-    assert line.upper is not None
-    lower, upper = line.lower, line.upper
+    lower, upper = ribbon
     if chart.log_y:
         lower = np.where((lower <= 0) & (upper > 0), _smallest_positive(chart), lower)
     is_there = np.isfinite(lower) & np.isfinite(upper)
@@ -111,8 +112,6 @@ def _ribbon(line: Line, colour: str, group: str, chart: Chart) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": plotly_text(line.label, LEGEND_CHARACTERS),
-        "legendgroup": group,
         "x": typed_array(np.concatenate([np.empty(0), *xs[:-1]])),
         "y": typed_array(np.concatenate([np.empty(0), *ys[:-1]])),
         "fill": "toself",
@@ -126,8 +125,7 @@ def _ribbon(line: Line, colour: str, group: str, chart: Chart) -> Trace:
 
 def _smallest_positive(chart: Chart) -> float:
     """The lowest value that a logarithmic axis has to show."""
-    columns = [column for line in chart.lines for column in (line.y, line.lower, line.upper) if column is not None]
-    values = np.concatenate(columns)
+    values = np.concatenate([column for line in chart.lines for column in line.columns])
     values = values[np.isfinite(values) & (values > 0)]
     return float(values.min()) if len(values) else 1.0
 
@@ -161,21 +159,21 @@ def _off_axis(line: Line, group: str, chart: Chart, theme: Theme) -> list[Trace]
     if len(line.nonfinite.x):
         texts = [f"{label}  <b>{plotly_text(text)}</b>" for text in line.nonfinite.texts]
         marker = {"color": theme.alarm, "size": 10, "symbol": "triangle-up"}
-        traces.append(_at_edge(line.nonfinite.x, 0.0, texts, marker, group, "nonfinite"))
+        traces.append(_at_edge(line.nonfinite.x, texts, marker, "nonfinite") | {"legendgroup": group})
     lowest = line.y if line.lower is None else np.fmin(line.y, line.lower)
     at = np.flatnonzero(lowest <= 0) if chart.log_y and not line.is_faint else np.empty(0, np.int64)
     if len(at):
         texts = [f"{label}  <b>{value:.4g}</b> is not on a logarithmic axis" for value in lowest[at].tolist()]
         marker = {"color": resolved(line.colour, theme), "size": 8, "symbol": "triangle-down-open"}
-        traces.append(_at_edge(line.x[at], 0.0, texts, marker, group, "nonpositive"))
+        traces.append(_at_edge(line.x[at], texts, marker, "nonpositive") | {"legendgroup": group})
     return traces
 
 
-def _at_edge(x: XArray, y: float, texts: list[str], marker: Trace, group: str, role: str) -> Trace:
+def _at_edge(x: XArray, texts: list[str], marker: Trace, role: str, y: float = 0.0) -> Trace:
+    """Markers that stay at the lower (0) or the upper (1) edge of the chart."""
     return {
         "type": "scatter",
         "mode": "markers",
-        "legendgroup": group,
         "x": typed_array(x),
         "y": typed_array(np.full(len(x), y)),
         "yaxis": EDGE_AXIS,
@@ -189,21 +187,26 @@ def _at_edge(x: XArray, y: float, texts: list[str], marker: Trace, group: str, r
 
 
 def mark_traces(chart: Chart, theme: Theme) -> list[Trace]:
-    """Return the heads of the vertical marks, which say in the hover what the mark is."""
+    """Return the heads of the vertical marks, which say what the mark is: in the hover, and beside it if there is room."""
     if not chart.marks:
         return []
     texts = [f"<b>{plotly_text(mark.label)}</b> at step {mark.step:,}" for mark in chart.marks]
-    colours = [mark_colour(mark.kind, mark.colour, theme) for mark in chart.marks]
-    marker = {"color": colours, "size": 7, "symbol": "diamond"}
-    x = np.array([mark.x for mark in chart.marks])
-    return [_at_edge(x, 1.0, texts, marker, "marks", "marks")]
+    colours = [mark_colour(mark, theme) for mark in chart.marks]
+    marker = {"color": colours, "size": 6, "symbol": "diamond"}
+    trace = _at_edge(np.array([mark.x for mark in chart.marks]), texts, marker, "marks", y=1.0)
+    if len(chart.marks) > _MOST_LABELLED_MARKS:
+        return [trace]
+    labels = [plotly_text(mark.label, _MARK_CHARACTERS) for mark in chart.marks]
+    font = {"size": 10, "color": theme.quiet_text}
+    trace |= {"mode": "markers+text", "text": labels, "textposition": "bottom right", "textfont": font}
+    return [trace | {"hovertext": texts, "hovertemplate": "%{hovertext}<extra></extra>"}]
 
 
-def mark_colour(kind: str, colour: int | str | None, theme: Theme) -> str:
+def mark_colour(mark: Mark, theme: Theme) -> str:
     """Return the colour of a mark: its run's, or that of its kind."""
-    if colour is not None:
-        return resolved(colour, theme)
-    return theme.change if kind == "change" else theme.alarm if kind == "restart" else theme.mark
+    if mark.colour is not None:
+        return resolved(mark.colour, theme)
+    return theme.change if mark.kind == "change" else theme.alarm if mark.kind == "restart" else theme.quiet_text
 
 
 def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
@@ -295,7 +298,6 @@ def bar_traces(chart: Chart, theme: Theme) -> list[Trace]:
         at = np.flatnonzero(bars.is_nonfinite)
         if len(at):
             marker = {"color": theme.alarm, "size": 10, "symbol": "triangle-up"}
-            trace = _at_edge(np.empty(0), 0.0, [texts[index] for index in at], marker, f"bars{number}", "nonfinite")
-            trace |= {"x": [categories[index] for index in at], "y": [0.0] * len(at)}
-            traces.append(trace)
+            trace = _at_edge(np.zeros(len(at)), [texts[index] for index in at], marker, "nonfinite")
+            traces.append(trace | {"x": [categories[index] for index in at], "legendgroup": f"bars{number}"})
     return traces

@@ -10,28 +10,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter.plots.chart import FloatArray, Line
+    from holter.plots.view import View
 
-LOWEST_PERCENT, HIGHEST_PERCENT = 1.0, 99.0
+_PERCENTS = (1.0, 99.0)
 _MARGIN = 0.06
 
 
-def trimmed_range(lines: Sequence[Line], *, log_y: bool) -> tuple[tuple[float, float] | None, str]:
+def trimmed_range(lines: Sequence[Line], view: View) -> tuple[tuple[float, float] | None, str]:
     """Return the range from the 1st to the 99th percentile of all that the lines show, and a note of what is outside.
 
-    None and no note if nothing is outside.
+    None and no note if the view does not ask for it, or nothing is outside.
     """
-    columns = [column for line in lines for column in (line.y, line.lower, line.upper) if column is not None]
-    values = np.concatenate([np.empty(0), *columns])
-    values = values[np.isfinite(values) & ((values > 0) | (not log_y))]
-    if not len(values):
+    if not view.trim_outliers:
         return None, ""
-    low, high = percent_range(values)
-    if log_y:
-        ratio = (high / low) ** _MARGIN
-        low, high = low / ratio, high * ratio
-    else:
-        margin = (high - low) * _MARGIN
-        low, high = low - margin, high + margin
+    values = np.concatenate([np.empty(0), *[column for line in lines for column in line.columns]])
+    values = values[np.isfinite(values) & ((values > 0) | (not view.log_y))]
+    low, high = percent_range(np.log10(values) if view.log_y else values)
+    low, high = low - (high - low) * _MARGIN, high + (high - low) * _MARGIN
+    if view.log_y:
+        low, high = 10.0**low, 10.0**high
     outside = int(((values < low) | (values > high)).sum())
     if not outside or low >= high:
         return None, ""
@@ -39,8 +36,8 @@ def trimmed_range(lines: Sequence[Line], *, log_y: bool) -> tuple[tuple[float, f
 
 
 def percent_range(values: FloatArray) -> tuple[float, float]:
-    """Return the 1st and the 99th percentile of finite values; (0, 1) if there are none."""
+    """Return the 1st and the 99th percentile of finite values; 0 and 1 if there are none."""
     if not len(values):
         return 0.0, 1.0
-    low, high = np.percentile(values, (LOWEST_PERCENT, HIGHEST_PERCENT))
+    low, high = np.percentile(values, _PERCENTS)
     return float(low), float(high)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.chart import FloatArray
+    from holter.plots.chart import FloatArray, IntArray
     from holter.plots.view import View
 
+Key: TypeAlias = tuple[int, str]
+"""A series: the index of its run, and its name."""
+
 # Run.buckets knows the widths 1, 64, 512, ...: eight times as many buckets as pixels are read, so that merging them
-# leaves between half a pixel's worth and one. Beyond this many in all, a coarser picture is better than a late one.
+# leaves between one for two pixels and one for each.
 _FINER = 8
+# Beyond so many in all, a coarser picture is better than a late one.
 _MOST_BUCKETS = 200_000
 # A value 20 half-lives back weighs a millionth: what lies before that cannot be seen.
 _HISTORY_HALF_LIVES = 20
-# History may come in buckets of at most this part of the half-life: their values are then at most 1 % misplaced in weight.
+# History comes in buckets of at most this part of the half-life: no weight is then off by more than 5 %.
 _HISTORY_FINENESS = 8
 
 
@@ -37,62 +41,83 @@ class Reading:
 
     Attributes:
         width: How many steps a bucket of `shown` covers.
-        shown: The buckets to draw, by the run's index and the name.
+        shown: The buckets to draw.
         fine: The same window as it was read, no coarser than `shown`.
-        history: What lies before the window and smoothing has to know.
+        history: What lies before the window, where it is wanted.
     """
 
     width: int
-    shown: dict[tuple[int, str], Buckets]
-    fine: dict[tuple[int, str], Buckets]
-    history: dict[tuple[int, str], list[Buckets]] = field(default_factory=dict)
+    shown: dict[Key, Buckets]
+    fine: dict[Key, Buckets]
+    history: dict[Key, list[Buckets]] = field(default_factory=dict)
 
-    def parts(self, key: tuple[int, str]) -> list[Buckets]:
+    def parts(self, key: Key) -> list[Buckets]:
         """Return the series as it was read, its history first."""
         return [*self.history.get(key, ()), self.fine[key]]
 
-    def smoothed(self, key: tuple[int, str], half_life: float) -> FloatArray:
+    def smoothed(self, key: Key, half_life: float) -> FloatArray:
         """Return the exponential average at each bucket of `shown`, its past before the window included."""
         parts = self.parts(key)
         steps = np.concatenate([part.last_steps for part in parts])
         means = np.concatenate([part.means for part in parts])
-        counts = np.concatenate([part.counts - part.nonfinite_counts for part in parts])
+        counts = np.concatenate([finite_counts(part) for part in parts])
         averages = analysis.ema(steps, means, half_life, counts=counts)
         return averages[np.searchsorted(steps, self.shown[key].last_steps)]
 
 
-def read(
-    runs: Sequence[Run], names: Sequence[str], view: View, *, px: int | None = None, reach: float = 0.0
-) -> Reading:
+def read(runs: Sequence[Run], names: Sequence[str], view: View, *, px: int, reach: float = 0.0) -> Reading:
     """Read the series `names` of `runs`; a run that lacks one goes without it.
 
     Args:
         runs: The runs.
         names: The series' names.
         view: Its window and smoothing are heeded.
-        px: How many buckets a series gets at most; the view's pixels if None.
+        px: How many buckets a series gets at most.
         reach: How many steps before the window are wanted as history, besides what smoothing needs.
-
-    Raises:
-        KeyError: If no run has any of the series.
     """
-    pixels = view.px if px is None else px
-    share = _MOST_BUCKETS // max(1, len(runs) * len(names))
-    start, stop = _aligned(view, pixels)
-    fine: dict[tuple[int, str], Buckets] = {}
+    limit = min(_FINER * px, max(px, _MOST_BUCKETS // max(1, len(runs) * len(names))))
+    start, stop = _aligned(view, px)
+    fine: dict[Key, Buckets] = {}
     for index, run in enumerate(runs):
-        limit = min(_FINER * pixels, max(pixels, share))
-        for buckets in _present(run, names, limit, start, stop):
+        for buckets in present_buckets(run, names, limit, start=start, stop=stop):
             fine[index, buckets.name] = buckets
-    if not fine:
-        raise _missing(runs, names)
-    common = max(buckets.width for buckets in fine.values())
+    common = max((buckets.width for buckets in fine.values()), default=1)
     fine = {key: coarsened(buckets, common) for key, buckets in fine.items()}
-    width = _shown_width(fine.values(), common, pixels)
+    width = _shown_width(fine.values(), common, px)
     shown = {key: coarsened(buckets, width) for key, buckets in fine.items()}
     reach = max(reach, _HISTORY_HALF_LIVES * view.half_life)
-    history = _history(runs, fine, view, reach, common) if reach and view.start is not None else {}
-    return Reading(width, shown, fine, history)
+    if not reach or start is None:
+        return Reading(width, shown, fine)
+    begin = start // common * common
+    return Reading(width, shown, fine, _history(runs, fine, (begin - int(reach), begin), view.half_life))
+
+
+def present_buckets(
+    run: Run, names: Sequence[str], limit: int, *, start: int | None = None, stop: int | None = None
+) -> list[Buckets]:
+    """Return the buckets of those of `names` that the run has, about `limit` of each."""
+    try:
+        return run.buckets(list(names), max_buckets=limit, start=start, stop=stop)
+    except KeyError:
+        there = set(run.names())
+        wanted = [name for name in names if name in there]
+        return run.buckets(wanted, max_buckets=limit, start=start, stop=stop) if wanted else []
+
+
+def missing(runs: Sequence[Run], names: Sequence[str]) -> KeyError:
+    """Return the error for series that no run has; of a single one, what the run itself has to say."""
+    if len(runs) == 1 and len(names) == 1:
+        try:
+            runs[0].series(names[0], 0, 0)
+        except KeyError as error:
+            return error
+    listed = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return KeyError(f"none of the {len(runs)} runs has any of the series {listed or '(no name was given)'}")
+
+
+def finite_counts(buckets: Buckets) -> IntArray:
+    """Return how many finite values each bucket has."""
+    return buckets.counts - buckets.nonfinite_counts
 
 
 def middles(buckets: Buckets) -> FloatArray:
@@ -124,43 +149,22 @@ def coarsened(buckets: Buckets, width: int) -> Buckets:
     )
 
 
-def _aligned(view: View, pixels: int) -> tuple[int | None, int | None]:
+def _aligned(view: View, px: int) -> tuple[int | None, int | None]:
     """The window, widened to whole buckets where its span tells how wide those will be."""
     if view.start is None or view.stop is None:
         return view.start, view.stop
-    width = _power_of_two((view.stop - view.start) / pixels)
+    width = _power_of_two((view.stop - view.start) / px)
     return view.start // width * width, -(-view.stop // width) * width
 
 
-def _present(run: Run, names: Sequence[str], limit: int, start: int | None, stop: int | None) -> list[Buckets]:
-    """The buckets of those of `names` that the run has."""
-    try:
-        return run.buckets(list(names), max_buckets=limit, start=start, stop=stop)
-    except KeyError:
-        there = set(run.names())
-        wanted = [name for name in names if name in there]
-        return run.buckets(wanted, max_buckets=limit, start=start, stop=stop) if wanted else []
-
-
-def _missing(runs: Sequence[Run], names: Sequence[str]) -> KeyError:
-    """The error of the first run, which may know a name that is meant."""
-    if len(runs) == 1 and len(names) == 1:
-        try:
-            runs[0].series(names[0], 0, 0)
-        except KeyError as error:
-            return error
-    listed = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
-    return KeyError(f"none of the {len(runs)} runs has any of the series {listed or '(no name was given)'}")
-
-
-def _shown_width(all_buckets: Iterable[Buckets], common: int, pixels: int) -> int:
+def _shown_width(all_buckets: Iterable[Buckets], common: int, px: int) -> int:
     """The width at which no series has more buckets than there are pixels."""
     filled = [buckets for buckets in all_buckets if len(buckets.steps)]
-    if max((len(buckets.steps) for buckets in filled), default=0) <= pixels:
+    if max((len(buckets.steps) for buckets in filled), default=0) <= px:
         return common
     first = min(int(buckets.steps[0]) for buckets in filled)
     last = max(int(buckets.last_steps[-1]) for buckets in filled)
-    return max(common, _power_of_two((last - first + 1) / pixels))
+    return max(common, _power_of_two((last - first + 1) / px))
 
 
 def _power_of_two(least: float) -> int:
@@ -172,20 +176,19 @@ def _power_of_two(least: float) -> int:
 
 
 def _history(
-    runs: Sequence[Run], fine: dict[tuple[int, str], Buckets], view: View, reach: float, width: int
-) -> dict[tuple[int, str], list[Buckets]]:
-    """What was logged before the window, as far back as is wanted."""
-    assert view.start is not None
-    begin = view.start // width * width
-    first = begin - int(reach)
+    runs: Sequence[Run], fine: dict[Key, Buckets], window: tuple[int, int], half_life: float
+) -> dict[Key, list[Buckets]]:
+    """What was logged in the steps before the window: coarsely at first where smoothing cannot tell, then as finely."""
+    first, begin = window
+    width = max((buckets.width for buckets in fine.values()), default=1)
     coarse = 64
-    while coarse * 8 * _HISTORY_FINENESS <= view.half_life:
+    while coarse * 8 * _HISTORY_FINENESS <= half_life:
         coarse *= 8
     pieces = [(width, first, begin)]
-    if coarse > width and coarse * _HISTORY_FINENESS <= view.half_life:
+    if coarse > width and coarse * _HISTORY_FINENESS <= half_life:
         middle = begin // coarse * coarse
         pieces = [(coarse, first, middle), (width, middle, begin)]
-    history: dict[tuple[int, str], list[Buckets]] = {key: [] for key in fine}
+    history: dict[Key, list[Buckets]] = {key: [] for key in fine}
     for index, run in enumerate(runs):
         names = [name for run_index, name in fine if run_index == index]
         for piece, start, stop in pieces if names else []:

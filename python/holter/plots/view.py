@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 _MIN_PIXELS, _MAX_PIXELS = 16, 10_000
-METRIC_PREFIX = "metric:"
+_METRIC = "metric:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,8 @@ class View:
     @property
     def x_metric(self) -> str:
         """The metric on the x-axis; empty if it is none."""
-        return self.x[len(METRIC_PREFIX) :] if self.x.startswith(METRIC_PREFIX) else ""
+        return self.x[len(_METRIC) :] if self.x.startswith(_METRIC) else ""
+
+
+WHOLE = View()
+"""All steps, as they were logged."""
