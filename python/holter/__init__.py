@@ -21,10 +21,11 @@ from holter.exceptions import (
 
 TYPE_CHECKING = False  # typing's own costs more to import than all that is imported here
 if TYPE_CHECKING:
-    from holter._run import Run, Series, SeriesFacts, list_runs, open_run
+    from holter._run import Buckets, Run, Series, SeriesFacts, list_runs, open_run
 del TYPE_CHECKING
 
 __all__ = [
+    "Buckets",
     "FlushTimeoutError",
     "FormatVersionError",
     "Health",
@@ -46,7 +47,7 @@ __all__ = [
     "recover",
 ]
 
-_READING = frozenset({"Run", "Series", "SeriesFacts", "list_runs", "open_run"})
+_READING = frozenset({"Buckets", "Run", "Series", "SeriesFacts", "list_runs", "open_run"})
 
 
 def __getattr__(name: str) -> object:

@@ -149,6 +149,16 @@ class Reader:
     def downsample(
         self, name: str, points: int, start: int | None, stop: int | None
     ) -> tuple[bytearray, bytearray, bytearray]: ...
+    def buckets(
+        self,
+        names: list[str] | None,
+        pattern: str,
+        width: int | None,
+        max_buckets: int,
+        start: int | None,
+        stop: int | None,
+    ) -> tuple[int, list[tuple[str, list[bytearray]]]]: ...
+    def revision(self) -> str: ...
     def arrow_stream(self, pattern: str) -> object: ...
 
 def list_runs(root: str | os.PathLike[str]) -> tuple[list[Reader], list[tuple[pathlib.Path, str]]]: ...

@@ -12,11 +12,12 @@ import operator
 import os
 import pathlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 from holter import _core
+from holter._buckets import Buckets, from_columns
 from holter.exceptions import HolterError, HolterWarning
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
+__all__ = ["Buckets", "Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
 
 _Columns: TypeAlias = tuple[bytearray, bytearray, bytearray]
 _MIN_STEP, _MAX_STEP = -(1 << 63), (1 << 63) - 1
@@ -173,6 +174,15 @@ class Run:
         return dict(json.loads(self._reader.manifest_json()))
 
     @property
+    def revision(self) -> str:
+        """A word that is another one whenever the run has got new points, was closed, gone on with or recovered.
+
+        It costs some microseconds, so that it may be polled. What is read after it is at least as new as it says. It
+        may change although there is nothing new, and says nothing of the order of two.
+        """
+        return self._reader.revision()
+
+    @property
     def config(self) -> dict[str, Any]:
         """The configuration that the run was given; empty without one."""
         return dict(self.manifest.get("config") or {})
@@ -264,6 +274,50 @@ class Run:
         first, end = _bounds(start, stop)
         return self._read(name, lambda: self._reader.downsample(name, min(count, _MAX_STEP), first, end))
 
+    def buckets(
+        self,
+        names: str | Sequence[str],
+        *,
+        width: SupportsIndex | None = None,
+        max_buckets: SupportsIndex = 1000,
+        start: SupportsIndex | None = None,
+        stop: SupportsIndex | None = None,
+    ) -> list[Buckets]:
+        """Return series in buckets of steps, all of one width and as of one moment.
+
+        What a run has recorded in its database is read from sums that were kept while it was recorded, so
+        the cost is that of the buckets and not that of the points. Runs without a database, and what was logged again
+        or not long ago, are summed up from their points.
+
+        Args:
+            names: Names of series, in the order that is wanted; or a pattern, for the series that match
+                it in the order of their names.
+            width: How many steps a bucket covers: 1 or 64 * 8**k, at most 2**60. If None, it is 1 where no series
+                has more than `max_buckets` points in the range, else the smallest for which all of the steps that the
+                series have in the range, divided by it, are at most `max_buckets`.
+            max_buckets: About how many buckets are wanted.
+            start: The first step that is wanted; all from the beginning if None. Buckets wider than 1 are
+                given whole if any of their steps is wanted.
+            stop: The step after the last one that is wanted, as in a `range`; all to the end if None.
+
+        Raises:
+            KeyError: If the run has no series of one of these names.
+            ValueError: If there are no buckets of this width, or `max_buckets` is less than 1.
+        """
+        most = operator.index(max_buckets)
+        if most < 1:
+            raise ValueError(f"max_buckets must be at least 1, got {most}")
+        exact, pattern = (None, names) if isinstance(names, str) else (list(names), "")
+        first, end = _bounds(start, stop)
+        wanted = None if width is None else max(_MIN_STEP, min(operator.index(width), _MAX_STEP))
+        try:
+            found = self._reader.buckets(exact, pattern, wanted, min(most, _MAX_STEP), first, end)
+        except KeyError:
+            known = set(self.names())
+            unknown = next((name for name in exact or () if name not in known), "")
+            raise self._no_series(unknown) from None
+        return [from_columns(name, found[0], columns) for name, columns in found[1]]
+
     def table(self, pattern: str = "*") -> Table:
         """Return the points of the series that match `pattern` for Arrow's readers; see `Table`."""
         return Table(self._reader, pattern)
@@ -297,11 +351,14 @@ class Run:
         try:
             columns = read()
         except KeyError:
-            names = self.names()
-            close = difflib.get_close_matches(name, names[:10_000], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"names() lists the {len(names)} that there are"
-            raise KeyError(f"{self.path} has no series {name!r}; {hint}") from None
+            raise self._no_series(name) from None
         return _series(name, columns)
+
+    def _no_series(self, name: str) -> KeyError:
+        names = self.names()
+        close = difflib.get_close_matches(name, names[:10_000], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"names() lists the {len(names)} that there are"
+        return KeyError(f"{self.path} has no series {name!r}; {hint}")
 
     def __repr__(self) -> str:
         try:

@@ -11,7 +11,9 @@ use pyo3::types::PyType;
 pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
     let message = error.to_string();
     match error {
-        Error::InvalidName(_) | Error::TooManySeries | Error::InvalidConfig(_) => PyValueError::new_err(message),
+        Error::InvalidName(_) | Error::TooManySeries | Error::InvalidConfig(_) | Error::InvalidWidth(_) => {
+            PyValueError::new_err(message)
+        }
         Error::RunExists(_) => PyFileExistsError::new_err(message),
         Error::NoRun(_) => PyFileNotFoundError::new_err(message),
         Error::NoSeries(_) => PyKeyError::new_err(message),

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use holter::error::Result as CoreResult;
-use holter::reader::{self, Columns, SeriesFacts};
+use holter::reader::{self, Columns, Names, SeriesFacts};
+use holter::rollup::{Bucket, Level};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyCapsule};
 
@@ -17,6 +18,13 @@ type Buffers<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyByteArray>, Bound<'py
 
 /// Name, count, count of non-finite values, first step, last step, last value.
 type Facts = (String, u64, u64, i64, i64, f64);
+
+/// The columns of buckets: first steps, last steps, counts, counts of non-finite values, smallest values, largest
+/// values, sums, sums of squares, last values, times of the last points; items as in [`Buffers`].
+type BucketBuffers<'py> = [Bound<'py, PyByteArray>; 10];
+
+/// The width of the buckets, and of each series its name and its columns.
+type Bucketed<'py> = (i64, Vec<(String, BucketBuffers<'py>)>);
 
 /// Runs, and what could not be read: each its path and the reason.
 type Found = (Vec<Reader>, Vec<(PathBuf, String)>);
@@ -125,6 +133,30 @@ impl Reader {
         buffers(py, &detached(py, || self.0.downsample(name, points, start, stop))?)
     }
 
+    /// Series in buckets of the width that is returned: those of `names`, or those that match `pattern`.
+    fn buckets<'py>(
+        &self,
+        py: Python<'py>,
+        names: Option<Vec<String>>,
+        pattern: &str,
+        width: Option<i64>,
+        max_buckets: usize,
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> PyResult<Bucketed<'py>> {
+        let (width, all) = detached(py, || {
+            let names = names.as_deref().map_or(Names::Matching(pattern), Names::Exact);
+            self.0.buckets(names, width, max_buckets, start, stop)
+        })?;
+        let all = all.into_iter().map(|series| Ok((series.name, bucket_buffers(py, width, &series.buckets)?)));
+        Ok((width, all.collect::<PyResult<_>>()?))
+    }
+
+    /// A word that is another one whenever there is something new.
+    fn revision(&self, py: Python<'_>) -> PyResult<String> {
+        detached(py, || self.0.revision())
+    }
+
     /// The capsule of the Arrow `PyCapsule` interface, good for one reading.
     fn arrow_stream<'py>(&self, py: Python<'py>, pattern: &str) -> PyResult<Bound<'py, PyCapsule>> {
         let stream = detached(py, || Ok(self.0.table(Some(pattern))?.into_ffi()))?;
@@ -156,6 +188,23 @@ fn buffers<'py>(py: Python<'py>, columns: &Columns) -> PyResult<Buffers<'py>> {
         buffer(py, &columns.values, f64::to_le_bytes)?,
         buffer(py, &columns.times_micros, i64::to_le_bytes)?,
     ))
+}
+
+fn bucket_buffers<'py>(py: Python<'py>, width: i64, all: &[Bucket]) -> PyResult<BucketBuffers<'py>> {
+    let level = Level::of_width(width);
+    let first_step = |bucket: &Bucket| level.map_or(bucket.last_step, |level| level.bucket_start(bucket.last_step));
+    Ok([
+        buffer(py, all, |bucket| first_step(&bucket).to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.last_step.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.count.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.nonfinite_count.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.min.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.max.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.sum.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.square_sum.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.last.to_le_bytes())?,
+        buffer(py, all, |bucket| bucket.last_time_micros.to_le_bytes())?,
+    ])
 }
 
 /// A bytearray, and not bytes, so that the numpy array over it can be written to.

@@ -49,6 +49,9 @@ pub enum Error {
     /// There is no series of that name.
     #[error("no series is named {0:?}")]
     NoSeries(String),
+    /// A width that buckets do not have.
+    #[error("buckets are 1 or 64 * 8**k steps wide, at most 2**60, got {0}")]
+    InvalidWidth(i64),
     /// A run written by a newer Holter.
     #[error("{path} has format version {found}; this Holter reads up to {known}: upgrade it to read the run")]
     FormatVersion {

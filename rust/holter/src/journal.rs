@@ -26,9 +26,9 @@ use crate::point::{Point, Timestamp};
 use crate::sync::{AtomicU64, Ordering};
 
 #[cfg(not(holter_loom))]
-pub(crate) use file::unfinished;
-#[cfg(not(holter_loom))]
 pub use file::{Origin, create};
+#[cfg(not(holter_loom))]
+pub(crate) use file::{checksum, unfinished};
 use slot::{Slot, Stamp};
 #[cfg(not(holter_loom))]
 pub use snapshot::{Records, Snapshot};

@@ -35,6 +35,8 @@ pub mod recorder;
 #[cfg(not(holter_loom))]
 pub mod recover;
 #[cfg(not(holter_loom))]
+pub mod rollup;
+#[cfg(not(holter_loom))]
 pub mod run_dir;
 #[cfg(not(holter_loom))]
 pub mod schema;

@@ -4,10 +4,12 @@
 //! have yet it reads in the journal: it sees a point at once, or half a second after its log where very
 //! many wait in the journal.
 
+mod buckets;
 mod database;
 mod glob;
 mod list;
 mod pending;
+mod revision;
 mod view;
 
 use std::fs;
@@ -17,8 +19,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+pub use self::buckets::{Names, SeriesBuckets};
 pub use self::list::{Runs, list_runs};
 use self::pending::Pending;
+use self::revision::{JournalEnd, JournalPlace};
 use self::view::Committed;
 pub(crate) use self::view::View;
 use crate::downsample;
@@ -57,6 +61,9 @@ struct Inner {
     has_database: bool,
     /// What was last read of the journal.
     pending: Mutex<Option<Recent>>,
+    journal_place: Mutex<Option<JournalPlace>>,
+    /// What [`Reader::revision`] told of: reads that come later have seen it.
+    promised: Mutex<Option<JournalEnd>>,
 }
 
 #[derive(Debug)]
@@ -66,6 +73,13 @@ struct Recent {
     path: Arc<Path>,
     read_at: Instant,
     max_age: Duration,
+}
+
+impl Recent {
+    /// Whether it need not be read again yet.
+    fn is_young(&self, promised: Option<JournalEnd>) -> bool {
+        self.read_at.elapsed() < self.max_age && promised.is_none_or(|promised| self.pending.has_seen(promised))
+    }
 }
 
 /// What there is to know of a series without its points.
@@ -108,6 +122,8 @@ impl Reader {
             has_database: sinks.ok_or_else(|| missing(manifest::SINKS))?.iter().any(|name| name == sink::SQLITE),
             dir,
             pending: Mutex::new(None),
+            journal_place: Mutex::new(None),
+            promised: Mutex::new(None),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -311,8 +327,9 @@ impl Reader {
     /// What the journal holds, read now or a moment ago, and where it lies.
     fn pending(&self, is_fresh: bool) -> Result<(Arc<Pending>, Arc<Path>)> {
         let mut recent = self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let promised = *self.inner.promised.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recent) = recent.as_ref().filter(|_| !is_fresh)
-            && (recent.read_at.elapsed() < recent.max_age || recent.pending.is_current(&recent.path)?)
+            && (recent.is_young(promised) || recent.pending.is_current(&recent.path)?)
         {
             return Ok((Arc::clone(&recent.pending), Arc::clone(&recent.path)));
         }

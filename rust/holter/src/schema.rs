@@ -128,7 +128,8 @@ pub mod sql {
     ///
     /// `timestamp_micros` counts from the start of the run (`meta.started_micros`): small integers
     /// are what keeps a row at about 26 bytes. `value` is NULL for NaN only. `underived_step` is the
-    /// smallest step that a derived sink may lack, NULL when it lacks none.
+    /// smallest step that a derived sink may lack, NULL when it lacks none. `rollups` is a cache of `points`:
+    /// see [`rollup`](crate::rollup).
     pub const TABLES: &str = "
         CREATE TABLE IF NOT EXISTS meta (
             key TEXT PRIMARY KEY,
@@ -150,6 +151,13 @@ pub mod sql {
             value REAL,
             timestamp_micros INTEGER NOT NULL,
             PRIMARY KEY (series_id, step)
+        ) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS rollups (
+            series_id INTEGER NOT NULL,
+            level INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            buckets BLOB NOT NULL,
+            PRIMARY KEY (series_id, level, start)
         ) WITHOUT ROWID;";
 
     /// Creates the view with the four columns that users query.
@@ -164,6 +172,9 @@ pub mod sql {
              FROM series CROSS JOIN points ON points.series_id = series.id;"
         )
     }
+
+    /// The table of the rollups, which databases of before do not have.
+    pub const ROLLUPS: &str = "rollups";
 
     /// `meta`: the format's version.
     pub const KEY_FORMAT_VERSION: &str = "format_version";

@@ -202,7 +202,7 @@ pub(super) fn name_check(journal_id: u64, index: usize, name: &[u8]) -> u32 {
 }
 
 /// FNV-1a over eight bytes at a time, its seed and end mixed so that short inputs differ in all bits.
-pub(super) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut sum = (seed ^ bytes.len() as u64).wrapping_mul(PRIME);
     for chunk in bytes.chunks(8) {

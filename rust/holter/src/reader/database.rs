@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use rusqlite::ffi::{ErrorCode, SQLITE_READONLY_ROLLBACK};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::SeriesFacts;
 use crate::error::{Error, Result};
 use crate::parts::Columns;
 use crate::point::Step;
+use crate::rollup::{self, Level, Row};
 use crate::run_dir::RunDir;
 use crate::schema::{self, sql};
 
@@ -36,6 +37,8 @@ pub(super) struct Database {
     started_micros: i64,
     /// The journal of the last commit, and up to where it is committed.
     journal: Option<(u64, u64)>,
+    /// A database of before has no such table.
+    has_rollups: bool,
 }
 
 /// Calls `action` within a read transaction on the run's database, with `None` while there is nothing
@@ -136,7 +139,10 @@ impl Database {
             .ok_or_else(|| Error::damaged(path, format!("it has no {:?}", sql::KEY_STARTED_MICROS)))?;
         let journal = meta(sql::KEY_JOURNAL_ID)?.zip(meta(sql::KEY_JOURNAL_CURSOR)?);
         let journal = journal.map(|(id, cursor)| (id as u64, cursor as u64));
-        Ok(Some(Self { connection, started_micros, journal }))
+        let has_rollups = connection
+            .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
+            .exists([sql::ROLLUPS])?;
+        Ok(Some(Self { connection, started_micros, journal, has_rollups }))
     }
 
     /// Up to where the points of this journal are committed, `None` if its points are not the last.
@@ -198,6 +204,68 @@ impl Database {
         Ok(values)
     }
 
+    /// The id of `name`, how many points it has, and its first and its last step.
+    pub(super) fn extent(&self, name: &str) -> Result<Option<(i64, u64, RangeInclusive<Step>)>> {
+        let mut select =
+            self.connection.prepare_cached("SELECT id, count, first_step, last_step FROM series WHERE name = ?1")?;
+        let extent = select.query_row([name], |row| {
+            let steps = row.get::<_, Option<Step>>(2)?.zip(row.get::<_, Option<Step>>(3)?);
+            Ok(steps.map(|(first, last)| (row.get(0), row.get::<_, i64>(1), first..=last)))
+        });
+        let Some((id, count, steps)) = extent.optional()?.flatten() else { return Ok(None) };
+        Ok(Some((id?, count? as u64, steps)))
+    }
+
+    /// How many points the series `id` has at these steps, `limit` if there are more.
+    pub(super) fn count(&self, id: i64, steps: &RangeInclusive<Step>, limit: usize) -> Result<usize> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 LIMIT ?4)",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(select.query_row(params![id, steps.start(), steps.end(), limit], |row| row.get::<_, i64>(0))? as usize)
+    }
+
+    /// The rows of `level` of the series `id` that begin at one of `starts`, ascending; none where there is
+    /// no such table, or the row is damaged.
+    pub(super) fn rollups(&self, id: i64, level: Level, starts: &RangeInclusive<Step>) -> Result<Vec<Row>> {
+        if !self.has_rollups {
+            return Ok(Vec::new());
+        }
+        let mut select = self.connection.prepare_cached(
+            "SELECT start, buckets FROM rollups WHERE series_id = ?1 AND level = ?2 AND start BETWEEN ?3 AND ?4
+             ORDER BY start",
+        )?;
+        let mut rows = select.query(params![id, level.number(), starts.start(), starts.end()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (ValueRef::Integer(start), ValueRef::Blob(bytes)) = (row.get_ref(0)?, row.get_ref(1)?) else {
+                continue;
+            };
+            if let Some(buckets) = rollup::decode(id, level, start, bytes, self.started_micros) {
+                found.push(Row { start, buckets });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Calls `visit` with step, value and time of the points of the series `id` at these steps, ascending.
+    pub(super) fn visit(
+        &self,
+        id: i64,
+        steps: &RangeInclusive<Step>,
+        visit: &mut dyn FnMut(Step, f64, i64),
+    ) -> Result<()> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT step, value, timestamp_micros FROM points
+             WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY step",
+        )?;
+        let mut rows = select.query(params![id, steps.start(), steps.end()])?;
+        while let Some(row) = rows.next()? {
+            visit(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
+        }
+        Ok(())
+    }
+
     fn id(&self, name: &str) -> Result<Option<i64>> {
         let mut select = self.connection.prepare_cached("SELECT id FROM series WHERE name = ?1")?;
         Ok(select.query_row([name], |row| row.get(0)).optional()?)
@@ -205,7 +273,7 @@ impl Database {
 }
 
 /// NaN is NULL in the database, and nothing else is.
-fn value(row: &Row<'_>, index: usize) -> rusqlite::Result<f64> {
+fn value(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<f64> {
     Ok(match row.get_ref(index)? {
         ValueRef::Real(value) => value,
         ValueRef::Integer(value) => value as f64,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
+use super::revision::JournalEnd;
 use crate::error::Result;
 use crate::journal::{Records, Snapshot};
 use crate::parts::Columns;
@@ -80,6 +81,11 @@ impl Pending {
         let (Some(id), true) = (self.journal_id, self.is_complete) else { return Ok(false) };
         let Some((origin, Some(pending))) = Snapshot::extent(path)? else { return Ok(false) };
         Ok(origin.id == id && pending.end == self.end)
+    }
+
+    /// Whether it was read when the journal had at least this.
+    pub(super) fn has_seen(&self, promised: JournalEnd) -> bool {
+        self.journal_id == Some(promised.id) && self.end >= promised.end
     }
 
     /// The series that have points from sequence number `cursor` on, in the order of their names.

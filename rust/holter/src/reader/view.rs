@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::parts::{self, Columns, Part, SeriesMerge};
 use crate::point::Step;
 
-const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
+pub(super) const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
 
 /// What the truth has.
 pub(super) enum Committed<'a> {
@@ -22,10 +22,10 @@ pub(super) enum Committed<'a> {
 
 /// A run at one moment.
 pub(crate) struct View<'a> {
-    committed: Committed<'a>,
-    pending: &'a Pending,
+    pub(super) committed: Committed<'a>,
+    pub(super) pending: &'a Pending,
     /// Which of the pending points the truth has.
-    cursor: u64,
+    pub(super) cursor: u64,
 }
 
 impl<'a> View<'a> {

@@ -5,6 +5,8 @@
 
 mod guard;
 mod insert;
+mod rollups;
+mod tip;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::schema::{self, sql};
 use crate::series::SeriesTable;
 use guard::LogGuard;
 use insert::Insert;
+use rollups::{Rollups, Stored};
 
 /// How many rows [`Truth::underived`] hands over at once.
 const CHUNK_ROWS: usize = 1 << 18;
@@ -51,6 +54,7 @@ pub struct SqliteSink {
     index_by_name: HashMap<String, usize>,
     /// Where in `series` an attempt's series is.
     index_by_id: Vec<Option<usize>>,
+    rollups: Rollups,
     committed: u64,
 }
 
@@ -80,6 +84,7 @@ impl SqliteSink {
             series: Vec::new(),
             index_by_name: HashMap::new(),
             index_by_id: Vec::new(),
+            rollups: Rollups::default(),
             committed: 0,
         };
         sink.connect()?;
@@ -96,6 +101,7 @@ impl SqliteSink {
         self.series.clear();
         self.index_by_name.clear();
         self.index_by_id.clear();
+        self.rollups.forget();
         let mut statement = connection.prepare(
             "SELECT id, name, count, nonfinite_count, first_step, last_step, last_value, underived_step FROM series",
         )?;
@@ -127,6 +133,10 @@ impl SqliteSink {
             return Err(Error::damaged(&self.options.path, "it cannot be opened"));
         };
         let result = action(self, &mut connection);
+        if result.is_err() {
+            // It may have gathered points that were not committed.
+            self.rollups.forget();
+        }
         match &result {
             Err(error) if !is_busy(error) => {
                 drop(connection);
@@ -145,6 +155,7 @@ impl SqliteSink {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changes = Vec::with_capacity(batch.by_series().len());
         let mut created = Vec::new();
+        let started_micros = self.options.started.micros();
         {
             let mut insert = Insert::prepare(&transaction)?;
             let mut update = transaction.prepare_cached(
@@ -161,8 +172,11 @@ impl SqliteSink {
                     created.push((points.series, name.to_string()));
                     (self.series.len() + created.len() - 1, row)
                 };
+                let known = row.first_step.zip(row.last_step);
                 row.add(&points, &transaction)?;
-                insert.rows(row.id, &points, self.options.started.micros())?;
+                insert.rows(row.id, &points, started_micros)?;
+                let stored = Stored { transaction: &transaction, series_id: row.id, started_micros };
+                self.rollups.add(index, &points, known, &stored)?;
                 update.execute(params![
                     row.id,
                     row.count,
@@ -353,7 +367,8 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     if version > schema::FORMAT_VERSION {
         return Err(Error::FormatVersion { path: options.path.clone(), found: version, known: schema::FORMAT_VERSION });
     }
-    if version < schema::FORMAT_VERSION {
+    if version < schema::FORMAT_VERSION || !has_table(&connection, sql::ROLLUPS)? {
+        // A database of the same version may lack what is an addition to it.
         create_schema(&connection, options.started)?;
     }
     // From here on a busy database is tried again by the writer, never waited for in here.
@@ -373,6 +388,11 @@ fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
         started_key = sql::KEY_STARTED_MICROS,
     ))?;
     Ok(())
+}
+
+fn has_table(connection: &Connection, name: &str) -> Result<bool> {
+    let mut select = connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+    Ok(select.exists([name])?)
 }
 
 /// The path with its folder's links resolved: `NOFOLLOW` is meant for the file alone.

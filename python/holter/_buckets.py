@@ -1,0 +1,112 @@
+"""A series in buckets of steps: few numbers for many points, and no extreme is lost.
+
+numpy is imported when the first of them is made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Buckets", "from_columns"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Buckets:
+    """A series in buckets of steps, on a grid that is the same for all series and runs.
+
+    Bucket b covers the steps from b * width up to, and without, (b + 1) * width. Only buckets with a point are
+    there. Buckets of a coarser grid are exactly what the finer ones in them come to: counts and sums added up, the
+    smallest of the minima, and so on.
+
+    Attributes:
+        name: The metric's name.
+        width: How many steps a bucket covers: 1, where each point is a bucket, or 64, 512, 4096, ... (64 * 8**k).
+        steps: Shape (n,), int64, strictly ascending: the first step that each bucket covers.
+        last_steps: Shape (n,), int64: the largest step in it that has a point; `steps` if the width is 1.
+        counts: Shape (n,), int64, at least 1: how many points it has.
+        nonfinite_counts: Shape (n,), int64: how many of them are NaN or infinite.
+        minima: Shape (n,), float64: the smallest finite value; NaN if there is none.
+        maxima: Shape (n,), float64: the largest finite value; NaN if there is none.
+        sums: Shape (n,), float64: the sum of the finite values; 0 if there is none.
+        square_sums: Shape (n,), float64: the sum of their squares; 0 if there is none.
+        lasts: Shape (n,), float64: the value at `last_steps`, finite or not.
+        timestamps: Shape (n,), datetime64[us], UTC: when the point at `last_steps` was logged.
+    """
+
+    name: str
+    width: int
+    steps: "npt.NDArray[np.int64]"
+    last_steps: "npt.NDArray[np.int64]"
+    counts: "npt.NDArray[np.int64]"
+    nonfinite_counts: "npt.NDArray[np.int64]"
+    minima: "npt.NDArray[np.float64]"
+    maxima: "npt.NDArray[np.float64]"
+    sums: "npt.NDArray[np.float64]"
+    square_sums: "npt.NDArray[np.float64]"
+    lasts: "npt.NDArray[np.float64]"
+    timestamps: "npt.NDArray[np.datetime64]"
+
+    @property
+    def means(self) -> "npt.NDArray[np.float64]":
+        """The mean of each bucket's finite values, shape (n,), float64; NaN if there is none."""
+        return self._per_finite_value(self.sums)
+
+    @property
+    def stds(self) -> "npt.NDArray[np.float64]":
+        """The population standard deviation of each bucket's finite values, shape (n,), float64; NaN if there is none.
+
+        It is the root of the mean square less the squared mean, 0 where rounding makes that negative: good to
+        about 1e-8 of the values' size.
+        """
+        import numpy as np
+
+        with np.errstate(invalid="ignore", over="ignore"):
+            variances = self._per_finite_value(self.square_sums) - self.means**2
+            stds: npt.NDArray[np.float64] = np.sqrt(np.maximum(variances, 0.0))
+        return stds
+
+    def _per_finite_value(self, totals: "npt.NDArray[np.float64]") -> "npt.NDArray[np.float64]":
+        import numpy as np
+
+        finite_counts = self.counts - self.nonfinite_counts
+        means: npt.NDArray[np.float64] = np.full(len(self), np.nan)
+        np.divide(totals, finite_counts, out=means, where=finite_counts > 0)
+        return means
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"<Buckets of {self.name!r}: no points>"
+        covered = f"steps {self.steps[0]} to {self.last_steps[-1]}"
+        return f"<Buckets of {self.name!r}: {len(self)} of width {self.width}, {self.counts.sum()} points, {covered}>"
+
+
+def from_columns(name: str, width: int, columns: Sequence[bytearray]) -> Buckets:
+    """Return buckets whose arrays lie over these little-endian items, in the order of the attributes."""
+    from numpy import frombuffer
+
+    first_steps, last_steps, counts, nonfinite_counts = (frombuffer(column, "<i8") for column in columns[:4])
+    minima, maxima, sums, square_sums, lasts = (frombuffer(column, "<f8") for column in columns[4:9])
+    return Buckets(
+        name=name,
+        width=width,
+        steps=first_steps,
+        last_steps=last_steps,
+        counts=counts,
+        nonfinite_counts=nonfinite_counts,
+        minima=minima,
+        maxima=maxima,
+        sums=sums,
+        square_sums=square_sums,
+        lasts=lasts,
+        timestamps=frombuffer(columns[9], "<M8[us]"),
+    )
+
+
+Buckets.__module__ = "holter"

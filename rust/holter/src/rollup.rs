@@ -1,0 +1,180 @@
+//! Rollups: what the points of a series come to in buckets of steps.
+//!
+//! The buckets lie on a grid that does not depend on the series: a bucket of width `w` covers the steps from a
+//! multiple of `w` on. Widths are 64 steps and each eight times the one before, so eight buckets of one
+//! [`Level`] make one of the next, exactly. A *stretch* is eight neighbouring buckets of a level, and is
+//! what is stored at once, as one *row*.
+//!
+//! Rows are a cache of the points. Whoever reads takes what rows there are and makes up for the others from
+//! finer ones and in the end from the points: see [`cover`].
+
+mod cover;
+mod row;
+
+use crate::point::Step;
+
+pub(crate) use self::cover::{Row, Source, cover};
+pub(crate) use self::row::{decode, encode, is_worthwhile};
+
+/// How many buckets of a level make one of the next: a power of two.
+const FAN_OUT_BITS: u32 = 3;
+/// The width of the finest buckets as a power of two.
+const FINEST_BITS: u32 = 6;
+
+/// A grid of buckets. Level 0 is the finest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Level(u32);
+
+impl Level {
+    /// Buckets of 64 steps.
+    pub const FINEST: Self = Self(0);
+    /// Buckets of 2^60 steps: the largest whose width is a step's difference.
+    pub const COARSEST: Self = Self(18);
+
+    /// All levels, the finest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=Self::COARSEST.0).map(Self)
+    }
+
+    /// The level whose buckets are so many steps wide.
+    pub fn of_width(width: i64) -> Option<Self> {
+        Self::all().find(|level| level.width() == width)
+    }
+
+    /// The finest level at which `span` steps are at most `max_buckets` widths long, or the coarsest.
+    pub fn for_span(span: u128, max_buckets: usize) -> Self {
+        let fits = |level: &Self| span <= (level.width() as u128).saturating_mul(max_buckets as u128);
+        Self::all().find(fits).unwrap_or(Self::COARSEST)
+    }
+
+    /// The number of the level.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// How many steps a bucket covers.
+    pub fn width(self) -> i64 {
+        1 << self.bits()
+    }
+
+    /// The next finer level.
+    pub fn finer(self) -> Option<Self> {
+        self.0.checked_sub(1).map(Self)
+    }
+
+    /// The next coarser level.
+    pub fn coarser(self) -> Option<Self> {
+        (self < Self::COARSEST).then_some(Self(self.0 + 1))
+    }
+
+    /// The first step of the bucket that covers `step`.
+    ///
+    /// Widths are powers of two, so that clearing bits divides downwards, below zero as well, and no
+    /// bucket reaches beyond the smallest or the largest step.
+    pub fn bucket_start(self, step: Step) -> Step {
+        step >> self.bits() << self.bits()
+    }
+
+    /// The last step of the bucket that covers `step`.
+    pub fn bucket_end(self, step: Step) -> Step {
+        step | (self.width() - 1)
+    }
+
+    /// The first step of the stretch that covers `step`.
+    pub fn stretch_start(self, step: Step) -> Step {
+        let bits = self.bits() + FAN_OUT_BITS;
+        step >> bits << bits
+    }
+
+    /// The last step of the stretch that covers `step`.
+    pub fn stretch_end(self, step: Step) -> Step {
+        step | (Step::MAX >> (Step::BITS - 1 - self.bits() - FAN_OUT_BITS))
+    }
+
+    /// Which of the eight buckets of its stretch covers `step`.
+    fn slot(self, step: Step) -> u32 {
+        (step >> self.bits()) as u32 & ((1 << FAN_OUT_BITS) - 1)
+    }
+
+    fn bits(self) -> u32 {
+        FINEST_BITS + FAN_OUT_BITS * self.0
+    }
+}
+
+/// What the points of a bucket come to. There is at least one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// How many points there are.
+    pub count: u64,
+    /// How many of them are NaN or infinite.
+    pub nonfinite_count: u64,
+    /// The smallest finite value; NaN if there is none.
+    pub min: f64,
+    /// The largest finite value; NaN if there is none.
+    pub max: f64,
+    /// The sum of the finite values.
+    pub sum: f64,
+    /// The sum of the squares of the finite values.
+    pub square_sum: f64,
+    /// The value at the largest step.
+    pub last: f64,
+    /// The largest step.
+    pub last_step: Step,
+    /// When the point at the largest step was logged, in microseconds since the Unix epoch.
+    pub last_time_micros: i64,
+}
+
+impl Bucket {
+    /// A bucket with one point.
+    pub fn of(step: Step, value: f64, time_micros: i64) -> Self {
+        let mut bucket = Self {
+            count: 0,
+            nonfinite_count: 0,
+            min: f64::NAN,
+            max: f64::NAN,
+            sum: 0.0,
+            square_sum: 0.0,
+            last: value,
+            last_step: step,
+            last_time_micros: time_micros,
+        };
+        bucket.add(step, value, time_micros);
+        bucket
+    }
+
+    /// Adds a point whose step is larger than all before.
+    pub fn add(&mut self, step: Step, value: f64, time_micros: i64) {
+        // One zero and one NaN, as in the database: what was added up as it came is what is read again.
+        let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
+        self.count += 1;
+        if value.is_finite() {
+            self.min = self.min.min(value);
+            self.max = self.max.max(value);
+            self.sum += value;
+            self.square_sum += value * value;
+        } else {
+            self.nonfinite_count += 1;
+        }
+        self.last = value;
+        self.last_step = step;
+        self.last_time_micros = time_micros;
+    }
+
+    /// Adds all points of `later`, whose steps are larger.
+    pub fn merge(&mut self, later: &Self) {
+        self.count += later.count;
+        self.nonfinite_count += later.nonfinite_count;
+        self.min = self.min.min(later.min);
+        self.max = self.max.max(later.max);
+        self.sum += later.sum;
+        self.square_sum += later.square_sum;
+        self.last = later.last;
+        self.last_step = later.last_step;
+        self.last_time_micros = later.last_time_micros;
+    }
+
+    /// Whether some value is finite.
+    fn has_finite(&self) -> bool {
+        self.nonfinite_count < self.count
+    }
+}

@@ -1,0 +1,128 @@
+//! Rows of the table `rollups`, in the same transaction as the points that they are of.
+//!
+//! A row is written once, when its series has moved past the stretch. Where a step of it is logged again, or
+//! one is added, the row is deleted, and written anew when the series has moved past it once more.
+
+use std::ops::RangeInclusive;
+
+use rusqlite::{Transaction, params};
+
+use super::tip::{Sealed, Tip};
+use crate::error::Result;
+use crate::point::Step;
+use crate::rollup::{self, Level, Row, Source};
+use crate::sink::SeriesPoints;
+
+/// What is kept between two transactions.
+#[derive(Debug, Default)]
+pub(super) struct Rollups {
+    /// By the sink's index of the series; `None` where nothing was written yet.
+    tips: Vec<Option<Tip>>,
+}
+
+/// What the database has of one series, the points of this transaction included.
+pub(super) struct Stored<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) series_id: i64,
+    pub(super) started_micros: i64,
+}
+
+impl Rollups {
+    /// Forgets all that was gathered: what the database has not, or not yet, is read from it when needed.
+    pub(super) fn forget(&mut self) {
+        self.tips.clear();
+    }
+
+    /// Brings the rows of a series up to date with points that were just inserted. `known` are the first and
+    /// the last of the steps that it had before.
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        points: &SeriesPoints<'_>,
+        known: Option<(Step, Step)>,
+        stored: &Stored<'_>,
+    ) -> Result<()> {
+        let last = known.map(|(_, last)| last);
+        if let Some((first, last)) = known {
+            stored.delete_spoiled(points.steps, first, last)?;
+        }
+        if self.tips.len() <= index {
+            self.tips.resize_with(index + 1, || None);
+        }
+        let tip = self.tips[index].get_or_insert_with(|| Tip::new(last));
+        tip.advance(points, last, &mut |sealed| stored.write(sealed))
+    }
+}
+
+impl Stored<'_> {
+    /// Deletes the rows that these steps lie in, if the series had steps from `first` to `last` so far.
+    fn delete_spoiled(&self, steps: &[Step], first: Step, last: Step) -> Result<()> {
+        let late = &steps[..steps.partition_point(|&step| step <= last)];
+        if late.is_empty() {
+            return Ok(());
+        }
+        let mut delete = self
+            .transaction
+            .prepare_cached("DELETE FROM rollups WHERE series_id = ?1 AND level = ?2 AND start = ?3")?;
+        for level in Level::all() {
+            if level.stretch_start(first) == level.stretch_start(last) {
+                break; // No stretch of this level, nor of a coarser one, was ever moved past.
+            }
+            for stretch in late.chunk_by(|&a, &b| level.stretch_start(a) == level.stretch_start(b)) {
+                delete.execute(params![self.series_id, level.number(), level.stretch_start(stretch[0])])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the row of a stretch that is over, if it is worth it.
+    fn write(&self, sealed: Sealed<'_>) -> Result<()> {
+        let Sealed { level, start, buckets } = sealed;
+        let read;
+        let buckets = if let Some(gathered) = buckets {
+            gathered
+        } else {
+            read = rollup::cover(self, level, &(start..=level.stretch_end(start)))?;
+            &read
+        };
+        if rollup::is_worthwhile(buckets) {
+            let bytes = rollup::encode(self.series_id, level, start, buckets, self.started_micros);
+            self.transaction
+                .prepare_cached("INSERT OR REPLACE INTO rollups VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![self.series_id, level.number(), start, bytes])?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for Stored<'_> {
+    fn rows(&self, level: Level, starts: RangeInclusive<Step>) -> Result<Vec<Row>> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT start, buckets FROM rollups WHERE series_id = ?1 AND level = ?2 AND start BETWEEN ?3 AND ?4
+             ORDER BY start",
+        )?;
+        let mut rows = select.query(params![self.series_id, level.number(), starts.start(), starts.end()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let start = row.get(0)?;
+            let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+            if let Some(buckets) = rollup::decode(self.series_id, level, start, bytes, self.started_micros) {
+                found.push(Row { start, buckets });
+            }
+        }
+        Ok(found)
+    }
+
+    fn points(&self, steps: RangeInclusive<Step>, visit: &mut dyn FnMut(Step, f64, i64)) -> Result<()> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3
+             ORDER BY step",
+        )?;
+        let mut rows = select.query(params![self.series_id, steps.start(), steps.end()])?;
+        while let Some(row) = rows.next()? {
+            let value = row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN);
+            visit(row.get(0)?, value, self.started_micros + row.get::<_, i64>(2)?);
+        }
+        Ok(())
+    }
+}
