@@ -166,6 +166,24 @@ def test_sparse_gradients(recorder):
     assert recorder["grad_norm/weight"][0] == pytest.approx(reference(model)["weight"], rel=1e-6)
 
 
+@pytest.mark.parametrize("dense_dim", [0, 1])
+def test_sparse_gradients_of_two_indices_whose_values_come_more_than_once(recorder, dense_dim):
+    model, shape = nn.Module(), (4, 5, 3)[: 2 + dense_dim]
+    model.weight = nn.Parameter(torch.zeros(shape))
+
+    def sparse(indices):
+        values = torch.randn(indices.shape[1], *shape[2:])
+        return torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
+
+    with watch(model, recorder, attention=None) as handle:
+        for indices in (torch.tensor([[0, 3, 0, 3, 1, 0], [1, 4, 1, 4, 2, 2]]), torch.zeros(2, 0, dtype=torch.int64)):
+            model.weight.grad = sparse(indices)
+            handle.commit()
+            norm = reference(model)["weight"]
+            assert recorder["grad_norm/weight"][handle.step - 1] == pytest.approx(norm, rel=1e-6)
+    assert recorder["grad_norm/weight"][1] == 0.0
+
+
 def test_half_precision_is_accumulated_in_float32(recorder):
     model = nn.Module()
     for name, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp64", torch.float64)):

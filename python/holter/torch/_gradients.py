@@ -107,7 +107,7 @@ class Gradients:
         for group in _groups(parameters):
             vector, pieces = group.precise_norms()
             if scale is not None:
-                vector = vector / scale.to(vector.device, non_blocking=True)
+                vector = vector / beside(scale, vector.device)
             self._keep(group, vector, pieces)
         if found_inf is not None:
             self._found_inf.append(found_inf.detach().reshape(1).to(torch.float32))
@@ -145,7 +145,7 @@ class Gradients:
         if not vectors:
             return torch.tensor(0.0)
         device = vectors[0].device
-        together = torch.cat([vector.to(device, non_blocking=True) for vector in vectors])
+        together = torch.cat([beside(vector, device) for vector in vectors])
         total: Tensor = torch.linalg.vector_norm(together)
         plain = [p for p in parameters if p.grad is not None and not is_sharded(p.grad)]
         sharded = [local(p.grad) for p in parameters if p.grad is not None and is_sharded(p.grad)]
@@ -292,13 +292,21 @@ class _Plan:
         self._columns.record(step, np.append(values[self._kept], total))
 
 
+def beside(tensor: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on another device, for arithmetic there.
+
+    Only on its way to the host is it waited for: what is read there before the copy has arrived is garbage.
+    """
+    return tensor.to(device, non_blocking=device.type != "cpu")
+
+
 def norms(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """The 2-norm of each tensor, all of them of one device and type, accumulated in float32 or better.
 
     Returns:
         A 1-D tensor on their device, float64 for float64 tensors and float32 for all others.
     """
-    tensors = [_values(tensor) if tensor.layout == torch.sparse_coo else tensor for tensor in tensors]
+    tensors = [_summed(tensor) if tensor.layout == torch.sparse_coo else tensor for tensor in tensors]
     if dtype.is_complex:
         tensors = [torch.view_as_real(tensor) for tensor in tensors]
         dtype = tensors[0].dtype
@@ -306,7 +314,18 @@ def norms(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return torch.stack(torch._foreach_norm(tensors, 2.0, dtype=accumulate))  # noqa: SLF001  as torch's clipping
 
 
-def _values(gradient: Tensor) -> Tensor:
-    """What a sparse gradient is where it is not zero. As in a sparse optimizer, repeated indices are added up first."""
-    values: Tensor = gradient.coalesce().values()
-    return values
+def _summed(gradient: Tensor) -> Tensor:
+    """A sparse gradient's rows, those of equal indices added up, and rows of zeros in place of those.
+
+    `coalesce()` would give the rows without the zeros: how many there are it would have to ask the device for.
+    """
+    rows = gradient._values()  # noqa: SLF001  values() asks for a coalesced tensor
+    if gradient.is_coalesced() or len(rows) == 0:
+        return rows
+    flat = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    for indices, size in zip(gradient._indices(), gradient.shape, strict=False):  # noqa: SLF001  as above
+        flat = flat * size + indices
+    flat, order = flat.sort()
+    is_next = torch.zeros_like(flat)
+    is_next[1:] = flat[1:] != flat[:-1]
+    return torch.zeros_like(rows).index_add_(0, is_next.cumsum(0), rows.index_select(0, order))

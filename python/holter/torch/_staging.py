@@ -48,7 +48,7 @@ def _to_host(tensor: Tensor) -> FloatArray:
 
 def _pinned(size: int, dtype: torch.dtype) -> Tensor:
     """Host memory that a device copies into without the host's help. Only ever asked for beside an accelerator."""
-    return torch.empty(size, dtype=dtype, pin_memory=True)
+    return torch.empty(size, dtype=dtype, device="cpu", pin_memory=True)
 
 
 class _Copied:
