@@ -78,21 +78,29 @@ def make_app(
     """
     folder = RunFolder(root)
     live = Live(folder)
+    static = StaticFiles()
     inner = Starlette(
-        routes=_Handlers(folder, live).routes(),
+        routes=_Handlers(folder, live, static).routes(),
         exception_handlers={Refused: _refused, HTTPException: _http_error, Exception: _failed},
     )
-    guarded = Guard(inner, host=host, token=token, notebook=notebook, allowed_hosts=allowed_hosts)
+    guarded = Guard(
+        inner,
+        host=host,
+        token=token,
+        notebook=notebook,
+        allowed_hosts=allowed_hosts,
+        styles=static.plotly_styles,
+    )
     return App(folder, guarded, live)
 
 
 class _Handlers:
     """What answers, by route."""
 
-    def __init__(self, folder: RunFolder, live: Live) -> None:
+    def __init__(self, folder: RunFolder, live: Live, static: StaticFiles) -> None:
         self._folder = folder
         self._live = live
-        self._static = StaticFiles()
+        self._static = static
         self._figures = Figures(folder)
         self._series_cache = ByteCache(_SERIES_CACHE_BYTES)
         self._limiter: anyio.CapacityLimiter | None = None
@@ -240,9 +248,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  likewise
     words = {404: "there is nothing at this address; /api/v1/openapi.json describes what there is"}
-    allow = (error.headers or {}).get("Allow")
     if error.status_code == 405:
-        words[405] = f"this address takes {allow}, got {request.method}"
+        takes = "POST" if request.method == "GET" else "GET"
+        words[405] = f"this address takes {takes}, got {request.method}"
     return error_response(error.status_code, words.get(error.status_code, error.detail), error.headers)
 
 

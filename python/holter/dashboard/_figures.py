@@ -55,12 +55,11 @@ class Figures:
         entries: dict[str, Entry] = {}
         gone: dict[str, str] = {}
         for run_id in dict.fromkeys(run for chart in charts for group in chart.groups for run in group.runs):
-            try:
-                entries[run_id] = self._folder.get(run_id)
-            except Refused as refused:
-                if refused.status != 410:
-                    raise
-                gone[run_id] = refused.message
+            found = self._folder.look_up(run_id)
+            if isinstance(found, str):
+                gone[run_id] = found
+            else:
+                entries[run_id] = found
         if gone and not entries:
             raise Refused(410, next(iter(gone.values())))
         return entries, gone

@@ -1,8 +1,8 @@
-"""Tells clients what has changed, by server-sent events: `run` when a run got points or ended, `runs` when the list did.
+"""Tells clients what has changed: `run` when a run got points or ended, `gone` and `runs` when the list changed.
 
-A run is looked at once a second if anybody watches it, however many do. What is told is that something has
-changed, never the points: a client asks for the figures that it shows. A stream ends when its client goes, when
-the server stops, and never because of a run.
+These are server-sent events. A run is looked at once a second if anybody watches it, however many do. What is told
+is that something has changed, never the points: a client asks for the figures that it shows. A stream ends when its
+client goes, when the server stops, and never because of a run.
 """
 
 import time

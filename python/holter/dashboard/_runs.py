@@ -112,22 +112,31 @@ class RunFolder:
         finally:
             self._scanning.release()
 
+    def look_up(self, run_id: str) -> Entry | str:
+        """Return a run that a scan found, or why it is there no more.
+
+        Raises:
+            Refused: 404 if no scan has found it.
+        """
+        entry = self.listing().entries.get(run_id)
+        if entry is None:
+            if run_id in self._left:
+                return self._left[run_id]
+            raise Refused(
+                404, f"there is no run {run_id[:200]!r} below {self.name!r}; /api/v1/runs lists those there are"
+            )
+        return entry if entry.run.path.is_dir() else _deleted(entry)
+
     def get(self, run_id: str) -> Entry:
         """Return a run that a scan found.
 
         Raises:
             Refused: 404 if no scan has found it, 410 if it was deleted or cannot be read any more.
         """
-        entry = self.listing().entries.get(run_id)
-        if entry is None:
-            if run_id in self._left:
-                raise Refused(410, self._left[run_id])
-            raise Refused(
-                404, f"there is no run {run_id[:200]!r} below {self.name!r}; /api/v1/runs lists those there are"
-            )
-        if not entry.run.path.is_dir():
-            raise Refused(410, _deleted(entry))
-        return entry
+        found = self.look_up(run_id)
+        if isinstance(found, str):
+            raise Refused(410, found)
+        return found
 
     def get_all(self, run_ids: Sequence[str]) -> list[Entry]:
         """Return several runs in this order; as `get`."""
@@ -167,10 +176,8 @@ class RunFolder:
             if len(ranks) > MAX_RANKS:
                 tell(run.path, f"it has {len(ranks)} more ranks; the first {MAX_RANKS} of them are shown")
             for rank in ranks[:MAX_RANKS]:
-                try:
+                with _told(run.path, f"rank {rank} cannot be read: ", tell):
                     yield run.open_rank(rank)
-                except (OSError, holter.HolterError) as error:
-                    tell(run.path, f"rank {rank} cannot be read: {error}")
 
     def _entry(
         self,
@@ -228,6 +235,15 @@ def reading(entry: Entry) -> Iterator[None]:
         if not entry.run.path.is_dir():
             raise Refused(410, _deleted(entry)) from error
         raise Refused(410, f"run {entry.id!r} cannot be read: {_printable(str(error))}") from error
+
+
+@contextmanager
+def _told(path: Path, words: str, tell: Callable[[Path, str], None]) -> Iterator[None]:
+    """List what a run raises as a problem, and go on."""
+    try:
+        yield
+    except (OSError, holter.HolterError) as error:
+        tell(path, f"{words}{error}")
 
 
 def _deleted(entry: Entry) -> str:
