@@ -4,7 +4,7 @@ View                                         what the user looks through
 line_chart, band_chart, heatmap_chart,
 latest_chart, speed_chart                    builders: runs in, `Chart` out
 overview_charts, build_chart                 what is shown first of runs
-to_plotly                                    renderers: `Chart` in, figure out
+to_plotly, to_matplotlib, save               renderers: `Chart` in, figure or file out
 PALETTE, THEMES                              a run's colour, the same everywhere
 """
 
@@ -13,6 +13,7 @@ from holter.plots.chart import Bars, Chart, Heatmap, Line, Mark, Nonfinite, Thre
 from holter.plots.heatmaps import heatmap_chart
 from holter.plots.latest import latest_chart
 from holter.plots.lines import line_chart
+from holter.plots.matplotlib_figure import save, to_matplotlib
 from holter.plots.overview import ChartRequest, build_chart, family_request, overview_charts
 from holter.plots.palette import PALETTE, THEMES, Theme
 from holter.plots.plotly_figure import to_plotly
@@ -39,6 +40,8 @@ __all__ = [
     "latest_chart",
     "line_chart",
     "overview_charts",
+    "save",
     "speed_chart",
+    "to_matplotlib",
     "to_plotly",
 ]

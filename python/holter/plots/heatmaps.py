@@ -14,6 +14,7 @@ from holter.plots.marks import run_marks
 from holter.plots.notes import note_of
 from holter.plots.ranges import percent_range
 from holter.plots.scene import open_scene
+from holter.plots.text import distinct_parts
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
@@ -80,22 +81,6 @@ def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: 
         width=scene.reading.width,
         window=(view.start, view.stop),
     )
-
-
-def distinct_parts(names: Sequence[str]) -> list[str]:
-    """Return the names without the beginning and the end that all have in common, cut at `/` and `.` alone."""
-    if len(names) < 2:
-        return list(names)
-    begin = _common_length(names)
-    end = _common_length([name[begin:][::-1] for name in names])
-    return [name[begin : len(name) - max(end - 1, 0)] for name in names]
-
-
-def _common_length(names: Sequence[str]) -> int:
-    """How many characters all names begin with, up to and with the last separator among them."""
-    first, last = min(names), max(names)
-    common = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    return max(first.rfind("/", 0, common), first.rfind(".", 0, common)) + 1
 
 
 def _how(width: int, values: FloatArray, *, is_log: bool) -> str:

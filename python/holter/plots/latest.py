@@ -8,10 +8,9 @@ import numpy as np
 
 from holter import analysis
 from holter.plots.chart import Bars, Chart
-from holter.plots.heatmaps import distinct_parts
 from holter.plots.lines import title_of
 from holter.plots.reading import missing, present_buckets
-from holter.plots.text import run_labels
+from holter.plots.text import distinct_parts, run_labels
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from holter.plots.marks import change_marks, run_marks
 from holter.plots.notes import note_of
 from holter.plots.ranges import trimmed_range
 from holter.plots.scene import open_scene
-from holter.plots.text import run_labels
+from holter.plots.text import distinct_parts, run_labels
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MOST_RIBBONS = 3
 _SPIKE = 8.0
 # One in so many points may be a spike; more is noise, of which the mean tells.
 _POINTS_PER_SPIKE = 8
-_FEW_LAYERS = 3
+_MOST_COLOURS = 10
 
 
 def line_chart(
@@ -100,9 +100,8 @@ def line_chart(
 
 def title_of(names: Sequence[str]) -> str:
     """Return what several series have in common, or their names."""
-    found = analysis.families(names)
-    if len(found) == 1 and len(found[0].names) == len(set(names)):
-        return found[0].pattern
+    if len(names) > 1 and _is_family(names):
+        return analysis.families(names)[0].pattern
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
 
 
@@ -113,21 +112,27 @@ def _blanks(runs: Sequence[Run], names: Sequence[str], colours: Sequence[Colour]
     go through a sequence of colours, in which one sees their order.
     """
     own: Sequence[Colour] = range(len(runs)) if colours is None else colours
-    is_family = (len(names) > _FEW_LAYERS and len(analysis.families(names)) == 1) or len(names) > 10
+    unique = list(dict.fromkeys(names))
+    is_sequence = len(runs) == 1 and (len(unique) > _MOST_COLOURS or (len(unique) > 3 and _is_family(unique)))
+    short = distinct_parts(unique) if len(unique) > 3 else unique
+    none, no_steps = np.empty(0), np.empty(0, np.int64)
     blanks: dict[Key, Line] = {}
     for index, run in enumerate(run_labels(runs)):
-        for place, name in enumerate(dict.fromkeys(names)):
+        for place, name in enumerate(unique):
             colour, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
-            if len(runs) == 1 and is_family:
-                colour = place / (len(names) - 1)
+            if is_sequence:
+                colour = place / (len(unique) - 1)
             elif len(runs) == 1 and place:
                 colour = colour + place if isinstance(colour, int) else place
-            label = name if len(runs) == 1 else run if len(names) == 1 else f"{run} · {name}"
-            none, no_steps = np.empty(0), np.empty(0, np.int64)
-            blanks[index, name] = Line(
-                label, none, none, no_steps, no_steps, colour=colour, dash=dash, run=run, name=name
-            )
+            label = short[place] if len(runs) == 1 else run if len(unique) == 1 else f"{run} · {short[place]}"
+            blank = Line(label, none, none, no_steps, no_steps, colour=colour, dash=dash, run=run, name=name)
+            blanks[index, name] = blank
     return blanks
+
+
+def _is_family(names: Sequence[str]) -> bool:
+    found = analysis.families(names)
+    return len(found) == 1 and len(found[0].names) == len(names)
 
 
 def _lines_of(scene: Scene, key: Key, blank: Line, *, envelope: bool) -> list[Line]:

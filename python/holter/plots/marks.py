@@ -67,7 +67,7 @@ def change_marks(lines: Sequence[Line]) -> list[Mark]:
 
 def attempt_starts(run: Run) -> list[np.datetime64]:
     """Return when each attempt after the first began, UTC."""
-    starts = []
+    starts: list[np.datetime64] = []
     for attempt in (run.manifest.get("attempts") or [])[1:]:
         try:
             moment = dt.datetime.fromisoformat(str(attempt["started"]).replace("Z", "+00:00"))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def to_plotly(chart: Chart, theme: ThemeName = "light", *, compact: bool = False) -> dict[str, Any]:
     """Return a chart as a plotly figure: `{"data": [...], "layout": {...}}`, ready for JSON.
 
-    `plotly.graph_objects.Figure(figure)` and `Plotly.newPlot(element, figure)` take it as it is. Each trace's `meta` has
-    the run's label and the series' name in full, and what the columns of its `customdata` are; traces with a `role` in
-    `meta` go with another one.
+    `plotly.graph_objects.Figure(figure)` and `Plotly.newPlot(element, figure)` take it as it is. The `meta` of a line
+    has the run's label and the series' name in full, and what the columns of its `customdata` are; a trace with a
+    `role` in its `meta` goes with a line.
 
     Args:
         chart: The chart.

@@ -12,10 +12,25 @@ from holter.plots.plotly_traces import heatmap_rows, mark_colour
 from holter.plots.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, plotly_text
 
 if TYPE_CHECKING:
-    from holter.plots.chart import Chart
+    from holter.plots.chart import Chart, FloatArray
     from holter.plots.palette import Theme
 
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+# What is left is the picture and the way back. `sendChartToCloud` would upload the user's data.
+_REMOVED_BUTTONS = [
+    "sendChartToCloud",
+    "sendDataToCloud",
+    "select2d",
+    "lasso2d",
+    "zoom2d",
+    "pan2d",
+    "zoomIn2d",
+    "zoomOut2d",
+    "autoScale2d",
+    "toggleSpikelines",
+]
+_LONGEST_LEGEND = 24
+_LEGEND_PIXELS, _CHARACTER_PIXELS, _FIGURE_PIXELS = 50, 6.5, 640
 
 
 def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
@@ -30,8 +45,8 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
         "font": {"family": _FONT, "size": 12, "color": theme.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 56, "r": 16, "t": 10 if compact else 48, "b": 40 if compact else 62, "pad": 0},
-        "xaxis": _x_axis(chart, theme),
+        "margin": {"l": 56, "r": 16, "t": 10 if compact else 48, "b": 40, "pad": 0},
+        "xaxis": _x_axis(chart, theme, compact=compact),
         "yaxis": _y_axis(chart, theme),
         "hovermode": "x unified" if chart.lines else "closest",
         "hoverlabel": {
@@ -41,9 +56,9 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
             "align": "left",
             "namelength": -1,
         },
-        "hoverdistance": 40,
+        "hoverdistance": 24,
         "dragmode": "zoom",
-        "showlegend": not compact and _num_legend(chart) > 1,
+        "showlegend": not compact and bool(_legend(chart)),
         "legend": {
             "orientation": "h",
             "x": 0,
@@ -59,12 +74,11 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
             "color": theme.axis,
             "activecolor": theme.quiet_text,
-            "remove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "toggleSpikelines", "pan2d"],
+            "remove": _REMOVED_BUTTONS,
         },
         # What the user zoomed or hid stays when new points arrive, and goes when the axes mean something else.
         "uirevision": f"{chart.kind} {chart.x_label} {chart.log_y}",
         "shapes": _shapes(chart, theme),
-        "annotations": [] if compact else _annotations(chart, theme),
         "barmode": "group",
         "bargap": 0.25,
         "meta": {"title": chart.title, "note": chart.note, "width": chart.width, "window": list(chart.window)},
@@ -84,7 +98,7 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
             "pad": {"t": 8},
         }
         if layout["showlegend"]:
-            layout["margin"]["t"] = 66
+            layout["margin"]["t"] += 20 * _legend_rows(_legend(chart))
     if chart.heatmap is not None:
         layout["margin"]["r"] = 8
         layout["yaxis"] |= {
@@ -94,15 +108,16 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
     return layout
 
 
-def _x_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
+def _x_axis(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
     axis = _axis(theme)
+    note = "" if compact or not chart.note else f'<br><span style="font-size:10px">{plotly_text(chart.note)}</span>'
     axis["title"] = {
-        "text": plotly_text(chart.x_label, TITLE_CHARACTERS),
+        "text": plotly_text(chart.x_label, TITLE_CHARACTERS) + note,
         "font": {"size": 11, "color": theme.quiet_text},
         "standoff": 6,
     }
     if chart.bars:
-        return {**axis, "type": "category", "showgrid": False, "title": {"text": ""}}
+        return {**axis, "type": "category", "showgrid": False}
     axis |= {"type": "date" if chart.x_kind == "date" else "linear", "showgrid": chart.heatmap is None}
     if chart.lines:
         axis |= {
@@ -128,7 +143,8 @@ def _y_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
     axis = _axis(theme)
     if chart.heatmap is not None:
         return {**axis, "type": "category", "showgrid": False, "tickmode": "auto", "nticks": 24}
-    axis |= {"exponentformat": "power", "minexponent": 4, "nticks": 7}
+    # Thousands as 20k and millions as 3M, but a learning rate as 3×10⁻⁴ and not as 300µ.
+    axis |= {"exponentformat": "SI" if _is_large(chart) else "power", "minexponent": 3, "nticks": 7}
     if chart.log_y:
         axis |= {"type": "log", "dtick": "D2" if _decades(chart) < 1.5 else 1, "minor": {"showgrid": False}}
     if chart.y_range is not None:
@@ -152,13 +168,33 @@ def _axis(theme: Theme) -> dict[str, Any]:
 
 def _decades(chart: Chart) -> float:
     """How many powers of ten the values span."""
-    values = np.concatenate([np.empty(0), *[line.y for line in chart.lines], *[bars.values for bars in chart.bars]])
-    values = values[np.isfinite(values) & (values > 0)]
-    return float(np.log10(values.max() / values.min())) if len(values) else 0.0
+    values = _values(chart)
+    values = values[values > 0]
+    return float(np.log10(values.max()) - np.log10(values.min())) if len(values) else 0.0
 
 
-def _num_legend(chart: Chart) -> int:
-    return sum(not line.is_faint for line in chart.lines) + len(chart.bars)
+def _is_large(chart: Chart) -> bool:
+    values = np.abs(_values(chart))
+    return bool(len(values) and values.max() >= 1000)
+
+
+def _values(chart: Chart) -> FloatArray:
+    """The finite values of all lines and bars."""
+    columns = [*[line.y for line in chart.lines], *[bars.values for bars in chart.bars]]
+    values: FloatArray = np.concatenate([np.empty(0), *columns])
+    return values[np.isfinite(values)]
+
+
+def _legend(chart: Chart) -> list[str]:
+    """What the legend lists; nothing where one item needs none, or the hover has to do for many."""
+    labels = [line.label for line in chart.lines if not line.is_faint] + [bars.label for bars in chart.bars]
+    return labels if 1 < len(labels) <= _LONGEST_LEGEND else []
+
+
+def _legend_rows(labels: list[str]) -> int:
+    """About how many rows the legend takes."""
+    pixels = sum(_LEGEND_PIXELS + _CHARACTER_PIXELS * min(len(label), LEGEND_CHARACTERS) for label in labels)
+    return max(1, math.ceil(pixels / _FIGURE_PIXELS))
 
 
 def _needs_edge_axis(chart: Chart) -> bool:
@@ -191,24 +227,3 @@ def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
         shape["line"] = {"color": translucent(mark_colour(mark, theme), 0.7), "width": 1, "dash": "dash"}
         shapes.append(shape)
     return shapes
-
-
-def _annotations(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
-    """The note, in the lower right corner under the axis."""
-    if not chart.note:
-        return []
-    return [
-        {
-            "name": "note",
-            "text": plotly_text(chart.note),
-            "xref": "paper",
-            "yref": "paper",
-            "x": 1,
-            "y": 0,
-            "xanchor": "right",
-            "yanchor": "top",
-            "yshift": -28,
-            "showarrow": False,
-            "font": {"size": 10, "color": theme.quiet_text},
-        }
-    ]

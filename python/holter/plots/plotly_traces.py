@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 Trace: TypeAlias = dict[str, Any]
 # Few points are also drawn as points: a validation curve shows where it was measured.
 _FEW_POINTS = 40
-# More labels than this run into each other; the marks' heads still tell in the hover.
 _MOST_LABELLED_MARKS = 6
 _MARK_CHARACTERS = 24
+# How much of the x-axis a mark's label covers.
+_LABEL_PART = 0.12
 # A second y-axis from 0 to 1, over the first: what stands on it stays at the edge whatever is zoomed.
 EDGE_AXIS = "y2"
 
@@ -187,19 +188,29 @@ def _at_edge(x: XArray, texts: list[str], marker: Trace, role: str, y: float = 0
 
 
 def mark_traces(chart: Chart, theme: Theme) -> list[Trace]:
-    """Return the heads of the vertical marks, which say what the mark is: in the hover, and beside it if there is room."""
+    """Return the heads of the vertical marks, which say in the hover what each is, and beside it if there is room."""
     if not chart.marks:
         return []
     texts = [f"<b>{plotly_text(mark.label)}</b> at step {mark.step:,}" for mark in chart.marks]
     colours = [mark_colour(mark, theme) for mark in chart.marks]
     marker = {"color": colours, "size": 6, "symbol": "diamond"}
     trace = _at_edge(np.array([mark.x for mark in chart.marks]), texts, marker, "marks", y=1.0)
-    if len(chart.marks) > _MOST_LABELLED_MARKS:
+    if not _has_room(chart):
         return [trace]
     labels = [plotly_text(mark.label, _MARK_CHARACTERS) for mark in chart.marks]
     font = {"size": 10, "color": theme.quiet_text}
     trace |= {"mode": "markers+text", "text": labels, "textposition": "bottom right", "textfont": font}
     return [trace | {"hovertext": texts, "hovertemplate": "%{hovertext}<extra></extra>"}]
+
+
+def _has_room(chart: Chart) -> bool:
+    """Whether the marks' labels would neither cover each other nor anything else."""
+    if len(chart.marks) > _MOST_LABELLED_MARKS or any(mark.colour is not None for mark in chart.marks):
+        return False
+    x = np.concatenate([line.x for line in chart.lines]) if chart.lines else np.empty(0)
+    places = np.sort(np.array([mark.x for mark in chart.marks], x.dtype))
+    gaps = np.diff(np.append(places, x.max())) if len(x) else np.empty(0)
+    return bool(len(gaps) and (gaps >= (x.max() - x.min()) * _LABEL_PART).all())
 
 
 def mark_colour(mark: Mark, theme: Theme) -> str:

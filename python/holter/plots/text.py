@@ -30,8 +30,8 @@ def shortened(text: str, characters: int) -> str:
 def plotly_text(text: str, characters: int = HOVER_CHARACTERS) -> str:
     """Return a text that plotly shows as it is.
 
-    Plotly takes `<b>`, `<a href>`, `<br>` and entities for markup, `%{...}` for a template, and `$...$` for a formula where
-    MathJax is on the page. Entities are decoded after all of these.
+    Plotly takes `<b>`, `<a href>`, `<br>` and entities for markup, `%{...}` for a template, and `$...$` for a formula
+    where MathJax is on the page. Entities are decoded after all of these.
     """
     return shortened(text, characters).translate(_MARKUP)
 
@@ -51,3 +51,19 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
             number += 1
         labels.append(label)
     return labels
+
+
+def distinct_parts(names: Sequence[str]) -> list[str]:
+    """Return the names without the beginning and the end that all have in common, cut at `/` and `.` alone."""
+    if len(names) < 2:
+        return list(names)
+    begin = _common_length(names)
+    end = _common_length([name[begin:][::-1] for name in names])
+    return [name[begin : len(name) - max(end - 1, 0)] for name in names]
+
+
+def _common_length(names: Sequence[str]) -> int:
+    """How many characters all names begin with, up to and with the last separator among them."""
+    first, last = min(names), max(names)
+    common = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    return max(first.rfind("/", 0, common), first.rfind(".", 0, common)) + 1
