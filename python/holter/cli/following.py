@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holter.cli.facts import series_json
 from holter.cli.output import echo, echo_json, is_terminal, terminal_console
-from holter.cli.sparklines import read_sparkline
+from holter.cli.sparklines import read_sparklines
 from holter.cli.text import count_text, shortened, time_text, value_text, visible
 
 if TYPE_CHECKING:
@@ -119,9 +119,8 @@ class LiveTable:
         """Draw the table."""
         room = max(self._console.height - HEADER_LINES, 1)
         drawn = {series.name for series in look.shown[:room]}
-        for series in look.changed:
-            if series.name in drawn:
-                self._sparklines[series.name] = read_sparkline(self._run, series.name, self._width())
+        changed = [series.name for series in look.changed if series.name in drawn]
+        self._sparklines.update(read_sparklines(self._run, changed, self._width()))
         self._live.update(self._table(look, room), refresh=True)
 
     def _width(self) -> int:

@@ -6,7 +6,6 @@ reader of a pipe went away. A message names the cause and the way out; a traceba
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holter.cli.output import echo_error
-from holter.exceptions import HolterError
+from holter.exceptions import HolterError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,19 +63,28 @@ def run_to_status(command: Callable[[], object]) -> int:
         status = command()
         sys.stdout.flush()
     except click.ClickException as error:
-        text = io.StringIO()
-        error.show(text)
-        echo_error(text.getvalue())
+        echo_error(_told(error))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (PipeClosedError, BrokenPipeError):
         _forget_output()
         return PIPE_CLOSED
+    except StoreError as error:
+        echo_error(f"Error: {error}\n`holter doctor RUN` looks into it")
+        return FAILED
     except (HolterError, OSError, ImportError) as error:
         echo_error(f"Error: {failure(error)}")
         return FAILED
     return status if isinstance(status, int) else 0
+
+
+def _told(error: click.ClickException) -> str:
+    """The message as click writes it. Click itself would drop an escape sequence of a name, which is to be seen."""
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return f"Error: {error.format_message()}"
+    help_command = f"{error.ctx.command_path} --help"
+    return f"{error.ctx.get_usage()}\nTry '{help_command}' for help.\n\nError: {error.format_message()}"
 
 
 def _forget_output() -> None:

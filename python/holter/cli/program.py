@@ -40,8 +40,12 @@ SUBCOMMANDS = {
         "ls": _own("ls", "List the runs of a folder."),
         "show": _own("show", "Show what a run is, how it fares and what it recorded."),
         "tail": _own("tail", "Follow a run while it is recorded."),
+        "plot": _own("plot", "Draw metrics in the terminal or into a file."),
+        "serve": _own("serve", "Open the dashboard in a browser."),
     },
     "Compare and share": {
+        "compare": _own("compare", "Put runs side by side in a table."),
+        "report": _own("report", "Write one HTML file that shows runs offline."),
         "export": _own("export", "Write points as Parquet, CSV or JSON lines."),
     },
     "Look after": {
@@ -123,11 +127,16 @@ Exit status:
   1    a problem was found, or something failed
   2    the command line makes no sense
   130  interrupted by Ctrl-C
+  141  whoever read the output went away, as `head` does
 
-A RUN is a run's directory, or its name within ./runs (or the folder that HOLTER_DIR names). In a pipe the
-output is plain text; --json gives scripts strict JSON. NO_COLOR turns colours off.
+\b
+A RUN is a run's directory, or its name within ./runs, or within the folder that
+HOLTER_DIR names. In a pipe the output is plain text; --json gives scripts strict
+JSON. NO_COLOR turns colours off.
 
-`holter COMMAND --help` explains each command with examples; `holter completion bash` sets up the Tab key.""",
+\b
+holter COMMAND --help       explains each command, with examples
+holter completion bash      sets up the Tab key""",
 )
 @click.version_option(holter.__version__, prog_name="holter")
 def main() -> None:
@@ -140,4 +149,6 @@ def main() -> None:
       holter demo                      train a small model, to have a run to look at
       holter ls                        which runs there are, and how they fare
       holter tail runs/prose           watch one while it trains
+      holter compare prose code        two of them side by side
+      holter serve                     all of it in the browser
     """

@@ -171,7 +171,7 @@ def _named(text: str) -> list[holter.Run]:
 
 def missing(text: str) -> Problem:
     """Why an argument names no run, as far as the files can tell, and what would."""
-    path = Path(text)
+    path = locate(text)
     try:
         if path.is_file():
             return _missing_at_a_file(path)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import holter
 
-__all__ = ["chosen_series"]
+__all__ = ["chosen_names", "chosen_series"]
 
 NUM_SEARCHED = 10_000
 NUM_NAMED = 5
@@ -32,6 +32,21 @@ def chosen_series(run: holter.Run, patterns: Sequence[str]) -> list[holter.Serie
         for series in found:
             chosen.setdefault(series.name, series)
     return list(chosen.values())
+
+
+def chosen_names(runs: Sequence[holter.Run], patterns: Sequence[str]) -> list[str]:
+    """Return the names of the series that match any of the patterns in any of the runs, each once.
+
+    Raises:
+        Problem: If a pattern matches none in any run.
+    """
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        found = dict.fromkeys(name for run in runs for name in run.names(pattern))
+        if not found:
+            raise _no_match(runs[0], pattern)
+        chosen.update(found)
+    return list(chosen)
 
 
 def _no_match(run: holter.Run, pattern: str) -> Problem:

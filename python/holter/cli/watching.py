@@ -56,6 +56,8 @@ class Watch:
         self._patterns = patterns
         self._seen: dict[str, holter.SeriesFacts] = {}
         self._last: Look | None = None
+        self._revision = ""
+        self._watched: list[holter.SeriesFacts] = []
 
     def look(self) -> Look:
         """Look at the run now.
@@ -66,7 +68,7 @@ class Watch:
         """
         is_live = self._run.is_live
         try:
-            watched = self._watched()
+            watched = self._read()
             status = self._run.status
         except (OSError, StoreError) as error:
             if self._run.path.is_dir():
@@ -90,11 +92,14 @@ class Watch:
         )
         return self._last
 
-    def _watched(self) -> list[holter.SeriesFacts]:
-        if not self._patterns:
-            return self._run.facts()
-        found = {series.name: series for pattern in self._patterns for series in self._run.facts(pattern)}
-        return list(found.values())
+    def _read(self) -> list[holter.SeriesFacts]:
+        """The watched series; read anew only when the run says that there is something new."""
+        revision = self._run.revision
+        if revision != self._revision:
+            patterns = self._patterns or ("*",)
+            found = {series.name: series for pattern in patterns for series in self._run.facts(pattern)}
+            self._watched, self._revision = list(found.values()), revision
+        return self._watched
 
 
 def first_nonfinite(run: holter.Run, name: str) -> tuple[int, float] | None:

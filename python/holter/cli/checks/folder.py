@@ -9,7 +9,7 @@ from pathlib import Path
 from holter.cli.checks.finding import Finding, Severity
 from holter.cli.text import bytes_text
 
-__all__ = ["check_folder"]
+__all__ = ["check_folder", "may"]
 
 SCARCE_BYTES = 1_000_000_000
 FULL_BYTES = 50_000_000
@@ -22,6 +22,11 @@ def check_folder(path: Path) -> list[Finding]:
     if not path.is_dir():
         return []
     return [_space(path), *_kind(path), *_writable(path)]
+
+
+def may(path: Path, mode: int) -> bool:
+    """Whether this process may read, write or pass through what is at a path; what is not there, it may."""
+    return not path.exists() or os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _space(path: Path) -> Finding:
@@ -66,7 +71,7 @@ def _file_system(path: Path) -> str | None:
 
 
 def _writable(path: Path) -> list[Finding]:
-    if os.access(path, os.W_OK | os.X_OK):
+    if may(path, os.W_OK | os.X_OK):
         return []
     text = f"you may not write to {path}: its runs can be read, but no run begun, resumed or recovered there"
     return [Finding("permissions", Severity.NOTE, text, f"`ls -ld {path}` shows who may")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import holter
 from holter.cli.checks.finding import Finding, Severity
+from holter.cli.checks.folder import may
 from holter.cli.checks.parts import check_parts
 from holter.cli.facts import RunFacts, read_facts
 from holter.cli.problems import failure
@@ -51,7 +52,7 @@ def check_run(path: Path) -> list[Finding]:
 
 def _unreadable(path: Path) -> str:
     files = [path, *(path / name for name in ("run.json", "metrics.sqlite"))]
-    closed = [file for file in files if file.exists() and not os.access(file, os.R_OK)]
+    closed = [file for file in files if not may(file, os.R_OK)]
     if closed:
         return f"you may not read {closed[0]}: `ls -l {closed[0]}` shows who may"
     return "copy it again from where it was recorded; its Parquet files may still be read by any Parquet reader"
@@ -171,7 +172,7 @@ def _leftovers(facts: RunFacts) -> list[Finding]:
 
 def _permissions(facts: RunFacts) -> list[Finding]:
     path = facts.run.path
-    closed = [one for one in (path, *sorted(path.iterdir())) if not os.access(one, os.R_OK)]
+    closed = [one for one in (path, *sorted(path.iterdir())) if not may(one, os.R_OK)]
     if closed:
         text = f"you may not read {', '.join(one.name for one in closed)}"
         return [Finding("permissions", Severity.PROBLEM, text, f"`ls -l {path}` shows who may")]

@@ -30,7 +30,7 @@ INDENT = 11
 @click.option("--verbose", "-v", is_flag=True, help="Of a folder of runs, also say what is in order.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def doctor(target: str | None, *, verbose: bool, as_json: bool) -> None:
-    """Find out what is wrong with a run or with all runs of a folder, and say what to do.
+    """Find out what is wrong with a RUN or with all RUNS of a folder, and say what to do.
 
     Looked at are: whether the run can be read and by this version, whether its status fits what its processes do,
     points that were dropped, series with a NaN or an infinity, whether its Parquet files hold what its database

@@ -12,7 +12,7 @@ from holter.cli.facts import RunFacts, loss_series, parsed_time, read_facts, run
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal, terminal_console
 from holter.cli.runs import RUN, open_run
 from holter.cli.series import chosen_series
-from holter.cli.sparklines import read_sparkline
+from holter.cli.sparklines import read_sparklines
 from holter.cli.text import age_text, count_text, duration_text, shortened, time_text, value_text, visible
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _table(run: holter.Run, chosen: list[holter.SeriesFacts]) -> tuple[list[Colu
         Column("value", is_number=True),
         *([Column("over all steps")] if is_drawn else []),
     ]
+    drawn = read_sparklines(run, [series.name for series in chosen], SPARKLINE_WIDTH) if is_drawn else {}
     nonfinite_style = {True: "red", False: "dim"}
     rows: list[list[Cell | str]] = [
         [
@@ -163,7 +164,7 @@ def _table(run: holter.Run, chosen: list[holter.SeriesFacts]) -> tuple[list[Colu
             *([] if is_drawn else [number(series.first_step)]),
             number(series.last_step),
             value_text(series.last_value),
-            *([Cell(read_sparkline(run, series.name, SPARKLINE_WIDTH), "cyan")] if is_drawn else []),
+            *([Cell(drawn[series.name], "cyan")] if is_drawn else []),
         ]
         for series in chosen
     ]
