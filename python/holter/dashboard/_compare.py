@@ -20,7 +20,7 @@ def compare(folder: RunFolder, spec: CompareSpec) -> dict[str, Any]:
     groups = [(group.label, folder.get_all(group.runs)) for group in spec.groups if group.runs]
     if not groups:
         raise Refused(400, "groups names no run; there is nothing to compare")
-    with reading(groups[0][1][0]):
+    with reading(*(entry for _, entries in groups for entry in entries)):
         try:
             comparison = analysis.compare(
                 [entry.run for _, entries in groups for entry in entries],

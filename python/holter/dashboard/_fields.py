@@ -27,6 +27,7 @@ MAX_TEXT_CHARS: Final = 1 << 16  # a name of 10 KB is possible; the body is boun
 _MAX_DIGITS: Final = 20
 
 _T = TypeVar("_T")
+_Word = TypeVar("_Word", bound=str)
 
 
 def parse_int(digits: str) -> int:
@@ -82,11 +83,12 @@ def text(value: Any, where: str) -> str:
     return value
 
 
-def choice(value: Any, where: str, among: Sequence[str]) -> str:
+def choice(value: Any, where: str, among: Sequence[_Word]) -> _Word:
     """Return one of the given words."""
-    if value not in among:
-        raise Refused(400, f"{where} must be one of {', '.join(among)}, got {_shown(value)}")
-    return str(value)
+    for word in among:
+        if value == word:
+            return word
+    raise Refused(400, f"{where} must be one of {', '.join(among)}, got {_shown(value)}")
 
 
 def boolean(value: Any, where: str) -> bool:

@@ -15,7 +15,7 @@ from holter.dashboard._requests import ChartSpec, FiguresSpec, ViewSpec
 from holter.dashboard._runs import Entry, RunFolder, reading
 
 if TYPE_CHECKING:
-    from holter.plots import Chart, View
+    from holter.plots import Chart, Threshold, View
 
 __all__ = ["CACHE_BYTES", "Figures"]
 
@@ -38,7 +38,9 @@ class Figures:
         from holter import plots
 
         entries = self._folder.get_all(run_ids)
-        return [dict(chart) for chart in plots.overview_charts([entry.run for entry in entries])]
+        groups = [{"label": entry.name, "colour": entry.colour, "runs": [entry.id]} for entry in entries]
+        with reading(*entries):
+            return [{**chart, "groups": groups} for chart in plots.overview_charts([entry.run for entry in entries])]
 
     def render(self, spec: FiguresSpec) -> bytes:
         """Return the body of the answer: a figure for each chart, in order.
@@ -100,7 +102,7 @@ def _made(chart: ChartSpec, groups: list[list[Entry]], spec: FiguresSpec) -> dic
     if not chart.names:
         raise Refused(404, "it names no series")
     try:
-        with reading(entries[0]):
+        with reading(*entries):
             built = _build(chart, groups, _view(spec.view))
     except (ValueError, ImportError) as error:
         raise Refused(400, str(error)) from error
@@ -121,25 +123,27 @@ def _view(view: ViewSpec) -> "View":
 def _build(chart: ChartSpec, groups: list[list[Entry]], view: "View") -> "Chart":
     from holter import plots
 
+    title, names = chart.title, chart.names
+    thresholds = [plots.Threshold(threshold.y, threshold.label) for threshold in chart.thresholds]
+    if chart.kind == "band":
+        return _build_band(chart, groups, view, thresholds)
     members = [(entry, spec) for group, spec in zip(groups, chart.groups, strict=True) for entry in group]
     runs = [entry.run for entry, _ in members]
     colours = [entry.colour if spec.colour is None else spec.colour for entry, spec in members]
-    thresholds = [plots.Threshold(threshold.y, threshold.label) for threshold in chart.thresholds]
-    title = chart.title
-    if chart.kind == "line":
-        return plots.line_chart(
-            runs,
-            chart.names,
-            view,
-            title=title,
-            thresholds=thresholds,
-            colours=colours,
-            change_points=chart.change_points,
-        )
     if chart.kind == "heatmap":
-        return plots.heatmap_chart(runs[0], chart.names, view, title=title)
+        return plots.heatmap_chart(runs[0], names, view, title=title)
     if chart.kind == "latest":
-        return plots.latest_chart(runs, chart.names, view, title=title, colours=colours)
+        return plots.latest_chart(runs, names, view, title=title, thresholds=thresholds, colours=colours)
+    if chart.kind == "speed":
+        return plots.speed_chart(runs, names, view, title=title, colours=colours)
+    return plots.line_chart(
+        runs, names, view, title=title, thresholds=thresholds, colours=colours, change_points=chart.change_points
+    )
+
+
+def _build_band(chart: ChartSpec, groups: list[list[Entry]], view: "View", thresholds: list["Threshold"]) -> "Chart":
+    from holter import plots
+
     filled = [(spec, group) for group, spec in zip(groups, chart.groups, strict=True) if group]
     labels = _unique([spec.label for spec, _ in filled])
     return plots.band_chart(
@@ -147,7 +151,7 @@ def _build(chart: ChartSpec, groups: list[list[Entry]], view: "View") -> "Chart"
         chart.names,
         chart.band,
         view,
-        title=title,
+        title=chart.title,
         thresholds=thresholds,
         colours=[group[0].colour if spec.colour is None else spec.colour for spec, group in filled],
         change_points=chart.change_points,

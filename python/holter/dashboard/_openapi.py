@@ -132,7 +132,7 @@ def _schemas() -> _Schema:
             ("charts",),
             charts=_list(_ref("Chart"), limits.MAX_CHARTS),
             view=_ref("View"),
-            theme={"enum": ["light", "dark"]},
+            theme={"enum": list(limits.THEMES)},
         ),
         "Figure": _object(
             ("key", "figure", "note", "width", "revision"),

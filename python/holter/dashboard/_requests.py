@@ -7,7 +7,7 @@ fits 64 bits, every number is finite, and every text is proper Unicode.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from starlette.datastructures import QueryParams
 
@@ -23,12 +23,16 @@ __all__ = [
     "MAX_ROWS",
     "MAX_RUNS",
     "MIN_PX",
+    "THEMES",
+    "BandKind",
     "ChartSpec",
     "CompareSpec",
     "FiguresSpec",
     "GroupSpec",
+    "Kind",
     "SeriesQuery",
     "TableSpec",
+    "Theme",
     "ThresholdSpec",
     "ViewSpec",
     "body",
@@ -50,8 +54,12 @@ _MAX_THRESHOLDS: Final = 32
 _MAX_STEPS: Final = 100
 _MAX_METRICS: Final = 100
 
-KINDS: Final = ("line", "band", "heatmap", "latest")
-BANDS: Final = ("std", "quantile", "minmax")
+Kind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
+BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
+Theme: TypeAlias = Literal["light", "dark"]
+KINDS: Final[tuple[Kind, ...]] = ("line", "band", "heatmap", "latest", "speed")
+BANDS: Final[tuple[BandKind, ...]] = ("std", "quantile", "minmax")
+THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
 _X_AXES: Final = ("step", "relative", "wall")
 
 _T = TypeVar("_T")
@@ -80,8 +88,8 @@ class ChartSpec:
 
     key: str
     title: str | None
-    kind: str
-    band: str
+    kind: Kind
+    band: BandKind
     names: tuple[str, ...]
     groups: tuple[GroupSpec, ...]
     thresholds: tuple[ThresholdSpec, ...]
@@ -108,7 +116,7 @@ class FiguresSpec:
 
     charts: tuple[ChartSpec, ...]
     view: ViewSpec
-    theme: str
+    theme: Theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +172,7 @@ def figures(value: Any) -> FiguresSpec:
         raise Refused(400, f"charts name more than {MAX_NAMES} series together; ask for fewer at once")
     if len({run for chart in charts for group in chart.groups for run in group.runs}) > MAX_RUNS:
         raise Refused(400, f"charts name more than {MAX_RUNS} runs together; ask for fewer at once")
-    theme = fields.choice(given.get("theme", "light"), "theme", ("light", "dark"))
+    theme = fields.choice(given.get("theme", "light"), "theme", THEMES)
     return FiguresSpec(charts, _view(given.get("view", {})), theme)
 
 

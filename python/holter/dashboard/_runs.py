@@ -197,7 +197,7 @@ class RunFolder:
                 run = known.run  # it remembers what it has read of the journal
             else:
                 known = None
-            revision, status = _revision(run), run.status
+            revision, status = run.revision, run.status
             if known is not None and (known.revision, known.status) == (revision, status):
                 return known
             described = describe(run)
@@ -223,18 +223,18 @@ class RunFolder:
 
 
 @contextmanager
-def reading(entry: Entry) -> Iterator[None]:
-    """Turn what reading a run raises into an answer: 410 if the run is gone, 404 for an unknown series."""
+def reading(*entries: Entry) -> Iterator[None]:
+    """Turn what reading these runs raises into an answer: 410 if one is gone, 404 for an unknown series."""
     try:
         yield
-    except KeyError as error:
-        if not entry.run.path.is_dir():
-            raise Refused(410, _deleted(entry)) from error
-        raise Refused(404, str(error.args[0]) if error.args else "there is no such series") from error
-    except (OSError, holter.HolterError) as error:
-        if not entry.run.path.is_dir():
-            raise Refused(410, _deleted(entry)) from error
-        raise Refused(410, f"run {entry.id!r} cannot be read: {_printable(str(error))}") from error
+    except (KeyError, OSError, holter.HolterError) as error:
+        for entry in entries:
+            if not entry.run.path.is_dir():
+                raise Refused(410, _deleted(entry)) from error
+        if isinstance(error, KeyError):
+            raise Refused(404, str(error.args[0]) if error.args else "there is no such series") from error
+        among = f"run {entries[0].id!r}" if len(entries) == 1 else "one of the runs"
+        raise Refused(410, f"{among} cannot be read: {_printable(str(error))}") from error
 
 
 @contextmanager
@@ -287,8 +287,3 @@ def _free_id(run_id: str, entries: dict[str, Entry]) -> str:
     while run_id in entries:
         run_id += "~"
     return run_id
-
-
-def _revision(run: Run) -> str:
-    revision = getattr(run, "revision", None)
-    return revision or f"{run.status}-{sum(facts.count for facts in run.facts())}"
