@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+    import plotly.graph_objects as go
     import pyarrow as pa
+
+    from holter.plots.band_columns import BandKind
 
 __all__ = ["Buckets", "Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
 
@@ -346,6 +349,27 @@ class Run:
         pandas = _load("pandas", "pandas")
         all_series = [_series(name, columns) for name, columns in self._reader.all_series(pattern)]
         return _wide(pandas, all_series) if wide else _long(pandas, all_series)
+
+    def plot(self, pattern: str = "*", band: "BandKind | None" = None, **options: Any) -> "go.Figure":
+        """Return a plotly figure of the series that match `pattern`, which a notebook shows.
+
+            run.plot("train/loss", half_life=100)
+            run.plot("attention_entropy/layer_*", band="std")
+            run.plot("attention_entropy/layer_*", kind="heatmap")
+
+        Args:
+            pattern: Which series.
+            band: None for a line for each series; `"std"`, `"quantile"` or `"minmax"` for a band over them all.
+            options: `kind` (`"line"`, `"heatmap"` or `"latest"`), `title`, `theme` (`"light"` or `"dark"`),
+                `change_points`, and whatever `holter.plots.View` takes: `start`, `stop`, `x`, `half_life`, `log_y`, ...
+
+        Raises:
+            ImportError: If plotly is not installed.
+            KeyError: If no series matches.
+            ValueError: If an option makes no sense.
+        """
+        figure: go.Figure = _load("holter.plots.notebook").figure_of(self, pattern, band, **options)
+        return figure
 
     def _read(self, name: str, read: Callable[[], _Columns]) -> Series:
         try:

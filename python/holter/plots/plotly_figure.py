@@ -26,8 +26,8 @@ def to_plotly(chart: Chart, theme: ThemeName = "light", *, compact: bool = False
     Args:
         chart: The chart.
         theme: `"light"` or `"dark"`; the background is transparent in both.
-        compact: Whether title, legend and note are left out, for a page that shows them itself. They are in the
-            layout's `meta` all the same.
+        compact: Whether title, note, legend and the marks' labels are left out, for a page that shows them itself.
+            Title and note are in the layout's `meta` all the same.
 
     Raises:
         ValueError: If there is no such theme.
@@ -39,4 +39,7 @@ def to_plotly(chart: Chart, theme: ThemeName = "light", *, compact: bool = False
         data = bar_traces(chart, colours)
     else:
         data = line_traces(chart, colours)
-    return {"data": [*data, *mark_traces(chart, colours)], "layout": layout_of(chart, colours, compact=compact)}
+    return {
+        "data": [*data, *mark_traces(chart, colours, compact=compact)],
+        "layout": layout_of(chart, colours, compact=compact),
+    }

@@ -45,8 +45,8 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
         "font": {"family": _FONT, "size": 12, "color": theme.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 56, "r": 16, "t": 10 if compact else 48, "b": 40, "pad": 0},
-        "xaxis": _x_axis(chart, theme, compact=compact),
+        "margin": {"l": 56, "r": 16, "t": 10 if compact else 46, "b": 40, "pad": 0},
+        "xaxis": _x_axis(chart, theme),
         "yaxis": _y_axis(chart, theme),
         "hovermode": "x unified" if chart.lines else "closest",
         "hoverlabel": {
@@ -86,19 +86,8 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
     if _needs_edge_axis(chart):
         layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False}
     if not compact:
-        layout["title"] = {
-            "text": plotly_text(chart.title, TITLE_CHARACTERS),
-            "font": {"size": 14, "color": theme.text},
-            "x": 0,
-            "xref": "paper",
-            "xanchor": "left",
-            "y": 1,
-            "yref": "container",
-            "yanchor": "top",
-            "pad": {"t": 8},
-        }
-        if layout["showlegend"]:
-            layout["margin"]["t"] += 20 * _legend_rows(_legend(chart))
+        layout["title"] = _title(chart, theme)
+        layout["margin"]["t"] += (18 if chart.note else 0) + (24 * _legend_rows(_legend(chart)))
     if chart.heatmap is not None:
         layout["margin"]["r"] = 8
         layout["yaxis"] |= {
@@ -108,11 +97,28 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
     return layout
 
 
-def _x_axis(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
+def _title(chart: Chart, theme: Theme) -> dict[str, Any]:
+    """The title, and under it the note."""
+    title = {
+        "text": plotly_text(chart.title, TITLE_CHARACTERS),
+        "font": {"size": 14, "color": theme.text},
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+        "pad": {"t": 10},
+    }
+    if chart.note:
+        title["subtitle"] = {"text": plotly_text(chart.note), "font": {"size": 11, "color": theme.quiet_text}}
+    return title
+
+
+def _x_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
     axis = _axis(theme)
-    note = "" if compact or not chart.note else f'<br><span style="font-size:10px">{plotly_text(chart.note)}</span>'
     axis["title"] = {
-        "text": plotly_text(chart.x_label, TITLE_CHARACTERS) + note,
+        "text": plotly_text(chart.x_label, TITLE_CHARACTERS),
         "font": {"size": 11, "color": theme.quiet_text},
         "standoff": 6,
     }
@@ -194,7 +200,7 @@ def _legend(chart: Chart) -> list[str]:
 def _legend_rows(labels: list[str]) -> int:
     """About how many rows the legend takes."""
     pixels = sum(_LEGEND_PIXELS + _CHARACTER_PIXELS * min(len(label), LEGEND_CHARACTERS) for label in labels)
-    return max(1, math.ceil(pixels / _FIGURE_PIXELS))
+    return math.ceil(pixels / _FIGURE_PIXELS)
 
 
 def _needs_edge_axis(chart: Chart) -> bool:

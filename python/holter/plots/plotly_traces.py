@@ -187,7 +187,7 @@ def _at_edge(x: XArray, texts: list[str], marker: Trace, role: str, y: float = 0
     }
 
 
-def mark_traces(chart: Chart, theme: Theme) -> list[Trace]:
+def mark_traces(chart: Chart, theme: Theme, *, compact: bool) -> list[Trace]:
     """Return the heads of the vertical marks, which say in the hover what each is, and beside it if there is room."""
     if not chart.marks:
         return []
@@ -195,7 +195,7 @@ def mark_traces(chart: Chart, theme: Theme) -> list[Trace]:
     colours = [mark_colour(mark, theme) for mark in chart.marks]
     marker = {"color": colours, "size": 6, "symbol": "diamond"}
     trace = _at_edge(np.array([mark.x for mark in chart.marks]), texts, marker, "marks", y=1.0)
-    if not _has_room(chart):
+    if compact or not _has_room(chart):
         return [trace]
     labels = [plotly_text(mark.label, _MARK_CHARACTERS) for mark in chart.marks]
     font = {"size": 10, "color": theme.quiet_text}
