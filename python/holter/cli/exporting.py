@@ -5,14 +5,13 @@ The order is that of the run's own Parquet: run by run, rank by rank, series by 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 import sys
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from holter.cli.files import whole_file
 from holter.cli.output import is_terminal, terminal_console
 from holter.cli.problems import Problem
 from holter.cli.series import chosen_series
@@ -84,18 +83,12 @@ def export_points(chosen: Sequence[Selection], kind: str, path: Path | None) -> 
     if path is None:
         _write_text(sys.stdout, kind, stretches)
         return
-    # Beside the file, so that renaming it moves no data; the process id keeps two exports apart.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as unfinished:
         if kind == "parquet":
             _write_parquet(unfinished, stretches)
         else:
             with unfinished.open("w", encoding="utf-8", newline="") as file:
                 _write_text(file, kind, stretches)
-        unfinished.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            unfinished.unlink()
 
 
 def spreadsheet_safe(text: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from holter.cli.exporting import FORMATS, Selection, export_points, selections
+from holter.cli.files import check_target
 from holter.cli.output import echo_error
-from holter.cli.problems import Problem
 from holter.cli.runs import RUN, open_run
 from holter.cli.text import bytes_text, count_text
 
@@ -52,22 +52,13 @@ def export(
     if output == STDOUT and kind == "parquet":
         raise click.UsageError("Parquet cannot go to the standard output; name a file, or take csv or jsonl")
     if output != STDOUT:
-        _check_target(Path(output), force=force)
+        check_target(Path(output), force=force)
     chosen = selections([open_run(text) for text in run_texts], patterns)
     if output == STDOUT:
         export_points(chosen, kind, None)
         return
     export_points(chosen, kind, Path(output))
     echo_error(_done(Path(output), chosen))
-
-
-def _check_target(path: Path, *, force: bool) -> None:
-    if path.is_dir():
-        raise Problem(f"{path} is a directory", f"name a file in it, such as {path / 'points.csv'}")
-    if path.exists() and not force:
-        raise Problem(f"{path} is there already", "choose another name, or --force to replace it")
-    if not path.parent.is_dir():
-        raise Problem(f"there is no directory {path.parent}", f"make it first: mkdir -p {path.parent}")
 
 
 def _done(path: Path, chosen: list[Selection]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holter.cli.files import check_target, whole_file
 from holter.cli.output import echo, is_terminal, terminal_console
 from holter.cli.problems import Problem, failure
 from holter.cli.runs import RUN, open_run
@@ -78,7 +79,7 @@ def plot(
     if options["heatmap"] and others:
         raise click.UsageError("a heatmap shows one run; leave --with out")
     if out is not None:
-        _check_target(out, force=force)
+        _check_out(out, force=force)
     columns = width or (shutil.get_terminal_size().columns if is_terminal() else PIPE_COLUMNS)
     runs = [open_run(text) for text in (run_text, *others)]
     names = chosen_names(runs, patterns)
@@ -128,16 +129,31 @@ def _draw(chart: Chart, columns: int, height: int) -> None:
         console.print(Text.assemble(*line, no_wrap=True), soft_wrap=True)
 
 
-def _check_target(path: Path, *, force: bool) -> None:
+def _check_out(path: Path, *, force: bool) -> None:
     if path.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"{str(path)!r} does not end in {', '.join(SUFFIXES)}")
-    if path.exists() and not force:
-        raise Problem(f"{path} is there already", "choose another name, or --force to replace it")
-    if not path.parent.is_dir():
-        raise Problem(f"there is no directory {path.parent}", f"make it first: mkdir -p {path.parent}")
+        raise click.UsageError(f"{str(path)!r} does not end in {', '.join(SUFFIXES)}, which says what is written")
+    check_target(path, force=force)
 
 
 def _save(chart: Chart, path: Path) -> None:
     from holter import plots
 
-    plots.save(chart, path)
+    with whole_file(path) as unfinished:
+        if path.suffix.lower() == ".html":
+            _save_page(chart, unfinished)
+        else:
+            plots.save(chart, unfinished)
+
+
+def _save_page(chart: Chart, path: Path) -> None:
+    """A page that holds plotly.js as well, so that it opens offline."""
+    from holter import plots
+
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        raise Problem(
+            "a page of HTML is drawn by plotly, which is not installed", "pip install 'holter[serve]'"
+        ) from None
+    # Attributes that an older plotly does not know yet are left out.
+    go.Figure(plots.to_plotly(chart), skip_invalid=True).write_html(path, include_plotlyjs=True)

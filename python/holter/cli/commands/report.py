@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from holter.cli.files import check_target, whole_file
 from holter.cli.output import echo
-from holter.cli.problems import Problem
 from holter.cli.runs import RUN, open_run
 from holter.cli.text import bytes_text, visible
 
@@ -40,14 +40,10 @@ def report(run_texts: tuple[str, ...], *, output: Path, title: str | None, force
       holter report run-2
       holter report run-1 run-2 -o comparison.html --title 'Prose against code'
     """
-    if output.is_dir():
-        raise Problem(f"{output} is a directory", f"name a file in it, such as {output / 'report.html'}")
-    if output.exists() and not force:
-        raise Problem(f"{output} is there already", "choose another name, or --force to replace it")
-    if not output.parent.is_dir():
-        raise Problem(f"there is no directory {output.parent}", f"make it first: mkdir -p {output.parent}")
+    check_target(output, force=force)
     runs = [open_run(text) for text in run_texts]
     from holter import plots
 
-    plots.report(runs, output, title=title)
+    with whole_file(output) as unfinished:
+        plots.report(runs, unfinished, title=title)
     echo(visible(f"{output}: {bytes_text(output.stat().st_size)}"), error=True)

@@ -56,6 +56,7 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
         return
     for key, value, style in [*_facts(facts), *_config(facts), *_health(facts)]:
         _echo_fact(key, value, style)
+    chosen = _in_order(chosen)
     if limit is None:
         limit = SERIES_ON_A_TERMINAL if is_terminal() and not show_all else len(chosen)
     if chosen and limit:
@@ -63,6 +64,13 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
         echo_table(*_table(facts.run, chosen[:limit]))
     if len(chosen) > limit:
         echo(f"… and {count_text(len(chosen) - limit)} more series; --all lists them, a PATTERN chooses among them")
+
+
+def _in_order(series: list[holter.SeriesFacts]) -> list[holter.SeriesFacts]:
+    """The series as people count: `layer_2` before `layer_10`."""
+    from holter.analysis import natural_key
+
+    return sorted(series, key=lambda one: natural_key(one.name))
 
 
 def _document(facts: RunFacts, chosen: list[holter.SeriesFacts]) -> dict[str, Any]:

@@ -113,3 +113,6 @@ def _draw_ribbon(canvas: Canvas, x: FloatArray, tops: FloatArray, bottoms: Float
             for y in range(max(round(top), 0), min(round(bottom), canvas.height - 1) + 1):
                 if (column + y) % 2 == 0:
                     canvas.dot(column, y, style)
+        # The extremes themselves, whatever every second dot leaves out: a spike is as high as it is.
+        canvas.dot(round(first), round(tops[index]), style)
+        canvas.dot(round(first), round(bottoms[index]), style)

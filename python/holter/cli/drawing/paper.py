@@ -29,6 +29,8 @@ __all__ = [
 NONFINITE = "×"
 ALARM, QUIET = "red", "dim"
 LABEL_LIMIT = 60
+LARGEST_EXPONENT = 308.0
+"""Of a float, in round numbers: the room around a constant may reach beyond."""
 MICROS_OF_A_DAY = 86_400e6
 
 
@@ -75,7 +77,7 @@ class Scale(NamedTuple):
     def at(self, share: float) -> float:
         """The value at a share of the axis."""
         value = self.low * (1 - share) + self.high * share
-        return float(10**value) if self.is_log else value
+        return 10.0 ** min(value, LARGEST_EXPONENT) if self.is_log else value
 
 
 def as_numbers(x: Any) -> FloatArray:
