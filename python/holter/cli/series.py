@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     import holter
 
-__all__ = ["chosen_names", "chosen_series"]
+__all__ = ["chosen_names", "chosen_series", "in_order"]
 
 NUM_SEARCHED = 10_000
 NUM_NAMED = 5
 
 
 def chosen_series(run: holter.Run, patterns: Sequence[str]) -> list[holter.SeriesFacts]:
-    """Return the series that match any of the patterns, each once, in the order of the patterns and then of the names.
+    """Return the series that match any of the patterns, each once, in the order of the patterns and then `in_order`.
 
     Raises:
         Problem: If a pattern matches none.
@@ -29,9 +29,16 @@ def chosen_series(run: holter.Run, patterns: Sequence[str]) -> list[holter.Serie
         found = run.facts(pattern)
         if not found:
             raise _no_match(run, pattern)
-        for series in found:
+        for series in in_order(found):
             chosen.setdefault(series.name, series)
     return list(chosen.values())
+
+
+def in_order(series: Sequence[holter.SeriesFacts]) -> list[holter.SeriesFacts]:
+    """Return the series as people count: `layer_2` before `layer_10`."""
+    from holter.analysis import natural_key
+
+    return sorted(series, key=lambda one: natural_key(one.name))
 
 
 def chosen_names(runs: Sequence[holter.Run], patterns: Sequence[str]) -> list[str]:
@@ -40,12 +47,14 @@ def chosen_names(runs: Sequence[holter.Run], patterns: Sequence[str]) -> list[st
     Raises:
         Problem: If a pattern matches none in any run.
     """
+    from holter.analysis import natural_key
+
     chosen: dict[str, None] = {}
     for pattern in patterns:
-        found = dict.fromkeys(name for run in runs for name in run.names(pattern))
+        found = {name for run in runs for name in run.names(pattern)}
         if not found:
             raise _no_match(runs[0], pattern)
-        chosen.update(found)
+        chosen.update(dict.fromkeys(sorted(found, key=natural_key)))
     return list(chosen)
 
 

@@ -10,6 +10,7 @@ import click
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal
 from holter.cli.problems import Problem, failure
 from holter.cli.runs import RUN, open_run
+from holter.cli.steps import parsed_steps
 from holter.cli.text import visible
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compare(
       holter compare run-1 run-2 --metric grad_norm_total --target val/ppl=20
       holter compare runs/seed-* --at 10000 --format latex > table.tex
     """
-    at = _steps(at_texts)
+    at = parsed_steps(at_texts)
     targets = dict(map(_target, target_texts))
     runs = [open_run(text) for text in run_texts]
     from holter import analysis
@@ -91,16 +92,6 @@ def _cell(text: str, *, is_best: bool) -> Cell:
     if is_terminal():
         return Cell(text, "bold green" if is_best else "")
     return Cell(f"{text} *" if is_best else text)
-
-
-def _steps(texts: tuple[str, ...]) -> list[int]:
-    steps = [part.strip().replace("_", "") for text in texts for part in text.split(",")]
-    wrong = next((step for step in steps if not step.lstrip("-").isdigit()), None)
-    if wrong is not None:
-        raise click.BadParameter(
-            f"{wrong!r} is no step; write steps with commas, such as 5000,10000", param_hint="--at"
-        )
-    return list(dict.fromkeys(map(int, steps)))
 
 
 def _target(text: str) -> tuple[str, float]:

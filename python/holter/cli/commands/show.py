@@ -11,7 +11,7 @@ import click
 from holter.cli.facts import RunFacts, loss_series, parsed_time, read_facts, run_json, series_json
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal, terminal_console
 from holter.cli.runs import RUN, open_run
-from holter.cli.series import chosen_series
+from holter.cli.series import chosen_series, in_order
 from holter.cli.sparklines import read_sparklines
 from holter.cli.text import age_text, count_text, duration_text, shortened, time_text, value_text, visible
 
@@ -50,13 +50,12 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
       holter show run-2 --json | jq '.series[] | select(.nonfinite_count > 0) | .name'
     """
     facts = read_facts(open_run(run_text))
-    chosen = chosen_series(facts.run, patterns) if patterns else facts.series
+    chosen = chosen_series(facts.run, patterns) if patterns else in_order(facts.series)
     if as_json:
         echo_json(_document(facts, chosen))
         return
     for key, value, style in [*_facts(facts), *_config(facts), *_health(facts)]:
         _echo_fact(key, value, style)
-    chosen = _in_order(chosen)
     if limit is None:
         limit = SERIES_ON_A_TERMINAL if is_terminal() and not show_all else len(chosen)
     if chosen and limit:
@@ -64,13 +63,6 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
         echo_table(*_table(facts.run, chosen[:limit]))
     if len(chosen) > limit:
         echo(f"… and {count_text(len(chosen) - limit)} more series; --all lists them, a PATTERN chooses among them")
-
-
-def _in_order(series: list[holter.SeriesFacts]) -> list[holter.SeriesFacts]:
-    """The series as people count: `layer_2` before `layer_10`."""
-    from holter.analysis import natural_key
-
-    return sorted(series, key=lambda one: natural_key(one.name))
 
 
 def _document(facts: RunFacts, chosen: list[holter.SeriesFacts]) -> dict[str, Any]:
