@@ -5,6 +5,7 @@ line_chart, band_chart, heatmap_chart,
 latest_chart, speed_chart                    builders: runs in, `Chart` out
 overview_charts, build_chart                 what is shown first of runs
 to_plotly, to_matplotlib, save               renderers: `Chart` in, figure or file out
+report                                       runs in, one HTML file out
 PALETTE, THEMES                              a run's colour, the same everywhere
 """
 
@@ -17,6 +18,7 @@ from holter.plots.matplotlib_figure import save, to_matplotlib
 from holter.plots.overview import ChartRequest, build_chart, family_request, overview_charts
 from holter.plots.palette import PALETTE, THEMES, Theme
 from holter.plots.plotly_figure import to_plotly
+from holter.plots.report import report
 from holter.plots.speed import speed_chart
 from holter.plots.view import View
 
@@ -40,6 +42,7 @@ __all__ = [
     "latest_chart",
     "line_chart",
     "overview_charts",
+    "report",
     "save",
     "speed_chart",
     "to_matplotlib",

@@ -20,7 +20,7 @@ class Theme:
     Attributes:
         palette: Run i has palette[i % 10].
         sequence: From the first layer to the last: a part of viridis.
-        background: What the page behind the figure has; the figure itself is transparent.
+        background: Behind the lines, and of the page for which the theme is made.
         text: Titles and values.
         quiet_text: Ticks, legends, notes.
         grid: The grid.

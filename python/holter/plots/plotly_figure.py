@@ -25,7 +25,7 @@ def to_plotly(chart: Chart, theme: ThemeName = "light", *, compact: bool = False
 
     Args:
         chart: The chart.
-        theme: `"light"` or `"dark"`; the background is transparent in both.
+        theme: `"light"` or `"dark"`; around the lines the background is transparent in both.
         compact: Whether title, note, legend and the marks' labels are left out, for a page that shows them itself.
             Title and note are in the layout's `meta` all the same.
 

@@ -44,7 +44,8 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
     layout: dict[str, Any] = {
         "font": {"family": _FONT, "size": 12, "color": theme.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+        # Opaque: around the cursor plotly draws a halo in this colour, which would be white if it were transparent.
+        "plot_bgcolor": theme.background,
         "margin": {"l": 56, "r": 16, "t": 10 if compact else 46, "b": 40, "pad": 0},
         "xaxis": _x_axis(chart, theme),
         "yaxis": _y_axis(chart, theme),
