@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from holter.cli.files import whole_file
 from holter.cli.output import is_terminal, terminal_console
 from holter.cli.problems import Problem
 from holter.cli.series import chosen_series
-from holter.cli.text import json_ready
+from holter.cli.text import json_ready, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ FORMATS = ("parquet", "csv", "jsonl")
 COLUMNS = ("run", "rank", "name", "step", "value", "timestamp")
 POINTS_AT_ONCE = 1 << 17
 POINTS_WORTH_A_BAR = 200_000
+SECS_BETWEEN_BARS = 0.1
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -118,10 +120,14 @@ def _with_progress(stretches: Iterator[Stretch], total: int) -> Iterator[Stretch
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal_console(error=True), auto_refresh=False, transient=True) as progress:
         task = progress.add_task("points", total=total)
+        drawn = 0.0
         for stretch in stretches:
             yield stretch
             progress.update(task, advance=len(stretch.points))
-            progress.refresh()
+            # Series may be small and many: drawing the bar for each would take longer than writing them.
+            if time.monotonic() - drawn > SECS_BETWEEN_BARS:
+                progress.refresh()
+                drawn = time.monotonic()
 
 
 def _write_text(file: IO[str], kind: str, stretches: Iterator[Stretch]) -> None:
@@ -134,9 +140,11 @@ def _write_text(file: IO[str], kind: str, stretches: Iterator[Stretch]) -> None:
 def _csv_writer(file: IO[str]) -> Callable[[Stretch], None]:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
+    # A file gets names as they are; a terminal would obey them.
+    shown = visible if file.isatty() else str
 
     def write(stretch: Stretch) -> None:
-        run, name = spreadsheet_safe(stretch.run), spreadsheet_safe(stretch.points.name)
+        run, name = spreadsheet_safe(shown(stretch.run)), spreadsheet_safe(shown(stretch.points.name))
         writer.writerows((run, stretch.rank, name, *point) for point in _points(stretch.points))
 
     return write

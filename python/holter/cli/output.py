@@ -30,7 +30,8 @@ GAP = 2
 
 def is_terminal(*, error: bool = False) -> bool:
     """Whether somebody looks at what is written, rather than a file or another program."""
-    return (sys.stderr if error else sys.stdout).isatty()
+    stream = sys.stderr if error else sys.stdout
+    return stream is not None and stream.isatty()  # a shell's `>&-` leaves none
 
 
 def terminal_console(*, error: bool = False) -> Console:
@@ -42,8 +43,7 @@ def terminal_console(*, error: bool = False) -> Console:
 
 def echo(line: str = "", *, error: bool = False) -> None:
     """Write one line of plain text, in which whatever is not printable has been made visible already."""
-    stream = sys.stderr if error else sys.stdout
-    encoding = stream.encoding or "utf-8"
+    encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
     click.echo(line.encode(encoding, "backslashreplace").decode(encoding), err=error)
 
 

@@ -61,7 +61,8 @@ def run_to_status(command: Callable[[], object]) -> int:
     """
     try:
         status = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.ClickException as error:
         echo_error(_told(error))
         return error.exit_code

@@ -70,7 +70,7 @@ def compare(
     else:
         written = {"markdown": comparison.to_markdown, "latex": comparison.to_latex, "csv": comparison.to_csv}[kind]()
         for line in written.splitlines():
-            echo(line)
+            echo(visible(line))
 
 
 def _echo(comparison: Comparison) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import click
@@ -72,7 +73,13 @@ def serve(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        raise Problem(failure(error)) from None
+        raise Problem(failure(error), _way_out(error)) from None
+
+
+def _way_out(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "leave --port out to take the next that is free"
+    return "--host takes an address of this machine, such as 127.0.0.1, which is always one"
 
 
 def _announce(root: Path, url: str) -> None:
