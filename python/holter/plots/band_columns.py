@@ -49,11 +49,29 @@ class Columns:
     uppers: FloatArray
 
 
-def band_columns(reading: Reading, keys: list[Key], recipe: Recipe) -> Columns:
-    """Return the band over the series `keys`, history included, at every bucket in which one has a point."""
-    parts = {key: reading.parts(key) if recipe.half_life or len(keys) == 1 else [reading.shown[key]] for key in keys}
+def band_columns(reading: Reading, keys: list[Key], recipe: Recipe, steps: IntArray) -> Columns:
+    """Return the band over the series `keys`.
+
+    Args:
+        reading: Where they are.
+        keys: The series.
+        recipe: How the band is made.
+        steps: The first step of each bucket of `reading.shown` in which one of the series has a point, ascending.
+    """
+    shown = {key: [reading.shown[key]] for key in keys}
+    if len(keys) > 1 and not recipe.half_life:
+        return _over_members(shown, recipe)
+    parts = {key: reading.parts(key) for key in keys}
     columns = _over_window(parts[keys[0]], recipe) if len(keys) == 1 else _over_members(parts, recipe)
-    return _smoothed(columns, parts, recipe) if recipe.half_life else columns
+    if recipe.half_life:
+        columns = _smoothed(columns, parts, recipe)
+    # What was computed on the grid that was read: its value at the end of each bucket that is drawn.
+    at = np.searchsorted(columns.steps, steps + reading.width) - 1
+    picked = Columns(steps, columns.centers[at], columns.lowers[at], columns.uppers[at])
+    if recipe.kind == "minmax" and len(keys) > 1:
+        borders = _over_members(shown, recipe)
+        return replace(picked, lowers=borders.lowers, uppers=borders.uppers)
+    return picked
 
 
 def _over_members(parts: dict[Key, list[Buckets]], recipe: Recipe) -> Columns:

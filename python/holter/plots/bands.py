@@ -145,7 +145,6 @@ def _default_window(reading: Reading) -> float:
 
 def _line(scene: Scene, group: _Group, keys: list[Key], recipe: Recipe) -> Line:
     """The band of one group at every bucket of the chart in which a member has a point."""
-    columns = band_columns(scene.reading, keys, recipe)
     placed = [scene.placed(key) for key in keys]
     steps, x = mean_x([(buckets.steps, own_x) for buckets, own_x in placed])
     last_steps = np.full(len(steps), np.iinfo(np.int64).min)
@@ -155,17 +154,16 @@ def _line(scene: Scene, group: _Group, keys: list[Key], recipe: Recipe) -> Line:
         last_steps[at] = np.maximum(last_steps[at], buckets.last_steps)
         bad[at] += buckets.nonfinite_counts
         members[at] += 1
-    # What was computed on the finer grid: its value at the end of each bucket that is drawn.
-    ends = np.searchsorted(columns.steps, steps + scene.reading.width) - 1
+    columns = band_columns(scene.reading, keys, recipe, steps)
     keep = ~np.isnan(x)
     return Line(
         label=group.label,
         x=x[keep],
-        y=columns.centers[ends][keep],
+        y=columns.centers[keep],
         steps=steps[keep],
         last_steps=last_steps[keep],
-        lower=columns.lowers[ends][keep],
-        upper=columns.uppers[ends][keep],
+        lower=columns.lowers[keep],
+        upper=columns.uppers[keep],
         spread=recipe.spread,
         counts=members[keep] if len(keys) > 1 else None,
         nonfinite=_nonfinite(x, steps, last_steps, bad),

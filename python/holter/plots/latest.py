@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from holter.plots.chart import Colour, Threshold
 
 
+# How many steps before the end of a window are looked at first for the last point of a series.
+_REACH = 64
+
+
 def latest_chart(
     runs: Sequence[Run],
     names: Sequence[str],
@@ -42,10 +46,10 @@ def latest_chart(
     Raises:
         KeyError: If no run has any of the series.
     """
-    read = [present_buckets(run, names, 1, start=view.start, stop=view.stop) for run in runs]
-    last = [{buckets.name: buckets for buckets in of_run if len(buckets.steps)} for of_run in read]
+    read = [present_buckets(run, names, start=view.start, stop=view.stop) for run in runs]
     if not any(read):
         raise missing(runs, names)
+    last = [_last(run, of_run, view) for run, of_run in zip(runs, read, strict=True)]
     rows = sorted({name for of_run in last for name in of_run}, key=analysis.natural_key)
     bars = [
         _bars(label, rows, of_run, place if colours is None else colours[place])
@@ -62,6 +66,24 @@ def latest_chart(
         note=_note(last),
         window=(view.start, view.stop),
     )
+
+
+def _last(run: Run, coarse: Sequence[Buckets], view: View) -> dict[str, Buckets]:
+    """For each series the bucket that ends with its last point in the window."""
+    found = {buckets.name: buckets for buckets in coarse if len(buckets.steps)}
+    if view.stop is None or not found:
+        return found
+    # A coarse bucket may reach beyond the window: the points before its end are looked at, ever more of them.
+    first = min(int(buckets.steps[0]) for buckets in found.values())
+    first = first if view.start is None else max(first, view.start)
+    last: dict[str, Buckets] = {}
+    begin, reach = view.stop, _REACH
+    while begin > first and len(last) < len(found):
+        begin, reach = max(first, view.stop - reach), reach * 8
+        pending = [name for name in found if name not in last]
+        points = run.buckets(pending, width=1, start=begin, stop=view.stop)
+        last |= {buckets.name: buckets for buckets in points if len(buckets.steps)}
+    return last
 
 
 def _bars(label: str, rows: Sequence[str], last: Mapping[str, Buckets], colour: Colour) -> Bars:

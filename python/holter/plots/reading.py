@@ -27,6 +27,7 @@ Key: TypeAlias = tuple[int, str]
 # Run.buckets knows the widths 1, 64, 512, ...: eight times as many buckets as pixels are read, so that merging them
 # leaves between one for two pixels and one for each.
 _FINER = 8
+_FIRST_WIDTH = 64
 # Beyond so many in all, a coarser picture is better than a late one.
 _MOST_BUCKETS = 200_000
 # A value 20 half-lives back weighs a millionth: what lies before that cannot be seen.
@@ -77,11 +78,13 @@ def read(runs: Sequence[Run], names: Sequence[str], view: View, *, px: int, reac
     """
     limit = min(_FINER * px, max(px, _MOST_BUCKETS // max(1, len(runs) * len(names))))
     start, stop = _aligned(view, px)
-    fine: dict[Key, Buckets] = {}
-    for index, run in enumerate(runs):
-        for buckets in present_buckets(run, names, limit, start=start, stop=stop):
-            fine[index, buckets.name] = buckets
+    fine = _read_all(runs, names, start, stop, max_buckets=limit)
     common = max((buckets.width for buckets in fine.values()), default=1)
+    if common == _FIRST_WIDTH and max(map(len, fine.values())) < px / 2:
+        # Between points and the first buckets lies a factor of 64: that would be too coarse where points can be had.
+        num_points = sum(int(buckets.counts.sum()) for buckets in fine.values())
+        if num_points <= _MOST_BUCKETS:
+            fine, common = _read_all(runs, names, start, stop, width=1), 1
     fine = {key: coarsened(buckets, common) for key, buckets in fine.items()}
     width = _shown_width(fine.values(), common, px)
     shown = {key: coarsened(buckets, width) for key, buckets in fine.items()}
@@ -93,15 +96,21 @@ def read(runs: Sequence[Run], names: Sequence[str], view: View, *, px: int, reac
 
 
 def present_buckets(
-    run: Run, names: Sequence[str], limit: int, *, start: int | None = None, stop: int | None = None
+    run: Run,
+    names: Sequence[str],
+    *,
+    width: int | None = None,
+    max_buckets: int = 1,
+    start: int | None = None,
+    stop: int | None = None,
 ) -> list[Buckets]:
-    """Return the buckets of those of `names` that the run has, about `limit` of each."""
+    """Return the buckets of those of `names` that the run has; the arguments are those of `Run.buckets`."""
     try:
-        return run.buckets(list(names), max_buckets=limit, start=start, stop=stop)
+        return run.buckets(list(names), width=width, max_buckets=max_buckets, start=start, stop=stop)
     except KeyError:
         there = set(run.names())
         wanted = [name for name in names if name in there]
-        return run.buckets(wanted, max_buckets=limit, start=start, stop=stop) if wanted else []
+        return run.buckets(wanted, width=width, max_buckets=max_buckets, start=start, stop=stop) if wanted else []
 
 
 def missing(runs: Sequence[Run], names: Sequence[str]) -> KeyError:
@@ -149,6 +158,13 @@ def coarsened(buckets: Buckets, width: int) -> Buckets:
     )
 
 
+def _read_all(
+    runs: Sequence[Run], names: Sequence[str], start: int | None, stop: int | None, **how: int
+) -> dict[Key, Buckets]:
+    read_of_runs = (present_buckets(run, names, start=start, stop=stop, **how) for run in runs)
+    return {(index, buckets.name): buckets for index, of_run in enumerate(read_of_runs) for buckets in of_run}
+
+
 def _aligned(view: View, px: int) -> tuple[int | None, int | None]:
     """The window, widened to whole buckets where its span tells how wide those will be."""
     if view.start is None or view.stop is None:
@@ -181,7 +197,7 @@ def _history(
     """What was logged in the steps before the window: coarsely at first where smoothing cannot tell, then as finely."""
     first, begin = window
     width = max((buckets.width for buckets in fine.values()), default=1)
-    coarse = 64
+    coarse = _FIRST_WIDTH
     while coarse * 8 * _HISTORY_FINENESS <= half_life:
         coarse *= 8
     pieces = [(width, first, begin)]
