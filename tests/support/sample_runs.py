@@ -89,6 +89,14 @@ def _log(logger: "holter.Logger", steps: int, seed: int, first_step: int) -> Non
             logger.log(step, "mark/checkpoint", 1.0)
 
 
+def record_few(path: Path, points: int = 3, name: str | None = None) -> Path:
+    """Record a run of one series, `loss`, and close it."""
+    with holter.Logger(path, name=name) as logger:
+        for step in range(points):
+            logger.log(step, "loss", 1.0)
+    return path
+
+
 def record_many_series(path: Path, *, series: int = 5000, steps: int = 3) -> Path:
     """Record a run of many series and few steps: what a list of names costs."""
     many = [f"grad_norm/blocks.{index // 20}.part_{index % 20}.weight" for index in range(series)]

@@ -5,6 +5,7 @@ was made is kept until its runs change or others need its room. A chart that can
 """
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["CACHE_BYTES", "Figures"]
 
 CACHE_BYTES = 64 << 20
+
+_LOG = logging.getLogger(__name__)
 
 
 class Figures:
@@ -82,6 +85,9 @@ class Figures:
             fields["note"] = "; ".join(note for note in notes if note)
         except Refused as refused:
             fields = _nothing("; ".join(dict.fromkeys([*lost, refused.message])))
+        except Exception:  # noqa: BLE001  one chart's; the page's others are drawn all the same
+            _LOG.exception("a chart could not be made: %r", chart)
+            fields = _nothing("the server failed at this chart; its terminal says more")
         content = dumps({"key": chart.key, **fields, "revision": revisions})
         if "error" not in fields:
             self._cache.put(key, content)
