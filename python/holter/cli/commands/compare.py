@@ -43,8 +43,8 @@ def compare(
     phase transition, the trend of the effective rank, how often the training loss was above the validation loss, the
     step from which the runs differ, and the settings that differ. Rows that no run has data for are left out.
 
-    Where a run has no point at a step, the nearest one is taken and said below the table. On a terminal the best
-    value of a row is green; in a pipe a * stands behind it.
+    Where a run has no point at a step, the nearest one is taken and said below the table; for Markdown, LaTeX and CSV
+    on the error output. On a terminal the best value of a row is green; in a pipe a * stands behind it.
 
     \b
     Examples:
@@ -65,27 +65,36 @@ def compare(
         raise click.UsageError(str(error)) from None
     if as_json or kind == "json":
         echo_json(comparison.to_dict())
-    elif kind == "table":
-        _echo(comparison)
+        return
+    if kind == "table":
+        _echo_comparison(comparison)
     else:
         written = {"markdown": comparison.to_markdown, "latex": comparison.to_latex, "csv": comparison.to_csv}[kind]()
         for line in written.splitlines():
             echo(visible(line))
+    for note in _notes(comparison):
+        # Beside a table that goes into a paper, where they are read and do no harm.
+        echo(visible(note), error=kind != "table")
 
 
-def _echo(comparison: Comparison) -> None:
+def _echo_comparison(comparison: Comparison) -> None:
     columns = [Column("metric", folds=True), *(Column(visible(run), is_number=True) for run in comparison.runs)]
-    rows: list[list[Cell | str]] = []
-    notes: list[str] = []
-    for row in comparison.rows:
-        cells = [_cell(cell.text, is_best=index in row.best) for index, cell in enumerate(row.cells)]
-        rows.append([row.label, *cells])
-        for run, cell in zip(comparison.runs, row.cells, strict=True):
-            if cell.note:
-                notes.append(f"{row.label}, {run}: {cell.note}")
+    rows: list[list[Cell | str]] = [
+        [row.label, *(_cell(cell.text, is_best=index in row.best) for index, cell in enumerate(row.cells))]
+        for row in comparison.rows
+    ]
     echo_table(columns, rows)
-    for note in (*notes, *comparison.notes):
-        echo(visible(note))
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    """What has to be known of single cells, and then of the whole table."""
+    of_cells = [
+        f"{row.label}, {run}: {cell.note}"
+        for row in comparison.rows
+        for run, cell in zip(comparison.runs, row.cells, strict=True)
+        if cell.note
+    ]
+    return [*of_cells, *comparison.notes]
 
 
 def _cell(text: str, *, is_best: bool) -> Cell:

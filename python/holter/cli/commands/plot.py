@@ -42,8 +42,12 @@ POINTS_PER_CHARACTER = 8
 )
 @click.option("--log-y", is_flag=True, help="A logarithmic axis of values; what is not positive is left out.")
 @click.option("--x", "x_axis", default="step", metavar="AXIS", help="step, relative, wall, or metric:NAME.")
-@click.option("--width", type=click.IntRange(min=40, max=500), help="Characters across; those of the terminal.")
-@click.option("--height", type=click.IntRange(min=4, max=200), default=HEIGHT, help="Lines of the picture.")
+@click.option(
+    "--width", type=click.IntRange(min=40, max=500), metavar="N", help="Characters across; those of the terminal."
+)
+@click.option(
+    "--height", type=click.IntRange(min=4, max=200), default=HEIGHT, metavar="N", help="Lines of the picture."
+)
 @click.option("--title", help="The title; made of the names if not given.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write .png, .svg, .pdf or .html.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
@@ -61,8 +65,8 @@ def plot(
     """Draw metrics of a RUN: in the terminal, or into a file for a paper or a page.
 
     A line for each series that matches a PATTERN, which is as a shell's, but * also matches /; quote it. NaN and
-    infinities are × on the horizontal axis. No spike is left out, however far one zooms out: where a point stands for
-    many steps, its smallest and largest value are drawn too.
+    infinities are × on the horizontal axis. No line loses a spike, however far one zooms out: where a point stands
+    for many steps, its smallest and largest value are drawn too.
 
     --band std is mean and standard deviation over the series (and the runs), quantile median and 10 to 90 %, minmax
     mean, smallest and largest. A PNG, SVG or PDF needs pip install 'holter[plot]', a page of HTML 'holter[serve]'.

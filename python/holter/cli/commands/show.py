@@ -30,7 +30,10 @@ VALUE_LIMIT = 200
 @click.argument("run_text", metavar="RUN", type=RUN)
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option(
-    "--limit", type=click.IntRange(min=0), help=f"Series to list; {SERIES_ON_A_TERMINAL} on a terminal, else all."
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"Series to list; {SERIES_ON_A_TERMINAL} on a terminal, else all.",
 )
 @click.option("--all", "show_all", is_flag=True, help="List all series.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
