@@ -14,16 +14,21 @@ from holter.dashboard._static import StaticFiles
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>working</title>
-<script src="/plotly.min.js"></script><div id="lines"></div><div id="cells"></div><div id="bars"></div>
+<link rel="stylesheet" href="/app.css" id="plotly.js-style-global" class="no-inline-styles">
+<div id="lines"></div><div id="cells"></div><div id="bars"></div>
 <script type="module" src="/draw.js"></script></html>"""
 # Every kind of trace that holter.plots makes, and what the page does with them.
 DRAW = """
+import "/csp.js";
+const script = document.createElement("script");
+script.src = "/plotly.min.js";
+await new Promise((loaded) => { script.onload = loaded; document.head.append(script); });
 const x = [...Array(200).keys()], y = x.map((v) => Math.sin(v / 9));
 await Plotly.newPlot("lines", [
   { x, y, mode: "lines", line: { width: 0 } },
   { x, y: y.map((v) => v + 1), mode: "lines", fill: "tonexty", fillcolor: "rgba(0, 0, 255, 0.2)" },
   { x: [3, 50], y: [0, 0], mode: "markers", marker: { symbol: "triangle-up", color: "red" } },
-], { hovermode: "x unified", shapes: [{ type: "line", x0: 3, x1: 3, y0: 0, y1: 1, line: { dash: "dash" } }] });
+], { width: 600, height: 400, hovermode: "x unified", shapes: [{ type: "line", x0: 3, x1: 3, y0: 0, y1: 1 }] });
 await Plotly.newPlot("cells", [{ z: [[1, 2, 3], [3, null, 1]], type: "heatmap", colorscale: "Viridis" }], {});
 await Plotly.newPlot("bars", [{ x: ["layer 0", "layer 1"], y: [1, 2], type: "bar" }], {});
 await Plotly.relayout("lines", { "xaxis.range": [0, 10] });
@@ -68,12 +73,12 @@ def page_of(tmp_path, chromium):
         static = StaticFiles()
         routes = [
             Route("/", lambda request: HTMLResponse(PAGE)),
-            Route("/plotly.min.js", lambda request: static.respond("plotly.min.js", request.headers)),
             Route("/draw.js", lambda request: Response(script, media_type="text/javascript")),
             Route("/favicon.ico", lambda request: Response(status_code=204)),
+            Route("/{name}", lambda request: static.respond(request.path_params["name"], request.headers)),
         ]
         dashboard = start(tmp_path)
-        dashboard._prepared.app._guarded = Guard(Starlette(routes=routes), styles=static.plotly_styles)
+        dashboard._prepared.app._guarded = Guard(Starlette(routes=routes))
         page = chromium.new_page()
         opened.append((dashboard, page))
         page.add_init_script(TELL)

@@ -83,14 +83,7 @@ def make_app(
         routes=_Handlers(folder, live, static).routes(),
         exception_handlers={Refused: _refused, HTTPException: _http_error, Exception: _failed},
     )
-    guarded = Guard(
-        inner,
-        host=host,
-        token=token,
-        notebook=notebook,
-        allowed_hosts=allowed_hosts,
-        styles=static.plotly_styles,
-    )
+    guarded = Guard(inner, host=host, token=token, notebook=notebook, allowed_hosts=allowed_hosts)
     return App(folder, guarded, live)
 
 

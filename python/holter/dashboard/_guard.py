@@ -5,7 +5,6 @@ rebinding, Origin and Sec-Fetch-Site against other sites), and nobody on the net
 What is refused here never reaches a handler.
 """
 
-import base64
 import hashlib
 import hmac
 import re
@@ -30,10 +29,6 @@ _METHODS = ("GET", "HEAD", "POST")
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+?)\.?(?::[0-9]{1,5})?")
-# What plotly.js sets as style attributes: nothing, to clear one, and how an image is to be enlarged. Each is allowed
-# to the letter; the word 'unsafe-hashes' only says that these hashes are of attributes.
-_CRISP = ("optimizeSpeed", "-moz-crisp-edges", "-o-crisp-edges", "-webkit-optimize-contrast", "optimize-contrast")
-_IMAGE_STYLE = "".join(f"image-rendering: {word}; " for word in (*_CRISP, "crisp-edges", "pixelated"))
 _NOTEBOOKS = "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
 _LOCKED_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Holter</title>
 <h1>This dashboard needs its token</h1>
@@ -42,21 +37,17 @@ _LOCKED_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ho
 """
 
 
-def content_security_policy(*, notebook: bool = False, styles: Collection[str] = ()) -> str:
-    """Return the policy of every answer: only what this server serves, no inline code, no `eval`, no frames.
+def content_security_policy(*, notebook: bool = False) -> str:
+    """Return the policy of every answer: only what this server serves, nothing inline, no `eval`, no frames.
 
     Args:
         notebook: Whether a page of the same machine may show the dashboard in a frame, as Jupyter does.
-        styles: Style sheets that plotly.js brings within its code, to the letter.
     """
-    # plotly.js adds an empty style sheet and fills it rule by rule: hence the hash of nothing.
-    sheets = " ".join(_hash(sheet) for sheet in ("", *styles))
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
-            f"style-src 'self' {sheets}",
-            f"style-src-attr 'unsafe-hashes' {_hash('')} {_hash(_IMAGE_STYLE)}",
+            "style-src 'self'",
             "connect-src 'self'",
             "img-src 'self' data: blob:",
             "font-src 'self'",
@@ -76,7 +67,6 @@ class Guard:
         token: What a client must know; None only where the server can be reached from its own machine alone.
         notebook: Whether a page of the same machine may show the dashboard in a frame.
         allowed_hosts: Further names that the server is reached by.
-        styles: As for `content_security_policy`.
 
     Raises:
         ValueError: If the token is missing, too short, or has characters that an address would have to escape.
@@ -90,7 +80,6 @@ class Guard:
         token: str | None = None,
         notebook: bool = False,
         allowed_hosts: Collection[str] = (),
-        styles: Collection[str] = (),
     ) -> None:
         self._app = app
         self._is_local = is_loopback(host)
@@ -107,7 +96,7 @@ class Guard:
         # Cookies know no ports: each server on a machine needs a name of its own for its cookie.
         self._cookie = "holter_" + hashlib.sha256(self._token or b"").hexdigest()[:12]
         self._headers = {
-            "content-security-policy": content_security_policy(notebook=notebook, styles=styles),
+            "content-security-policy": content_security_policy(notebook=notebook),
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
             "cross-origin-opener-policy": "same-origin",
@@ -264,11 +253,6 @@ def _bearer(headers: Headers) -> str:
 def _cookies(headers: Headers) -> dict[str, str]:
     # Starlette's own parser: one odd cookie of another program on this machine does not hide ours.
     return cookie_parser("; ".join(headers.getlist("cookie")))
-
-
-def _hash(text: str) -> str:
-    """What the policy calls a text by."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _shown(text: str) -> str:

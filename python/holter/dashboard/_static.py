@@ -3,12 +3,10 @@
 plotly.js is the one that the `plotly` wheel ships, found without importing plotly and without a network.
 """
 
-import ast
 import gzip
 import hashlib
 import importlib.resources
 import importlib.util
-import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +29,6 @@ _TYPES = {
 }
 _PLOTLY = "plotly.min.js"
 _MIN_GZIP_BYTES = 1024
-_STYLE_BEGINS = b'createElement("style")'
-# var e=document.createElement("style");e.id="9f21…",e.textContent='.maplibregl-map{…}'
-_STYLE = re.compile(rb"""createElement\("style"\);\w+\.id="\w+",\w+\.textContent=('[^'\\]*'|"[^"\\]*")""")
 
 
 @dataclass(slots=True)
@@ -78,19 +73,6 @@ class StaticFiles:
     def names(self) -> list[str]:
         """The names that there are."""
         return sorted(self._files)
-
-    @property
-    def plotly_styles(self) -> list[str]:
-        """The style sheets that plotly.js adds to a page out of its own code."""
-        content = self._files[_PLOTLY].content
-        # Searched for by its beginning: an expression over the whole of 5 MB would take a tenth of a second.
-        found, at = [], content.find(_STYLE_BEGINS)
-        while at >= 0:
-            match = _STYLE.match(content, at)
-            if match is not None:
-                found.append(str(ast.literal_eval(match[1].decode())))
-            at = content.find(_STYLE_BEGINS, at + 1)
-        return found
 
     def respond(self, name: str, headers: Headers) -> Response:
         """Return the response for a file; 304 if the client has it already.
