@@ -187,6 +187,8 @@ def _agreeing(rows: Bytes, event: Event, origin: int) -> npt.NDArray[np.bool_]:
     for scalar in event.scalars:
         matters[scalar.tag_start - origin : scalar.tag_end - origin] = 0
         matters[scalar.value_at - origin :][: 8 if scalar.is_double else 4] = 0
+        if scalar.rounded_at >= 0:
+            matters[scalar.rounded_at - origin :][:4] = 0
     agreeing: npt.NDArray[np.bool_] = ~((rows ^ rows[0]) & matters).any(axis=1)
     return agreeing
 

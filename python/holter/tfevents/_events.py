@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Event", "Scalar", "parse"]
+__all__ = ["EXACT_VALUE", "Event", "Scalar", "parse"]
+
+EXACT_VALUE = 18_540
+"""A field of our own in `Summary.Value`: the float64 that `simple_value` is rounded from. Others pass it over."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DT_FLOAT, _DT_DOUBLE = 1, 2
@@ -25,12 +28,21 @@ _VALUE_KINDS = {4: "images", 5: "histograms", 6: "audio", 8: "tensors"}
 
 
 class Scalar(NamedTuple):
-    """One scalar of an event: where its tag and its number lie, and whether the number is a float64."""
+    """One scalar of an event: where in the buffer its tag and its number lie.
+
+    Attributes:
+        tag_start: where the tag begins.
+        tag_end: where the tag ends.
+        value_at: where the number lies.
+        is_double: whether the number is a float64, or a float32.
+        rounded_at: where the same number lies as a float32; -1 where it does not.
+    """
 
     tag_start: int
     tag_end: int
     value_at: int
     is_double: bool
+    rounded_at: int
 
 
 @dataclass
@@ -78,12 +90,15 @@ def _parse_value(data: memoryview, start: int, end: int, event: Event) -> None:
     tag: tuple[int, int] | None = None
     value: tuple[int, int] | None = None
     is_double = False
+    exact_at = -1
     kind = "values without content"
     for number, wire, at, after in _fields(data, start, end):
         if number == 1 and wire == _BYTES:
             tag = (at, after)
         elif number == 2 and wire == _FIXED32:
             value, is_double = (at, after), False
+        elif number == EXACT_VALUE and wire == _FIXED64:
+            exact_at = at
         elif number in _VALUE_KINDS:
             kind = _VALUE_KINDS[number]
             value = None
@@ -91,9 +106,12 @@ def _parse_value(data: memoryview, start: int, end: int, event: Event) -> None:
                 value, is_double = _parse_tensor(data, at, after)
     if value is None:
         event.left_out.append(kind)
+        return
+    tag_start, tag_end = tag or (value[0], value[0])
+    if exact_at >= 0 and not is_double:
+        event.scalars.append(Scalar(tag_start, tag_end, exact_at, is_double=True, rounded_at=value[0]))
     else:
-        tag_start, tag_end = tag or (value[0], value[0])
-        event.scalars.append(Scalar(tag_start, tag_end, value[0], is_double))
+        event.scalars.append(Scalar(tag_start, tag_end, value[0], is_double, rounded_at=-1))
 
 
 def _parse_tensor(data: memoryview, start: int, end: int) -> tuple[tuple[int, int] | None, bool]:

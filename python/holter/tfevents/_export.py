@@ -1,23 +1,26 @@
-"""A run as TensorBoard's event files: every point exactly, in the forms that TensorBoard itself has.
+"""A run as TensorBoard's event files, which give every point back exactly.
 
-A series whose values are all float32 is written as `simple_value`, which every reader of event files knows. Any other
-is written as float64 tensors, as torch's SummaryWriter does with `new_style=True, double_precision=True`.
+All values are written as `simple_value`, the float32 that every reader of event files knows. Where that is not the
+value itself, the float64 stands beside it, in a field that `holter.tfevents.read` knows and protobuf has others pass
+over. TensorBoard's own form for a float64, a tensor, would not do: its data server shows none of them (0.7.2).
 """
 
 from __future__ import annotations
 
 import itertools
-import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from holter.tfevents._batches import event_files
 from holter.tfevents._crc32c import Bytes, masked_crcs_of_rows
+from holter.tfevents._events import EXACT_VALUE
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     import numpy.typing as npt
@@ -29,12 +32,7 @@ __all__ = ["write"]
 _ROWS_AT_ONCE = 1 << 14
 
 _VERSION = b"\x1a\x0dbrain.Event:2"
-# SummaryMetadata: plugin_data { plugin_name: "scalars" } data_class: DATA_CLASS_SCALAR
-_METADATA = b"\x4a\x0d\x0a\x09\x0a\x07scalars\x20\x01"
-# simple_value, a float32
-_FLOAT = b"\x15"
-# TensorProto: dtype: DT_DOUBLE, tensor_shape {}, double_val of one element
-_DOUBLE = b"\x42\x0e\x08\x02\x12\x00\x32\x08"
+_SIMPLE_VALUE = b"\x15"
 
 
 def write(
@@ -42,7 +40,6 @@ def write(
     directory: str | os.PathLike[str],
     *,
     pattern: str = "*",
-    as_float32: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[Path]:
     """Write a run's points as event files; the ranks of a distributed run go into directories of their own below.
@@ -51,8 +48,6 @@ def write(
         run: the run, its rank 0 for all of its ranks.
         directory: TensorBoard's run; made if it is missing.
         pattern: which series, as `Run.names` takes it.
-        as_float32: round all values to float32, for readers that know `simple_value` alone, such as TensorBoard's
-            `EventAccumulator.Scalars`.
         progress: called with the number of points that each step has written.
 
     Returns:
@@ -68,15 +63,14 @@ def write(
     for _, place in places:
         if place.is_dir() and event_files(place):
             raise FileExistsError(f"{place} holds event files already, with which TensorBoard would mix {run.name!r}")
-    export = _Export(as_float32=as_float32, progress=progress or _ignore)
+    export = _Export(progress or _ignore)
     return [export.write(part, place, pattern) for part, place in places if part.names(pattern)]
 
 
 @dataclass(frozen=True)
 class _Export:
-    """How runs are written."""
+    """Writes runs, and tells how far it is."""
 
-    as_float32: bool
     progress: Callable[[int], None]
 
     def write(self, run: Run, directory: Path, pattern: str) -> Path:
@@ -84,7 +78,7 @@ class _Export:
         directory.mkdir(parents=True, exist_ok=True)
         seconds = int(run.created.timestamp())
         path = directory / f"events.out.tfevents.{seconds:010}.holter"
-        unfinished = directory / f".holter-export-{os.getpid()}"  # TensorBoard looks for other names
+        unfinished = directory / f".holter-export-{secrets.token_hex(8)}"  # TensorBoard looks for other names
         try:
             with unfinished.open("xb") as file:
                 header = b"\x09" + np.float64(seconds).tobytes() + _VERSION
@@ -98,44 +92,52 @@ class _Export:
 
     def _write_series(self, file: BinaryIO, series: Series) -> None:
         times = series.timestamps.astype("<M8[us]").astype(np.int64) / 1e6
+        values = series.values.astype("<f8")
         with np.errstate(over="ignore", invalid="ignore"):
-            singles = series.values.astype("<f4")
-        is_exact = self.as_float32 or bool(((singles == series.values) | np.isnan(series.values)).all())
-        values = singles if is_exact else series.values.astype("<f8")
+            singles = values.astype("<f4")
+        is_exact = bool(((singles == values) | np.isnan(values)).all())
         # Of one length are the events whose steps take as many bytes; steps ascend, so these follow each other.
         sizes = _varint_sizes(series.steps)
         bounds = np.flatnonzero(np.diff(sizes, prepend=-1, append=-1)).tolist()
         for begin, end in itertools.pairwise(bounds):
-            layout = _Layout(series.name, int(sizes[begin]), values.dtype)
+            layout = _Layout(series.name, int(sizes[begin]), is_exact=is_exact)
             for first in range(begin, end, _ROWS_AT_ONCE):
                 some = slice(first, min(end, first + _ROWS_AT_ONCE))
-                file.write(_records(layout.rows(series.steps[some], values[some], times[some])))
+                file.write(_records(layout.rows(series.steps[some], values[some], singles[some], times[some])))
                 self.progress(some.stop - some.start)
 
 
 class _Layout:
     """An event of one series, with room for the time, the step and the value."""
 
-    def __init__(self, name: str, step_size: int, kind: np.dtype[np.floating]) -> None:
-        tag = name.encode("utf-8")
-        number = _FLOAT if kind.itemsize == 4 else _METADATA + _DOUBLE
-        value = _delimited(b"\x0a", tag) + number + bytes(kind.itemsize)
-        summary = _delimited(b"\x2a", _delimited(b"\x0a", value))
-        self._row = np.frombuffer(b"\x09" + bytes(8) + b"\x10" + bytes(step_size) + summary, np.uint8)
+    def __init__(self, name: str, step_size: int, *, is_exact: bool) -> None:
+        value = _delimited(1, name.encode("utf-8")) + _SIMPLE_VALUE + bytes(4)
+        if not is_exact:
+            value += _varint(EXACT_VALUE << 3 | 1) + bytes(8)
+        head = b"\x09" + bytes(8) + b"\x10" + bytes(step_size)
+        self._row = np.frombuffer(head + _delimited(5, _delimited(1, value)), np.uint8)
         self._step_size = step_size
-        self._value_size = kind.itemsize
+        self._exact = slice(len(self._row) - 8, len(self._row)) if not is_exact else None
+        end = len(self._row) - (0 if is_exact else 8 + len(_varint(EXACT_VALUE << 3 | 1)))
+        self._single = slice(end - 4, end)
 
     def rows(
-        self, steps: npt.NDArray[np.int64], values: npt.NDArray[np.floating], times: npt.NDArray[np.float64]
+        self,
+        steps: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        singles: npt.NDArray[np.float32],
+        times: npt.NDArray[np.float64],
     ) -> Bytes:
-        """The events, one in each row."""
+        """The events, one in each row; the float64 values are left out where the float32 ones are exact."""
         rows = np.tile(self._row, (len(steps), 1))
-        rows[:, 1:9] = times.astype("<f8").view(np.uint8).reshape(-1, 8)
+        rows[:, 1:9] = _as_bytes(times.astype("<f8"))
         bits = steps.view(np.uint64)
         for place in range(self._step_size):
             more = 0x80 if place < self._step_size - 1 else 0
             rows[:, 10 + place] = (bits >> np.uint64(7 * place)) & np.uint64(127) | np.uint64(more)
-        rows[:, -self._value_size :] = np.ascontiguousarray(values).view(np.uint8).reshape(-1, self._value_size)
+        rows[:, self._single] = _as_bytes(singles)
+        if self._exact is not None:
+            rows[:, self._exact] = _as_bytes(values)
         return rows
 
 
@@ -147,7 +149,12 @@ def _records(rows: Bytes) -> bytes:
 
 
 def _crc_bytes(rows: Bytes) -> Bytes:
-    return masked_crcs_of_rows(rows).astype("<u4").view(np.uint8).reshape(-1, 4)
+    return _as_bytes(masked_crcs_of_rows(rows).astype("<u4"))
+
+
+def _as_bytes(numbers: npt.NDArray[Any]) -> Bytes:
+    """Each number's bytes as a row."""
+    return numbers.view(np.uint8).reshape(len(numbers), -1)
 
 
 def _varint_sizes(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -159,13 +166,17 @@ def _varint_sizes(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return sizes
 
 
-def _delimited(key: bytes, content: bytes) -> bytes:
+def _delimited(number: int, content: bytes) -> bytes:
     """A field that says how long it is."""
-    length, size = len(content), bytearray()
-    while length > 127:
-        size.append(length & 127 | 128)
-        length >>= 7
-    return key + bytes([*size, length]) + content
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
 
 
 def _ignore(num_points: int) -> None:
