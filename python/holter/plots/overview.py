@@ -105,7 +105,9 @@ def overview_charts(runs: Sequence[Run], view: View = WHOLE) -> list[ChartReques
 def build_chart(
     request: ChartRequest, runs: Sequence[Run], view: View = WHOLE, *, colours: Sequence[Colour] | None = None
 ) -> Chart:
-    """Build the chart that a request describes; each run is a group of its own, and a heatmap is of the first.
+    """Build the chart that a request describes.
+
+    Each run is a group of its own; a heatmap is of the first one that has any of the series.
 
     Raises:
         KeyError: If no run has any of its series.
@@ -117,7 +119,7 @@ def build_chart(
     if request["kind"] == "band":
         return band_chart(runs, names, request["band"], view, title=title, colours=colours)
     if request["kind"] == "heatmap":
-        return heatmap_chart(runs[0], names, view, title=title)
+        return heatmap_chart(_first_with(runs, names), names, view, title=title)
     if request["kind"] == "latest":
         return latest_chart(runs, names, view, title=title, colours=colours)
     if request["kind"] == "speed":
@@ -129,6 +131,11 @@ def family_request(family: Family, num_runs: int) -> ChartRequest:
     """Return the chart of a family: its band, or where it has few members and one run, each of them."""
     kind: ChartKind = "line" if len(family.names) <= _FEW_LAYERS and num_runs == 1 else "band"
     return _request(f"family:{family.pattern}", family.pattern, kind, list(family.names))
+
+
+def _first_with(runs: Sequence[Run], names: Iterable[str]) -> Run:
+    wanted = set(names)
+    return next((run for run in runs if not wanted.isdisjoint(run.names())), runs[0])
 
 
 def _family_charts(names: Iterable[str], num_runs: int) -> list[ChartRequest]:

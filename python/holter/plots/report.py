@@ -14,6 +14,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holter import analysis
+from holter.plots.marks import MARK_PREFIX
 from holter.plots.overview import build_chart, family_request, overview_charts
 from holter.plots.plotly_figure import to_plotly
 from holter.plots.plotly_source import plotly_source
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holter import Run
-    from holter.plots.overview import ChartRequest
+    from holter.plots.marks import MARK_PREFIX
+from holter.plots.overview import ChartRequest
 
 Progress: TypeAlias = "Callable[[int, int, str], None]"
+_Wanted: TypeAlias = "tuple[ChartRequest, Sequence[Run]]"
 
 _PIXELS = 700
 _MOST_FAMILIES = 48
 # With fewer layers a heatmap shows nothing that the lines do not.
-_FEWEST_ROWS, _MOST_ROWS = 4, 256
+_FEWEST_ROWS, _MOST_ROWS, _MOST_HEATMAPS = 4, 256, 4
 
 
 def report(
@@ -70,35 +73,45 @@ def report(
         raise IsADirectoryError(f"{os.fspath(path)!r} is a directory; a report is written to a file")
     script = plotly_source()
     labels = run_labels(several)
-    sections, unseen = _sections(several, progress)
+    planned, unseen = _planned(several, labels)
     content = ReportContent(
         title=title or (labels[0] if len(labels) == 1 else f"{len(labels)} runs: {', '.join(labels)}"),
         generated=dt.datetime.now(dt.timezone.utc),
         runs=tuple(facts_of(run, label) for run, label in zip(several, labels, strict=True)),
-        sections=tuple(sections),
+        sections=tuple(_drawn(planned, progress)),
         comparison=analysis.compare(several, at=at) if len(several) > 1 else None,
         unseen=tuple(unseen),
     )
     _write(target, page(content, script))
 
 
-def _sections(runs: Sequence[Run], progress: Progress | None) -> tuple[list[Section], list[str]]:
-    """The charts, and the patterns of the families for which there is no room."""
-    names = list(dict.fromkeys(name for run in runs for name in run.names()))
-    families = analysis.families(name for name in names if not name.startswith("mark/"))
-    shown = families[:_MOST_FAMILIES]
+def _planned(runs: Sequence[Run], labels: Sequence[str]) -> tuple[list[tuple[str, list[_Wanted]]], list[str]]:
+    """The sections to be, and the patterns of the families for which there is no room."""
+    names_of = [set(run.names()) for run in runs]
+    names = sorted(name for name in set().union(*names_of) if not name.startswith(MARK_PREFIX))
+    families = analysis.families(names)
     overview = [request for request in overview_charts(runs) if not request["key"].startswith("family:")]
-    planned: list[tuple[str, list[ChartRequest]]] = [("Overview", overview)]
-    for family in shown:
-        requests = [family_request(family, len(runs))]
-        if _FEWEST_ROWS <= len(family.names) <= _MOST_ROWS:
-            requests.append({**requests[0], "kind": "heatmap", "title": f"{family.pattern} by layer"})
-        planned.append((family.label, requests))
-    total = sum(len(requests) for _, requests in planned)
+    planned: list[tuple[str, list[_Wanted]]] = [("Overview", [(request, runs) for request in overview])]
+    for family in families[:_MOST_FAMILIES]:
+        band = family_request(family, len(runs))
+        wanted: list[_Wanted] = [(band, runs)]
+        having = [place for place, of_run in enumerate(names_of) if not of_run.isdisjoint(family.names)]
+        is_tall = _FEWEST_ROWS <= len(family.names) <= _MOST_ROWS
+        for place in having[:_MOST_HEATMAPS] if is_tall else []:
+            of_run = f" · {labels[place]}" if len(runs) > 1 else ""
+            title = f"{family.pattern} by layer{of_run}"
+            wanted.append(({**band, "kind": "heatmap", "title": title}, [runs[place]]))
+        planned.append((family.label, wanted))
+    return planned, [family.pattern for family in families[_MOST_FAMILIES:]]
+
+
+def _drawn(planned: list[tuple[str, list[_Wanted]]], progress: Progress | None) -> list[Section]:
+    """The sections with their charts."""
+    total = sum(len(wanted) for _, wanted in planned)
     sections, done = [], 0
-    for heading, requests in planned:
+    for heading, wanted in planned:
         parts = []
-        for request in requests:
+        for request, runs in wanted:
             if progress is not None:
                 progress(done, total, request["title"])
             parts.append(_part(request, runs))
@@ -106,7 +119,7 @@ def _sections(runs: Sequence[Run], progress: Progress | None) -> tuple[list[Sect
         sections.append(Section(heading, tuple(parts)))
     if progress is not None:
         progress(total, total, "")
-    return sections, [family.pattern for family in families[_MOST_FAMILIES:]]
+    return sections
 
 
 def _part(request: ChartRequest, runs: Sequence[Run]) -> ChartPart:

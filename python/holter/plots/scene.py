@@ -60,9 +60,9 @@ def open_scene(
     """
     wanted = [*names, view.x_metric] if view.x_metric else names
     reading = read(runs, list(dict.fromkeys(wanted)), view, px=view.px if px is None else px, reach=reach)
-    lacking = [*names] if not any(name in names for _, name in reading.shown) else []
-    if view.x_metric and not any(name == view.x_metric for _, name in reading.shown):
-        lacking = [view.x_metric]
-    if lacking:
-        raise missing(runs, lacking)
+    there = {name for _, name in reading.shown}
+    if there.isdisjoint(names):
+        raise missing(runs, names)
+    if view.x_metric and view.x_metric not in there:
+        raise missing(runs, [view.x_metric])
     return Scene(tuple(runs), view, reading, x_axis(runs, view, reading))

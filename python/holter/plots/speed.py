@@ -54,6 +54,8 @@ def speed_chart(
         KeyError: If no run has any series.
     """
     references = [_reference(run, names) for run in runs]
+    if not any(references):
+        raise KeyError(f"none of the {len(runs)} runs has a point yet, and without points there is no speed")
     scene = open_scene(runs, sorted({*references} - {""}), view)
     keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
     labels = run_labels(runs)
