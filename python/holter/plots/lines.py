@@ -100,8 +100,9 @@ def line_chart(
 
 def title_of(names: Sequence[str]) -> str:
     """Return what several series have in common, or their names."""
-    if len(names) > 1 and _is_family(names):
-        return analysis.families(names)[0].pattern
+    found = analysis.families(names) if len(names) > 1 else []
+    if len(found) == 1 and len(found[0].names) == len(set(names)):
+        return found[0].pattern
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
 
 

@@ -29,7 +29,7 @@ Key: TypeAlias = tuple[int, str]
 _FINER = 8
 _FIRST_WIDTH = 64
 # Beyond so many in all, a coarser picture is better than a late one.
-_MOST_BUCKETS = 200_000
+_MOST_BUCKETS = 100_000
 # A value 20 half-lives back weighs a millionth: what lies before that cannot be seen.
 _HISTORY_HALF_LIVES = 20
 # History comes in buckets of at most this part of the half-life: no weight is then off by more than 5 %.

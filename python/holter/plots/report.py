@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holter import Run
-    from holter.plots.marks import MARK_PREFIX
-from holter.plots.overview import ChartRequest
+    from holter.plots.overview import ChartRequest
 
 Progress: TypeAlias = "Callable[[int, int, str], None]"
 _Wanted: TypeAlias = "tuple[ChartRequest, Sequence[Run]]"
