@@ -143,6 +143,15 @@ def test_a_download_has_a_harmless_name(tmp_path, open_client, name, expected):
     assert answer.headers["content-disposition"] == f'attachment; filename="{expected}.csv"'
 
 
+def test_a_report_is_downloaded_as_one_file(client):
+    answer = client.get(f"{API}/report.html?run=run-1&run=run-2")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="run-1-report.html"'
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.text.lower().startswith("<!doctype html>")
+    assert "grad_norm_total" in answer.text
+
+
 # --- Files ---
 
 

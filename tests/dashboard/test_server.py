@@ -28,6 +28,7 @@ def running(sample_root):
 # --- Start ---
 
 
+JSON = {"content-type": "application/json"}
 PROGRAM = """
 import sys, json, holter.dashboard
 before = set(sys.modules)
@@ -184,7 +185,7 @@ def test_the_event_loop_is_free_while_figures_are_made(sample_root, monkeypatch)
 
         def ask():
             connection = connect(dashboard.url)
-            connection.request("POST", "/api/v1/figures", b'{"charts": []}', {"content-type": "application/json"})
+            connection.request("POST", "/api/v1/figures", b'{"charts": []}', JSON)
             statuses.append(connection.getresponse().status)
             connection.close()
 
@@ -200,6 +201,34 @@ def test_the_event_loop_is_free_while_figures_are_made(sample_root, monkeypatch)
         for thread in threads:
             thread.join(SECS)
         assert statuses == [200] * 12
+
+
+def test_figures_that_nobody_waits_for_any_more_are_not_made(sample_root, monkeypatch):
+    released = threading.Event()
+    made = []
+
+    def slow(figures, spec):
+        made.append(spec.charts[0].key)
+        assert released.wait(SECS)
+        return b'{"figures":[]}'
+
+    monkeypatch.setattr("holter.dashboard._figures.Figures.render", slow)
+    with start(sample_root) as dashboard:
+        asked = []
+        for number in range(8):
+            chart = {"key": str(number), "kind": "line", "names": [], "groups": []}
+            asked.append(connect(dashboard.url))
+            asked[-1].request("POST", "/api/v1/figures", json.dumps({"charts": [chart]}), JSON)
+            if number < 4:
+                wait_until(lambda: len(made) == number + 1, SECS)  # noqa: B023  it is waited for within the turn
+        for connection in asked[4:7]:
+            connection.close()
+        assert get(dashboard.url, "/healthz")[0] == 200, "the server has seen what happened before"
+        released.set()
+        assert [connection.getresponse().status for connection in (*asked[:4], asked[7])] == [200] * 5
+        assert sorted(made) == ["0", "1", "2", "3", "7"]
+        for connection in asked:
+            connection.close()
 
 
 # --- The end ---

@@ -5,6 +5,7 @@ answering others nor asks for more memory than a few charts need.
 """
 
 import hashlib
+import importlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -13,8 +14,9 @@ from typing import TypeVar
 import anyio
 from anyio import to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,7 +31,7 @@ from holter.dashboard._json import dumps, error_response, json_response
 from holter.dashboard._live import Live
 from holter.dashboard._openapi import description
 from holter.dashboard._runs import RunFolder, reading
-from holter.dashboard._static import StaticFiles
+from holter.dashboard._static import PLOTLY, StaticFiles
 from holter.dashboard._table import table
 
 __all__ = ["App", "make_app"]
@@ -45,10 +47,17 @@ _SERIES_CACHE_BYTES = 16 << 20
 class App:
     """The dashboard of one folder as an ASGI application; see `make_app`."""
 
-    def __init__(self, folder: RunFolder, guarded: ASGIApp, live: Live) -> None:
+    def __init__(self, folder: RunFolder, guarded: ASGIApp, live: Live, static: StaticFiles) -> None:
         self.folder = folder
         self.live = live
         self._guarded = guarded
+        self._static = static
+
+    def warm_up(self) -> None:
+        """Do what the first page would wait for: find the runs, compress plotly.js, load what draws charts."""
+        self.folder.listing()
+        self._static.respond(PLOTLY, Headers({"accept-encoding": "gzip"}))
+        importlib.import_module("holter.plots")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -81,10 +90,15 @@ def make_app(
     static = StaticFiles()
     inner = Starlette(
         routes=_Handlers(folder, live, static).routes(),
-        exception_handlers={Refused: _refused, HTTPException: _http_error, Exception: _failed},
+        exception_handlers={
+            Refused: _refused,
+            HTTPException: _http_error,
+            ClientDisconnect: _nobody_waits,
+            Exception: _failed,
+        },
     )
     guarded = Guard(inner, host=host, token=token, notebook=notebook, allowed_hosts=allowed_hosts)
-    return App(folder, guarded, live)
+    return App(folder, guarded, live, static)
 
 
 class _Handlers:
@@ -96,7 +110,7 @@ class _Handlers:
         self._static = static
         self._figures = Figures(folder)
         self._series_cache = ByteCache(_SERIES_CACHE_BYTES)
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._turns: anyio.Semaphore | None = None
 
     def routes(self) -> list[Route]:
         api = "/api/v1"
@@ -177,7 +191,7 @@ class _Handlers:
 
     async def figures(self, request: Request) -> Response:
         spec = _requests.body(await _body(request), _requests.figures)
-        content = await self._threaded(lambda: self._figures.render(spec))
+        content = await self._threaded(lambda: self._figures.render(spec), request)
         return Response(content, media_type="application/json")
 
     async def table(self, request: Request) -> Response:
@@ -210,13 +224,17 @@ class _Handlers:
         headers = _download(_export.file_name(entries[0].name, "-report.html"))
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/html; charset=utf-8")
-        content = await self._threaded(lambda: _export.report(entries))
+        content = await self._threaded(lambda: _export.report(entries), request)
         return Response(content, headers=headers, media_type="text/html; charset=utf-8")
 
-    async def _threaded(self, work: Callable[[], _T]) -> _T:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(_WORKERS)
-        return await to_thread.run_sync(work, limiter=self._limiter)
+    async def _threaded(self, work: Callable[[], _T], request: Request | None = None) -> _T:
+        """Have work done on one of a few threads; not at all if the client of `request` has gone while it waited."""
+        if self._turns is None:
+            self._turns = anyio.Semaphore(_WORKERS)
+        async with self._turns:
+            if request is not None and await request.is_disconnected():
+                raise ClientDisconnect
+            return await to_thread.run_sync(work)
 
 
 def _download(name: str) -> dict[str, str]:
@@ -245,6 +263,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
         takes = "POST" if request.method == "GET" else "GET"
         words[405] = f"this address takes {takes}, got {request.method}"
     return error_response(error.status_code, words.get(error.status_code, error.detail), error.headers)
+
+
+async def _nobody_waits(request: Request, error: Exception) -> Response:
+    del request, error
+    return Response(status_code=503)  # read by nobody
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -48,7 +48,8 @@ def report(entries: Sequence[Entry]) -> bytes:
 
     with tempfile.TemporaryDirectory(prefix="holter-report-") as folder:
         path = Path(folder) / "report.html"
-        plots.report([entry.run for entry in entries], path)
+        with reading(*entries):
+            plots.report([entry.run for entry in entries], path)
         return path.read_bytes()
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from holter.dashboard._asked_once import asked_once
 from holter.dashboard._cache import ByteCache
 from holter.dashboard._errors import Refused
 from holter.dashboard._json import dumps
@@ -64,7 +65,7 @@ class Figures:
             if isinstance(found, str):
                 gone[run_id] = found
             else:
-                entries[run_id] = found
+                entries[run_id] = dataclasses.replace(found, run=asked_once(found.run))
         if gone and not entries:
             raise Refused(410, next(iter(gone.values())))
         return entries, gone

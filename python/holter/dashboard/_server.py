@@ -1,6 +1,7 @@
 """Runs the dashboard: picks a port, makes a token where one is needed, starts uvicorn, ends it in good time.
 
-The one file of the dashboard that starts a thread: for `start`, which returns, and for opening the browser.
+The one file of the dashboard that starts threads: for `start`, which returns, for opening the browser, and for what the
+first page would wait for.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ __all__ = ["PORT", "Dashboard", "serve", "start"]
 PORT: Final = 6116
 _PORTS_TRIED: Final = 20
 _STOP_SECS: Final = 1
+_MAX_CONNECTIONS: Final = 512
 _START_SECS: Final = 30.0
 
 
@@ -167,6 +169,7 @@ class _Prepared:
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 on_ready()
+                threading.Thread(target=app.warm_up, name="holter-warm-up", daemon=True).start()
 
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
                 app.live.stop()  # first: uvicorn waits for open streams
@@ -178,6 +181,7 @@ class _Prepared:
             date_header=False,
             http="h11",
             lifespan="off",
+            limit_concurrency=_MAX_CONNECTIONS,
             log_config=None,  # what is logged, and where, is the program's choice
             loop="asyncio",
             proxy_headers=False,

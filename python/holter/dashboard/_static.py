@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from holter.dashboard._errors import Refused
 
-__all__ = ["StaticFiles"]
+__all__ = ["PLOTLY", "StaticFiles"]
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -27,7 +27,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
-_PLOTLY = "plotly.min.js"
+PLOTLY = "plotly.min.js"
 _MIN_GZIP_BYTES = 1024
 
 
@@ -67,7 +67,7 @@ class StaticFiles:
             media_type = _TYPES.get(Path(item.name).suffix)
             if item.is_file() and media_type is not None:
                 self._files[item.name] = _File(item.read_bytes(), media_type)
-        self._files[_PLOTLY] = _File(_find_plotly().read_bytes(), _TYPES[".js"])
+        self._files[PLOTLY] = _File(_find_plotly().read_bytes(), _TYPES[".js"])
 
     @property
     def names(self) -> list[str]:
@@ -103,7 +103,7 @@ def _codings(headers: Headers) -> list[str]:
 def _find_plotly() -> Path:
     spec = importlib.util.find_spec("plotly")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "package_data" / _PLOTLY
+        path = Path(folder) / "package_data" / PLOTLY
         if path.is_file():
             return path
     raise ImportError("the dashboard needs plotly: pip install 'holter[serve]'")
