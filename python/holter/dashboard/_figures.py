@@ -15,6 +15,7 @@ from holter.dashboard._errors import Refused
 from holter.dashboard._json import dumps
 from holter.dashboard._requests import ChartSpec, FiguresSpec, ViewSpec
 from holter.dashboard._runs import Entry, RunFolder, reading
+from holter.dashboard._text import numbered
 
 if TYPE_CHECKING:
     from holter.plots import Chart, Threshold, View
@@ -152,7 +153,7 @@ def _build_band(chart: ChartSpec, groups: list[list[Entry]], view: "View", thres
     from holter import plots
 
     filled = [(spec, group) for group, spec in zip(groups, chart.groups, strict=True) if group]
-    labels = _unique([spec.label for spec, _ in filled])
+    labels = numbered([spec.label for spec, _ in filled])
     return plots.band_chart(
         {label: [entry.run for entry in group] for label, (_, group) in zip(labels, filled, strict=True)},
         chart.names,
@@ -163,15 +164,3 @@ def _build_band(chart: ChartSpec, groups: list[list[Entry]], view: "View", thres
         colours=[group[0].colour if spec.colour is None else spec.colour for spec, group in filled],
         change_points=chart.change_points,
     )
-
-
-def _unique(labels: Sequence[str]) -> list[str]:
-    """The labels, each with a number behind it that another one has already."""
-    unique: list[str] = []
-    for label in labels:
-        number, candidate = 1, label
-        while candidate in unique:
-            number += 1
-            candidate = f"{label} ({number})"
-        unique.append(candidate)
-    return unique

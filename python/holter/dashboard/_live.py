@@ -17,7 +17,7 @@ from holter.dashboard._runs import Listing, RunFolder
 
 __all__ = ["HEARTBEAT_SECS", "MAX_CLIENTS", "POLL_SECS", "Live"]
 
-POLL_SECS = 1.0
+POLL_SECS = 0.25  # the runs themselves are looked at once a second
 HEARTBEAT_SECS = 15.0
 MAX_CLIENTS = 64
 

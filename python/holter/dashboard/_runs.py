@@ -17,11 +17,13 @@ import holter
 from holter import Run
 from holter.dashboard._errors import Refused
 from holter.dashboard._info import Described, describe
+from holter.dashboard._text import printable
 
 __all__ = ["Entry", "Listing", "RunFolder", "reading"]
 
 MAX_LISTED: Final = 4096
 MAX_RANKS: Final = 64
+_REST: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class RunFolder:
 
     Args:
         root: A folder that holds runs, or one run. It need not be there, nor stay there.
-        max_age_secs: How old a scan may be that is answered from.
+        max_age_secs: How old a scan may be that is answered from; twice as long as a scan takes if that is more.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, max_age_secs: float = 1.0) -> None:
@@ -87,27 +89,30 @@ class RunFolder:
         self._max_age_secs = max_age_secs
         self._scanning = threading.Lock()
         self._listing: Listing | None = None
-        self._scanned_at = -float("inf")
+        self._fresh_until = -float("inf")
         self._colours: dict[str, int] = {}
         self._left: dict[str, str] = {}  # what was there in an earlier scan, and why it is not in the list
 
     @property
     def name(self) -> str:
         """What the page calls the folder."""
-        return _printable(self.root.name or str(self.root))
+        return printable(self.root.name or str(self.root))
 
     def listing(self) -> Listing:
         """Return the runs as they were found within the last second."""
-        if self._listing is not None and time.monotonic() - self._scanned_at < self._max_age_secs:
+        if self._listing is not None and time.monotonic() < self._fresh_until:
             return self._listing
         # While another thread scans a slow disk, an older listing is a better answer than none.
         if not self._scanning.acquire(blocking=self._listing is None):
             assert self._listing is not None  # noqa: S101  for the type checker: it was there when we asked
             return self._listing
         try:
-            if self._listing is None or time.monotonic() - self._scanned_at >= self._max_age_secs:
+            if self._listing is None or time.monotonic() >= self._fresh_until:
+                begun = time.monotonic()
                 self._listing = self._scan(self._listing)
-                self._scanned_at = time.monotonic()
+                ended = time.monotonic()
+                rest = _REST * (ended - begun) if self._max_age_secs else 0.0
+                self._fresh_until = ended + max(self._max_age_secs, rest)
             return self._listing
         finally:
             self._scanning.release()
@@ -149,7 +154,7 @@ class RunFolder:
         known = {} if last is None else {entry.run.path: entry for entry in last.entries.values()}
 
         def tell(path: Path, reason: str) -> None:
-            problems.append((_relative(path, self.root), _printable(reason)))
+            problems.append((_relative(path, self.root), printable(reason)))
 
         for run in self._found(tell):
             entry = self._entry(run, known.get(run.path), real_root, entries, tell)
@@ -208,7 +213,7 @@ class RunFolder:
             return None
         run_id = known.id if known else _free_id(_relative(run.path, self.root), entries)
         colour = self._colours.setdefault(run_id, len(self._colours))
-        name = _printable(run.name) if run.rank == 0 else f"{_printable(run.name)} rank {run.rank}"
+        name = printable(run.name) if run.rank == 0 else f"{printable(run.name)} rank {run.rank}"
         return Entry(run_id, run, name, colour, revision, status, described)
 
     def _remember_the_left(self, last: Listing | None, entries: dict[str, Entry], problems: dict[str, str]) -> None:
@@ -234,7 +239,7 @@ def reading(*entries: Entry) -> Iterator[None]:
         if isinstance(error, KeyError):
             raise Refused(404, str(error.args[0]) if error.args else "there is no such series") from error
         among = f"run {entries[0].id!r}" if len(entries) == 1 else "one of the runs"
-        raise Refused(410, f"{among} cannot be read: {_printable(str(error))}") from error
+        raise Refused(410, f"{among} cannot be read: {printable(str(error))}") from error
 
 
 @contextmanager
@@ -261,11 +266,11 @@ def _why_no_folder(root: Path, error: Exception) -> str:
 def _link_that_leaves(run: Path, real_root: Path) -> str | None:
     """The name of a link in a run's directory, or of the directory itself, that leads out of the root."""
     if not Path(os.path.realpath(run)).is_relative_to(real_root):
-        return _printable(run.name)
+        return printable(run.name)
     with os.scandir(run) as found:
         for item in found:
             if item.is_symlink() and not Path(os.path.realpath(item.path)).is_relative_to(real_root):
-                return _printable(item.name)
+                return printable(item.name)
     return None
 
 
@@ -275,12 +280,7 @@ def _relative(path: Path, root: Path) -> str:
         relative = path.relative_to(root).as_posix()
     except ValueError:
         relative = path.as_posix()
-    return _printable(root.name or "run" if relative == "." else relative)
-
-
-def _printable(text: str) -> str:
-    """Text that UTF-8 can hold; a file name need not be any."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return printable(root.name or "run" if relative == "." else relative)
 
 
 def _free_id(run_id: str, entries: dict[str, Entry]) -> str:
