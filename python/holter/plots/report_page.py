@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_SERIES_ROWS = 1000
 _FEW_SERIES = 30
+_STROKES = {"dash": ' stroke-dasharray="5 3"', "dot": ' stroke-dasharray="2 2"'}
 _BAD_UNLESS_ZERO = {"NaN or infinite", "dropped"}
 _TEXT_CHARACTERS = 200
 _ROW_PIXELS, _LEAST_HEIGHT, _MOST_HEIGHT = 14, 260, 900
@@ -95,8 +96,7 @@ def _body(content: ReportContent) -> str:
         for part in section.charts:
             figures.append(_figure(part, number))
             number += 1
-        is_single = len(figures) == 1
-        grid = f'<div class="charts{" single" if is_single else ""}">{"".join(figures)}</div>'
+        grid = f'<div class="charts">{"".join(figures)}</div>'
         sections.append(f"<section><h2>{_text(section.heading)}</h2>{grid}</section>")
     return "\n".join(
         [
@@ -162,27 +162,34 @@ def _figure(part: ChartPart, number: int) -> str:
 
 def _legend(chart: Chart) -> str:
     """A button for each line, which shows and hides it."""
-    entries: list[tuple[str, str, Colour]] = [
-        (f"line{number}", line.label, line.colour) for number, line in enumerate(chart.lines) if not line.is_faint
+    entries = [
+        (f"line{number}", line.label, _swatch(line.colour, line.dash))
+        for number, line in enumerate(chart.lines)
+        if not line.is_faint
     ]
-    entries += [(f"bars{number}", bars.label, bars.colour) for number, bars in enumerate(chart.bars)]
+    entries += [(f"bars{number}", bars.label, _swatch(bars.colour)) for number, bars in enumerate(chart.bars)]
     if len(entries) < 2:
         return ""
     buttons = "".join(
         f'<button type="button" aria-pressed="true" data-group="{group}" title="{_text(label)}">'
-        f"{_swatch(colour)}{_text(label, LEGEND_CHARACTERS)}</button>"
-        for group, label, colour in entries
+        f"{swatch}{_text(label, LEGEND_CHARACTERS)}</button>"
+        for group, label, swatch in entries
     )
     return f'<div class="legend">{buttons}</div>'
 
 
-def _swatch(colour: Colour) -> str:
-    """A dot in a run's colour, one for each theme."""
-    dots = "".join(
-        f'<circle class="{name}" cx="5" cy="5" r="4" fill="{escape(resolved(colour, theme))}"/>'
-        for name, theme in THEMES.items()
-    )
-    return f'<svg class="swatch" width="10" height="10" aria-hidden="true">{dots}</svg>'
+def _swatch(colour: Colour, dash: str | None = None) -> str:
+    """A dot in a run's colour, or a stroke as a line has it; one for each theme, of which the style sheet hides one."""
+    shapes = []
+    for name, theme in THEMES.items():
+        hexadecimal = escape(resolved(colour, theme))
+        if dash is None:
+            shapes.append(f'<circle class="{name}" cx="5" cy="5" r="4" fill="{hexadecimal}"/>')
+        else:
+            stroke = f'stroke="{hexadecimal}" stroke-width="2"{_STROKES.get(dash, "")}'
+            shapes.append(f'<path class="{name}" d="M0 5H14" {stroke}/>')
+    width = 10 if dash is None else 14
+    return f'<svg class="swatch" width="{width}" height="10" aria-hidden="true">{"".join(shapes)}</svg>'
 
 
 def _comparison(comparison: Comparison | None) -> str:
