@@ -70,7 +70,16 @@ def test_a_server_for_other_machines_is_served_by_its_addresses_not_by_any_name(
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://127.0.0.1:8888", "http://localhost:6116", "file://127.0.0.1:6116"]
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:8888",
+        "http://localhost:6116",
+        "file://127.0.0.1:6116",
+        "http://[",
+        "",
+    ],
 )
 def test_another_origin_is_refused(client, origin):
     response = client.post(TABLE, json={}, headers={"origin": origin})

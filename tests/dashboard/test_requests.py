@@ -132,6 +132,7 @@ def test_a_comparison_that_makes_no_sense_is_told(client, content, words):
     [
         ("/api/v1/series", "run is given 0 times, expected once"),
         ("/api/v1/series?run=run-1&run=run-2", "run is given 2 times"),
+        ("/api/v1/series?run=run-1&pattern=" + "a" * 1001, "pattern has 1001 characters, expected at most 1000"),
         ("/api/v1/series?run=run-1&pattern=a&pattern=b", "pattern is given more than once"),
         ("/api/v1/export.csv?run=run-1", "name is missing"),
         ("/api/v1/export.csv?name=a", "run is missing"),
@@ -156,7 +157,7 @@ def test_a_pattern_is_a_plain_glob_and_never_fails(client, pattern):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(([a-z_0-9/])+)+$X", "(x+x+)+y", "*a" * 200 + "b", "?*" * 500 + "$X", "*" * 20_000 + "X"]
+    "pattern", ["(([a-z_0-9/])+)+$X", "(x+x+)+y", "*a" * 200 + "b", "?*" * 490 + "$X", "*" * 999 + "X"]
 )
 def test_a_pattern_that_a_regex_would_die_of_answers_at_once(client, pattern):
     begun = time.perf_counter()

@@ -136,11 +136,11 @@ class _Handlers:
         ]
 
     async def page(self, request: Request) -> Response:
-        return await self._threaded(lambda: self._static.respond("index.html", request.headers))
+        return await to_thread.run_sync(lambda: self._static.respond("index.html", request.headers))
 
     async def static(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return await self._threaded(lambda: self._static.respond(name, request.headers))
+        return await to_thread.run_sync(lambda: self._static.respond(name, request.headers))
 
     async def health(self, request: Request) -> Response:
         del request
@@ -152,7 +152,7 @@ class _Handlers:
 
     async def runs(self, request: Request) -> Response:
         del request
-        return await self._threaded(self._list_runs)
+        return await to_thread.run_sync(self._list_runs)
 
     def _list_runs(self) -> Response:
         listing = self._folder.listing()
@@ -167,7 +167,7 @@ class _Handlers:
 
     async def series(self, request: Request) -> Response:
         query = _requests.series(request.query_params)
-        return await self._threaded(lambda: self._list_series(query, request.headers.get("if-none-match", "")))
+        return await to_thread.run_sync(lambda: self._list_series(query, request.headers.get("if-none-match", "")))
 
     def _list_series(self, query: _requests.SeriesQuery, known: str) -> Response:
         entry = self._folder.get(query.run)
@@ -187,22 +187,22 @@ class _Handlers:
 
     async def overview(self, request: Request) -> Response:
         runs = _requests.runs_of(request.query_params)
-        return await self._threaded(lambda: json_response({"charts": self._figures.overview(runs)}))
+        return await self._in_turn(request, lambda: json_response({"charts": self._figures.overview(runs)}))
 
     async def figures(self, request: Request) -> Response:
         spec = _requests.body(await _body(request), _requests.figures)
-        content = await self._threaded(lambda: self._figures.render(spec), request)
+        content = await self._in_turn(request, lambda: self._figures.render(spec))
         return Response(content, media_type="application/json")
 
     async def table(self, request: Request) -> Response:
         spec = _requests.body(await _body(request), _requests.table)
-        return await self._threaded(lambda: json_response(table(self._folder.get_all(spec.runs), spec)))
+        return await self._in_turn(request, lambda: json_response(table(self._folder.get_all(spec.runs), spec)))
 
     async def compare(self, request: Request) -> Response:
         from holter.dashboard._compare import compare
 
         spec = _requests.body(await _body(request), _requests.compare)
-        return await self._threaded(lambda: json_response(compare(self._folder, spec)))
+        return await self._in_turn(request, lambda: json_response(compare(self._folder, spec)))
 
     async def live(self, request: Request) -> Response:
         runs = _requests.runs_of(request.query_params)
@@ -213,26 +213,26 @@ class _Handlers:
 
     async def export_csv(self, request: Request) -> Response:
         runs, names = _requests.runs_of(request.query_params, 1), _requests.names_of(request.query_params)
-        entries = await self._threaded(lambda: self._folder.get_all(runs))
+        entries = await to_thread.run_sync(lambda: self._folder.get_all(runs))
         headers = _download(_export.file_name(entries[0].name, ".csv"))
         pieces = _export.csv_pieces(entries, names) if request.method == "GET" else iter(())
         return StreamingResponse(pieces, headers=headers, media_type="text/csv; charset=utf-8")
 
     async def report(self, request: Request) -> Response:
         runs = _requests.runs_of(request.query_params, 1)
-        entries = await self._threaded(lambda: self._folder.get_all(runs))
+        entries = await to_thread.run_sync(lambda: self._folder.get_all(runs))
         headers = _download(_export.file_name(entries[0].name, "-report.html"))
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/html; charset=utf-8")
-        content = await self._threaded(lambda: _export.report(entries), request)
+        content = await self._in_turn(request, lambda: _export.report(entries))
         return Response(content, headers=headers, media_type="text/html; charset=utf-8")
 
-    async def _threaded(self, work: Callable[[], _T], request: Request | None = None) -> _T:
-        """Have work done on one of a few threads; not at all if the client of `request` has gone while it waited."""
+    async def _in_turn(self, request: Request, work: Callable[[], _T]) -> _T:
+        """Have long work done on one of a few threads; not at all if the client has gone while it waited."""
         if self._turns is None:
             self._turns = anyio.Semaphore(_WORKERS)
         async with self._turns:
-            if request is not None and await request.is_disconnected():
+            if await request.is_disconnected():
                 raise ClientDisconnect
             return await to_thread.run_sync(work)
 

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from holter.dashboard._runs import Entry, reading
@@ -53,9 +53,9 @@ def report(entries: Sequence[Entry]) -> bytes:
         return path.read_bytes()
 
 
-def _lines(rows: object) -> str:
+def _lines(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)  # type: ignore[arg-type]
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
 
 

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Collection, Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -149,11 +149,10 @@ class Guard:
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse what the page of another site asks for; a link to the dashboard may be followed from anywhere."""
-        origin = headers.get("origin")
-        if origin is not None:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or parts.netloc.lower() != headers["host"].lower():
-                raise Refused(403, "the Origin header names another site; only the dashboard's own page may ask")
+        host = headers["host"].lower()
+        # Either scheme: a proxy in front may speak HTTPS.
+        if headers.get("origin", f"http://{host}").lower() not in (f"http://{host}", f"https://{host}"):
+            raise Refused(403, "the Origin header names another site; only the dashboard's own page may ask")
         site = headers.get("sec-fetch-site", "none")
         if site in ("none", "same-origin") or self._is_visit(scope, headers):
             return

@@ -19,6 +19,7 @@ __all__ = [
     "KINDS",
     "MAX_CHARTS",
     "MAX_NAMES",
+    "MAX_PATTERN_CHARS",
     "MAX_PX",
     "MAX_ROWS",
     "MAX_RUNS",
@@ -48,6 +49,7 @@ MAX_NAMES: Final = 2000  # in one request, over all its charts
 MAX_CHARTS: Final = 64
 MAX_RUNS: Final = 256
 MAX_ROWS: Final = 1000
+MAX_PATTERN_CHARS: Final = 1000  # it is tried on every name
 MIN_PX: Final = 50
 MAX_PX: Final = 4000
 _MAX_THRESHOLDS: Final = 32
@@ -212,6 +214,8 @@ def series(query: QueryParams) -> SeriesQuery:
     patterns = query.getlist("pattern") or ["*"]
     if len(patterns) > 1:
         raise Refused(400, "pattern is given more than once")
+    if len(patterns[0]) > MAX_PATTERN_CHARS:
+        raise Refused(400, f"pattern has {len(patterns[0])} characters, expected at most {MAX_PATTERN_CHARS}")
     return SeriesQuery(runs[0], fields.text(patterns[0], "pattern"))
 
 
