@@ -224,6 +224,13 @@ def test_live_updates_keep_the_zoom_and_other_axes_do_not(long_run):
     assert len(set(revisions)) == 3
 
 
+def test_a_metric_named_step_is_no_step(record):
+    run = record("run", {"loss": (np.arange(5), np.ones(5)), "step": (np.arange(5), np.arange(5) * 0.1)})
+    axis = to_plotly(line_chart([run], ["loss"], View(x="metric:step", start=0, stop=5)))["layout"]["xaxis"]
+    assert "range" not in axis
+    assert axis["unifiedhovertitle"]["text"] == "step %{x:.5~g}"
+
+
 def test_nothing_offers_to_upload_the_data(charts):
     for chart in charts.values():
         assert "sendChartToCloud" in to_plotly(chart)["layout"]["modebar"]["remove"]

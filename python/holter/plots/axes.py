@@ -32,7 +32,7 @@ class XAxis:
     Attributes:
         mode: The view's `x`.
         metric: The metric on the axis; empty if it is none.
-        kind: Whether x is numbers or dates.
+        kind: Whether x is steps, other numbers or dates.
         label: What the axis says.
         origins: For relative time: when each run was begun.
         seconds: For relative time: how many seconds make one unit.
@@ -75,7 +75,7 @@ def x_axis(runs: Sequence[Run], view: View, reading: Reading) -> XAxis:
     if view.x == "wall":
         return XAxis("wall", "", "date", "time (UTC)", (), 1.0, reading)
     if view.x == "step":
-        return XAxis("step", "", "number", "step", (), 1.0, reading)
+        return XAxis("step", "", "step", "step", (), 1.0, reading)
     origins = tuple(np.datetime64(run.created.replace(tzinfo=None), "us") for run in runs)
     unit, seconds = _unit(runs, origins, view, reading)
     return XAxis("relative", "", "number", f"time since the start ({unit})", origins, seconds, reading)
@@ -84,12 +84,12 @@ def x_axis(runs: Sequence[Run], view: View, reading: Reading) -> XAxis:
 def _unit(runs: Sequence[Run], origins: Sequence[np.datetime64], view: View, reading: Reading) -> tuple[str, float]:
     """The unit in which the whole runs, not only the window, are easy to read."""
     longest = 0.0
-    for (index, name), buckets in reading.shown.items():
-        whole = buckets
+    for index, (run, origin) in enumerate(zip(runs, origins, strict=True)):
+        there = [buckets for (of_run, _), buckets in reading.shown.items() if of_run == index]
         if view.stop is not None:
-            whole = runs[index].buckets([name], max_buckets=1)[0]
-        if len(whole.timestamps):
-            longest = max(longest, float(_seconds(whole.timestamps[-1:], origins[index])[0]))
+            there = run.buckets([buckets.name for buckets in there], max_buckets=1)
+        for buckets in there:
+            longest = max(longest, *_seconds(buckets.timestamps[-1:], origin))
     return next((unit, seconds) for limit, unit, seconds in _UNITS if longest < limit)
 
 

@@ -6,7 +6,7 @@ A group with a single series gets the band of a trailing window of steps instead
 from __future__ import annotations
 
 import collections.abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -86,7 +86,9 @@ def band_chart(
     lines = [_line(scene, group, keys[group.label], recipe) for group in made if keys[group.label]]
     marks = run_marks(scene, [group.colour for group in made for _ in group.runs])
     if change_points:
-        marks += change_marks(lines)
+        # Smoothing makes noise look like changes, and so does a window wider than a point.
+        plain = replace(recipe, half_life=0.0, window=float(scene.reading.width))
+        marks += change_marks([_line(scene, group, keys[group.label], plain) for group in made if keys[group.label]])
     y_range, trimmed = trimmed_range(lines, view)
     width = scene.reading.width
     return Chart(

@@ -16,7 +16,7 @@ XArray: TypeAlias = npt.NDArray[Any]
 Colour: TypeAlias = int | float | str
 """An index into the palette, a place from 0.0 to 1.0 in the theme's sequence of colours, or `"#rrggbb"`."""
 ChartKind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
-AxisKind: TypeAlias = Literal["number", "date"]
+AxisKind: TypeAlias = Literal["step", "number", "date"]
 MarkKind: TypeAlias = Literal["mark", "restart", "change"]
 
 
@@ -169,7 +169,7 @@ class Chart:
         title: Its title, in full.
         x_label: What the x-axis shows.
         y_label: What the y-axis shows.
-        x_kind: Whether x is numbers or dates.
+        x_kind: Whether x is steps, other numbers or dates.
         lines: Lines and bands, from the back to the front.
         heatmap: Instead of lines.
         categories: The bars' names along the x-axis.
@@ -187,7 +187,7 @@ class Chart:
     title: str
     x_label: str = "step"
     y_label: str = ""
-    x_kind: AxisKind = "number"
+    x_kind: AxisKind = "step"
     lines: tuple[Line, ...] = ()
     heatmap: Heatmap | None = None
     categories: tuple[str, ...] = ()

@@ -70,14 +70,14 @@ def line_chart(
     keys = scene.keys(names)
     if envelope is None:
         envelope = len({index for index, _ in keys}) == 1 and len(keys) <= _MOST_RIBBONS
-    lines: list[Line] = []
-    for key, blank in _blanks(runs, names, colours).items():
-        if key in keys:
-            lines += _lines_of(scene, key, blank, envelope=envelope)
+    blanks = _blanks(runs, names, colours)
+    lines = [line for key in keys for line in _lines_of(scene, key, blanks[key], envelope=envelope)]
     main = [line for line in lines if not line.is_faint]
     marks = run_marks(scene, colours)
     if change_points:
-        marks += change_marks(main)
+        # Smoothing makes noise look like changes.
+        plain = replace(scene, view=replace(view, half_life=0.0))
+        marks += change_marks([_lines_of(plain, key, blanks[key], envelope=False)[0] for key in keys])
     y_range, trimmed = trimmed_range(main, view)
     width = scene.reading.width
     how = f"1 point = {width:,} steps, {'min–max shown' if envelope else 'mean and spikes shown'}" if width > 1 else ""

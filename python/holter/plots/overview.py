@@ -61,16 +61,14 @@ class ChartRequest(TypedDict):
     names: list[str]
 
 
-def overview_charts(runs: Sequence[Run], view: View = WHOLE) -> list[ChartRequest]:
+def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
     """Return what is shown first: losses, perplexity, gradient norm, speed, families of layers, learning rate.
 
     Where too few of these are there, the first series follow. Empty only if no run has any point.
 
     Args:
         runs: The runs; a series that any of them has counts.
-        view: Not needed by any of today's charts; what depends on the window may come to heed it.
     """
-    del view
     names = list(dict.fromkeys(name for run in runs for name in run.names() if not name.startswith("mark/")))
     if not names:
         return []

@@ -135,7 +135,7 @@ def _x_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
             "spikedash": "solid",
             "spikecolor": theme.axis,
         }
-    if chart.x_label == "step":
+    if chart.x_kind == "step":
         around = f" · {chart.width:,} steps a point" if chart.width > 1 else ""
         axis |= {"hoverformat": ",.0f", "unifiedhovertitle": {"text": f"step %{{x:,.0f}}{around}"}}
         if chart.window[0] is not None and chart.window[1] is not None:
@@ -153,7 +153,8 @@ def _y_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
     # Thousands as 20k and millions as 3M, but a learning rate as 3×10⁻⁴ and not as 300µ.
     axis |= {"exponentformat": "SI" if _is_large(chart) else "power", "minexponent": 3, "nticks": 7}
     if chart.log_y:
-        axis |= {"type": "log", "dtick": "D2" if _decades(chart) < 1.5 else 1, "minor": {"showgrid": False}}
+        axis |= {"type": "log", "minor": {"showgrid": False}}
+        axis["dtick"] = "D2" if _decades(chart) < 1.5 else max(1, round(_decades(chart) / 8))
     if chart.y_range is not None:
         low, high = chart.y_range
         axis["range"] = [math.log10(low), math.log10(high)] if chart.log_y else [low, high]
@@ -230,7 +231,8 @@ def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
         x: Any = mark.x
         if isinstance(x, np.datetime64):
             x = int(x.astype("datetime64[us]").astype(np.int64)) / 1000.0
-        shape = {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "below"}
+        shape = {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
+        shape["layer"] = "above" if chart.heatmap is not None else "below"
         shape["line"] = {"color": translucent(mark_colour(mark, theme), 0.7), "width": 1, "dash": "dash"}
         shapes.append(shape)
     return shapes

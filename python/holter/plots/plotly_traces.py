@@ -55,7 +55,7 @@ def _line(line: Line, colour: str, group: str, chart: Chart) -> Trace:
         "x": typed_array(line.x),
         "y": typed_array(line.y),
         "line": {"color": colour, "width": 1.0 if line.is_faint else 1.6, "dash": line.dash},
-        "meta": {"run": line.run, "name": line.name, "label": line.label, "columns": names},
+        "meta": {"run": line.run, "name": line.name, "label": line.label, "spread": line.spread, "columns": names},
         "connectgaps": False,
     }
     if few:
@@ -77,7 +77,7 @@ def _hover_columns(line: Line, chart: Chart) -> tuple[FloatArray, list[str]]:
     if line.counts is not None:
         columns.append(line.counts)
         names.append("members")
-    if chart.x_label != "step":
+    if chart.x_kind != "step":
         columns.append(line.last_steps)
         names.append("step")
     return np.stack(columns, axis=1).astype(np.float64) if columns else np.empty((0, 0)), names
@@ -231,7 +231,7 @@ def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
         bar |= _log_ticks(low, high)
     if high <= low:
         low, high = low - 0.5, high + 0.5
-    where = "step %{x:,.0f}" if chart.x_label == "step" else f"{plotly_text(chart.x_label)} %{{x}}"
+    where = "step %{x:,.0f}" if chart.x_kind == "step" else f"{plotly_text(chart.x_label)} %{{x}}"
     labels = heatmap_rows(heatmap)
     value = "%{customdata:.5~g}" if heatmap.is_log else "%{z:.5~g}"
     cells: Trace = {
@@ -286,7 +286,7 @@ def _log_ticks(low: float, high: float) -> Trace:
 
 
 def bar_traces(chart: Chart, theme: Theme) -> list[Trace]:
-    """Return a trace of bars for each run, and crosses where the latest value is NaN or infinite."""
+    """Return a trace of bars for each run, and triangles where the latest value is NaN or infinite."""
     categories = [plotly_text(category, LEGEND_CHARACTERS) for category in chart.categories]
     traces = []
     for number, bars in enumerate(chart.bars):
