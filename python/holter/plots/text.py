@@ -58,8 +58,10 @@ def distinct_parts(names: Sequence[str]) -> list[str]:
     if len(names) < 2:
         return list(names)
     begin = _common_length(names)
-    end = _common_length([name[begin:][::-1] for name in names])
-    return [name[begin : len(name) - max(end - 1, 0)] for name in names]
+    rests = [name[begin:] for name in names]
+    end = _common_length([rest[::-1] for rest in rests])
+    parts = [rest[: len(rest) - end] for rest in rests]
+    return parts if all(parts) else list(names)
 
 
 def _common_length(names: Sequence[str]) -> int:
