@@ -1,6 +1,7 @@
 """What of a folder is shown: runs and their ranks, never what lies outside, and of each run what it is."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -133,6 +134,24 @@ def test_the_folder_is_scanned_once_for_many_requests(sample_root, monkeypatch):
         folder.listing()
         folder.get("run-1")
     assert len(scans) == 1
+
+
+def test_a_slow_disk_is_given_a_rest(sample_root, monkeypatch):
+    now = [100.0]
+    scans = []
+    real = holter.list_runs
+
+    def slow(*arguments, **options):
+        scans.append(now[0])
+        now[0] += 3.0
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(holter, "list_runs", slow)
+    monkeypatch.setattr("holter.dashboard._runs.time", SimpleNamespace(monotonic=lambda: now[0]))
+    folder = RunFolder(sample_root)
+    for now[0] in (100.0, 104.0, 108.9, 109.1, 113.0):
+        folder.listing()
+    assert scans == [100.0, 109.1], "3 s of looking, then 6 s of rest"
 
 
 def test_a_run_that_did_not_change_is_not_read_again(sample_root, monkeypatch):
