@@ -184,6 +184,40 @@ def test_lines_inside_a_forward(recorder, how):
     assert not counters["graph_break"]
 
 
+class Talkative(nn.Module):
+    """Emits more than there are places for at first."""
+
+    def __init__(self):
+        super().__init__()
+        self.project = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = self.project(x)
+        for part in range(40):
+            emit(self, f"part_{part}", x * part)
+        return x
+
+
+@pytest.mark.parametrize("how", ["regional", "whole"])
+def test_any_number_of_metrics_may_be_emitted(recorder, how):
+    model = nn.Sequential(*(Talkative() for _ in range(LAYERS)))
+    forward = torch.compile(model, backend="aot_eager", fullgraph=True) if how == "whole" else model
+    for layer in model if how == "regional" else ():
+        layer.compile(backend="aot_eager", fullgraph=True)
+    x = torch.randn(2, 8)
+    with watch(model, recorder, attention=None) as handle:
+        for _ in range(3):
+            forward(x).sum().backward()
+            handle.commit()
+    norm = float(model[0].project(x).detach().double().norm())
+    for part in range(40):
+        expected = dict.fromkeys((0, 1, 2) if part < 16 else (1, 2), pytest.approx(norm * part, rel=1e-5))
+        assert recorder[f"part_{part}/layer_0"] == expected
+        assert len(recorder.names(f"part_{part}/")) == LAYERS
+    assert counters["stats"]["unique_graphs"] == 2
+    assert not counters["graph_break"]
+
+
 class Weighted(nn.MultiheadAttention):
     """Forms its weights itself."""
 

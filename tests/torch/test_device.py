@@ -127,7 +127,8 @@ def test_nothing_of_a_step_waits(recorder, cuda, attention):
         model, recorder, optimizer, attention=attention, probes=probes, parameters=parameters, rank=rank
     ) as handle:
         for step in range(4):
-            model(torch.zeros(2, 32, dtype=torch.int64), model.initial_memories(2))
+            logits, _ = model(torch.zeros(2, 32, dtype=torch.int64), model.initial_memories(2))
+            handle.log("train/ppl", logits.float().mean(), transform="exp")
             backward(model)
             if step % 2:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -140,7 +141,7 @@ def test_nothing_of_a_step_waits(recorder, cuda, attention):
     assert cuda.to_host >= 4
     for name in ("attention_entropy", "memory_rw_ratio", "m3_alpha", "m3_alpha_grad", "m_rel_change", "effective_rank"):
         assert recorder.names(f"{name}/") == [f"{name}/layer_0", f"{name}/layer_1"], name
-    assert len(recorder["grad_norm_total"]) == 4
+    assert len(recorder["grad_norm_total"]) == len(recorder["train/ppl"]) == 4
 
 
 class Own(nn.Module):
@@ -194,8 +195,8 @@ def test_sparse_half_and_mixed_gradients_under_a_scaler(recorder, cuda):
             indices = torch.zeros(1, 4, dtype=torch.int64)
             model.sparse.grad = torch.sparse_coo_tensor(indices, torch.ones(4, 3), (10, 3), check_invariants=False)
             optimizer.grad_scale, optimizer.found_inf = torch.ones(()), torch.zeros(())
-            handle.gather(None, optimizer.grad_scale, optimizer.found_inf)
-            handle.step_ended()
+            handle._recording.gather(None, optimizer.grad_scale, optimizer.found_inf)
+            handle._recording.step_ended()
         disabled = handle.disabled
     assert disabled == {}
     assert cuda.found == []
@@ -213,6 +214,26 @@ def test_gradients_on_the_host_beside_those_of_the_device(recorder, cuda):
     assert disabled == {}
     assert cuda.found == []
     assert set(recorder.names()) == {"grad_norm/far", "grad_norm/near", "grad_norm_total"}
+
+
+@pytest.mark.expects_faults
+def test_nothing_is_done_while_the_program_captures_a_graph_of_its_own(recorder, cuda, monkeypatch, caplog):
+    model = AtlasLanguageModel(SMALL)
+    optimizer = make_optimizer(model)
+    for where in ("_recording", "_attention"):
+        monkeypatch.setattr(f"holter.torch.{where}.is_capturing", lambda: True)
+    probe = Probe("blocks.*.memory", "memory_read_norm", lambda module, inputs, output: output[0])
+    with watch(model, recorder, optimizer, attention=Attention(every=1), probes=[probe]) as handle:
+        for _ in range(2):
+            model(torch.zeros(2, 32, dtype=torch.int64), model.initial_memories(2))
+            backward(model)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        assert handle.step == 0
+        assert len(handle.notes) == 1
+        assert "captured in a CUDA graph" in handle.notes[0]
+    assert recorder.names() == []
+    assert cuda.to_host == 0
 
 
 @pytest.mark.parametrize(

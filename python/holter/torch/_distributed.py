@@ -1,9 +1,9 @@
 """Sharded tensors: norms of DTensors (FSDP2, tensor parallelism) with one reduction for all of them.
 
 Each process sums the squares of its own shards; one all-reduce of one vector over the whole mesh adds them up. A tensor
-that is replicated along a dimension of the mesh counts there as often as that dimension is long, so its share is divided
-by that. Every process of the mesh takes part, at the optimizer's step, where they are in step anyway; the group is our
-own, so that this can never come between the model's own exchanges.
+that is replicated along a dimension of the mesh counts there as often as that dimension is long, so its share is
+divided by that. Every process of the mesh takes part, at the optimizer's step, where they are in step anyway; the group
+is our own, so that this can never come between the model's own exchanges.
 """
 
 from __future__ import annotations

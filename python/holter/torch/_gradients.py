@@ -66,6 +66,7 @@ class Gradients:
         self._logger = logger
         self._plans: dict[tuple[tuple[str, ...], tuple[int, ...]], _Plan] = {}
         self._staged_steps = 0
+        self._is_skipped = False
         self._found_inf: list[Tensor] = []
         self._taken: set[int] = set()
         self._vectors: list[tuple[tuple[str, ...], tuple[int, ...], Tensor]] = []
@@ -176,7 +177,7 @@ class Gradients:
     def stage(self, staging: Staging) -> None:
         """Hand this step's norms to staging, and begin anew."""
         vectors, found_inf = self._vectors, self._found_inf
-        self.discard()
+        self._forget()
         self._staged_steps += 1
         if self._staged_steps % _RESCAN_STEPS == 0:
             self.rescan()
@@ -194,13 +195,20 @@ class Gradients:
             "recording of the gradient norms", plan.receive, [*(vector for _, _, vector in vectors), *found_inf]
         )
 
-    def discard(self) -> None:
-        """Forget this step's norms."""
+    def skip(self) -> None:
+        """An optimizer is left out of this step, which has no norms then, of the others' gradients neither."""
+        self._forget()
+        self._is_skipped = True
+
+    def _forget(self) -> None:
+        self._is_skipped = False
         self._vectors = []
         self._found_inf = []
         self._taken = set()
 
     def _keep(self, group: _Group, vector: Tensor, pieces: tuple[int, ...]) -> None:
+        if self._is_skipped:
+            return
         self._taken.update(group.identities)
         self._vectors.append((tuple(name for name in group.names if name is not None), pieces, vector))
 
