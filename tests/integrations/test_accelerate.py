@@ -1,5 +1,6 @@
 """accelerate's training loop with a HolterTracker: what is recorded is what its tracker for memory would hold."""
 
+import contextlib
 import warnings
 
 import pytest
@@ -53,15 +54,21 @@ def train(accelerator, *, watches=False):
     data = torch.utils.data.DataLoader(torch.randn(32, 6), batch_size=4)
     model, optimizer, data = accelerator.prepare(model, optimizer, data)
     accelerator.init_trackers("project", config={"lr": 0.1, "optimizer": "adam"})
+    watched = contextlib.nullcontext()
     if watches:
-        watch(model, accelerator.get_tracker("holter", unwrap=True), optimizer.optimizer)
+        watched = watch(model, accelerator.get_tracker("holter", unwrap=True), optimizer.optimizer)
+    with watched:
+        fit(accelerator, model, optimizer, data)
+    accelerator.end_training()
+
+
+def fit(accelerator, model, optimizer, data):
     for step, batch in enumerate(data):
         loss = (model(batch) - batch.sum(1, keepdim=True)).square().mean()
         accelerator.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
         accelerator.log({"train_loss": loss.item(), "half": loss.item() / 2}, step=step)
-    accelerator.end_training()
 
 
 def test_numbers_are_those_of_another_tracker(tmp_path, points_of):

@@ -3,6 +3,7 @@
 torchtitan trains on GPUs only; here its own processor logs a small training on the CPU, with the GPU's memory made up.
 """
 
+import contextlib
 import warnings
 
 import pytest
@@ -60,10 +61,16 @@ def processor(monkeypatch):
     return processor
 
 
-def train(processor, on_model=lambda model, optimizer: None):
+def train(processor, watching=lambda model, optimizer: contextlib.nullcontext()):
     model = torch.nn.Linear(6, 1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    on_model(model, optimizer)
+    with watching(model, optimizer):
+        fit(processor, model, optimizer)
+    processor.log_validation(loss=0.5, step=8)
+    processor.close()
+
+
+def fit(processor, model, optimizer):
     for step in range(1, 9):
         batch = torch.randn(4, 6)
         loss = model(batch).square().mean()
@@ -74,8 +81,6 @@ def train(processor, on_model=lambda model, optimizer: None):
         processor.ntokens_since_last_log += batch.numel()
         processor.data_loading_times.append(0.0)
         processor.log(step, loss.item(), loss.item(), norm.item(), extra_metrics={"lr": 0.1})
-    processor.log_validation(loss=0.5, step=8)
-    processor.close()
 
 
 def test_numbers_are_those_of_another_logger(run_dir, processor, points_of):
@@ -97,7 +102,9 @@ def test_watch_by_one_more_line(run_dir, processor):
     logger = HolterLogger(run_dir, tag="metrics")
 
     def watched(model, optimizer):
-        watch(model, logger.logger, optimizer).step = 1  # torchtitan counts from 1
+        vital_signs = watch(model, logger.logger, optimizer)
+        vital_signs.step = 1  # torchtitan counts from 1
+        return vital_signs
 
     processor.logger.add_logger(logger)
     train(processor, watched)

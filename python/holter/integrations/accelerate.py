@@ -45,7 +45,7 @@ class HolterTracker(GeneralTracker):
         super().__init__()
         self.run_name = run_name
         self._run = LazyLogger(Path(logging_dir, run_name), **{"name": run_name, **settings})
-        self._has_started = False
+        self._is_begun = False
 
     @property
     def tracker(self) -> holter.Logger:
@@ -55,11 +55,12 @@ class HolterTracker(GeneralTracker):
     @on_main_process
     def start(self) -> None:
         """Nothing is opened yet: the configuration comes next."""
-        self._has_started = True
+        self._is_begun = True
 
     @on_main_process
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
         """Keep hyper-parameters in the run's configuration."""
+        self._is_begun = True  # accelerate had no `start` before 1.8
         self._run.configure(values)
 
     @on_main_process
@@ -83,7 +84,7 @@ class HolterTracker(GeneralTracker):
     @on_main_process
     def finish(self) -> None:
         """Close the run; one that nothing was logged to keeps its configuration."""
-        if self._has_started:
-            self._has_started = False
+        if self._is_begun:
+            self._is_begun = False
             self._run.open()
         self._run.close()

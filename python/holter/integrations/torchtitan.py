@@ -1,10 +1,9 @@
-"""torchtitan: a logger beside its own for TensorBoard and Weights & Biases.
+"""torchtitan: a logger in the place of its own for TensorBoard and Weights & Biases, or beside them.
 
-    logger = HolterLogger("runs/run-1", config_dict=config.to_dict())
-    trainer.metrics_processor.logger.add_logger(logger)
+    if torch.distributed.get_rank() == 0:
+        trainer.metrics_processor.logger = HolterLogger("runs/run-1", config_dict=config)
 
-torchtitan has that container on the process that logs, if TensorBoard or Weights & Biases is switched on;
-docs/integrations.md shows a MetricsProcessor that needs neither.
+Where one of torchtitan's own is switched on, `trainer.metrics_processor.logger.add_logger(…)` puts it beside.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ __all__ = ["HolterLogger"]
 class HolterLogger(BaseLogger):
     """Records torchtitan's metrics by their own names.
 
-    Made on the process that torchtitan logs on, which under pipeline parallelism is not that of rank 0: its
-    `LoggerContainer` is there on that process alone. The arguments are those of torchtitan's own loggers.
+    To be made on the process that torchtitan logs on: that of rank 0, under pipeline parallelism mostly the first one of
+    the last stage. The arguments are those of torchtitan's own loggers.
 
     Args:
         log_dir: the run's directory; a run that is there is gone on with.
