@@ -148,6 +148,20 @@ def test_a_failure_of_one_chart_leaves_the_others(client, monkeypatch, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_a_chart_of_too_many_points_is_refused_and_the_others_are_made(client, monkeypatch):
+    monkeypatch.setattr(_figures, "MAX_POINTS", 2 * 600)
+    large, small = figures(client, chart("band", ENTROPY, key="large"), chart(key="small"), view={"px": 600})
+    assert large["error"] == "it is of 6 series (runs × names), too many to draw; select fewer"
+    assert "error" not in small
+
+
+def test_an_answer_that_grows_too_large_ends_with_words(client, monkeypatch):
+    monkeypatch.setattr(_figures, "MAX_ANSWER_BYTES", 10)
+    first, second = figures(client, chart(key="first"), chart(key="second"))
+    assert "error" not in first
+    assert "ask for fewer charts" in second["error"]
+
+
 def test_a_window_that_ends_before_it_begins_is_said(client):
     (figure,) = figures(client, chart(), view={"start": 10, "stop": 10})
     assert "start must be less than stop" in figure["error"]

@@ -6,7 +6,7 @@ was made is kept until its runs change or others need its room. A chart that can
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holter.dashboard._asked_once import asked_once
@@ -20,9 +20,11 @@ from holter.dashboard._text import numbered
 if TYPE_CHECKING:
     from holter.plots import Chart, Threshold, View
 
-__all__ = ["CACHE_BYTES", "Figures"]
+__all__ = ["CACHE_BYTES", "MAX_ANSWER_BYTES", "MAX_POINTS", "Figures"]
 
 CACHE_BYTES = 64 << 20
+MAX_ANSWER_BYTES = 64 << 20
+MAX_POINTS = 1_500_000  # series × pixels of one chart: some 120 MB while it is made
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,7 +56,14 @@ class Figures:
             Refused: 404 if a run was never there, 410 if all runs that are asked for are gone.
         """
         entries, gone = self._entries(spec.charts)
-        pieces = [self._figure(chart, spec, entries, gone) for chart in spec.charts]
+        pieces: list[bytes] = []
+        num_bytes = 0
+        for chart in spec.charts:
+            if num_bytes < MAX_ANSWER_BYTES:
+                pieces.append(self._figure(chart, spec, entries, gone))
+            else:
+                pieces.append(_answer(chart, _nothing("the answer would be too large; ask for fewer charts"), {}))
+            num_bytes += len(pieces[-1])
         return b'{"figures":[' + b",".join(pieces) + b"]}"
 
     def _entries(self, charts: Iterable[ChartSpec]) -> tuple[dict[str, Entry], dict[str, str]]:
@@ -90,7 +99,7 @@ class Figures:
         except Exception:  # noqa: BLE001  one chart's; the page's others are drawn all the same
             _LOG.exception("a chart could not be made: %r", chart)
             fields = _nothing("the server failed at this chart; its terminal says more")
-        content = dumps({"key": chart.key, **fields, "revision": revisions})
+        content = _answer(chart, fields, revisions)
         if "error" not in fields:
             self._cache.put(key, content)
         return content
@@ -109,12 +118,19 @@ def _made(chart: ChartSpec, groups: list[list[Entry]], spec: FiguresSpec) -> dic
         raise Refused(410, "none of its runs is there any more")
     if not chart.names:
         raise Refused(404, "it names no series")
+    num_series = len(entries) * len(chart.names)
+    if num_series * spec.view.px > MAX_POINTS:
+        raise Refused(400, f"it is of {num_series:,} series (runs × names), too many to draw; select fewer")
     try:
         with reading(*entries):
             built = _build(chart, groups, _view(spec.view))
     except (ValueError, ImportError) as error:
         raise Refused(400, str(error)) from error
     return {"figure": plots.to_plotly(built, spec.theme), "note": built.note, "width": built.width}
+
+
+def _answer(chart: ChartSpec, fields: Mapping[str, Any], revisions: Mapping[str, str]) -> bytes:
+    return dumps({"key": chart.key, **fields, "revision": revisions})
 
 
 def _nothing(reason: str) -> dict[str, Any]:
