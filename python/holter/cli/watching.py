@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import holter
 
-__all__ = ["Look", "Watch", "first_nonfinite"]
+__all__ = ["Look", "Watch", "ended_text", "first_nonfinite"]
 
 HEADLINES = (*LOSSES, "val/ppl", "train/ppl", "grad_norm_total", "lr", "train/lr", "learning_rate", "val/accuracy")
 """What one wants to see of a training if one does not say what."""
@@ -66,8 +66,8 @@ class Watch:
             Problem: If it is gone.
             StoreError: If it cannot be read.
         """
-        is_live = self._run.is_live
         try:
+            is_live = self._run.is_live
             watched = self._read()
             status = self._run.status
         except (OSError, StoreError) as error:

@@ -13,6 +13,7 @@ from holter.cli.output import echo, is_terminal, terminal_console
 from holter.cli.problems import Problem, failure
 from holter.cli.runs import RUN, open_run
 from holter.cli.series import chosen_names
+from holter.cli.text import visible
 
 if TYPE_CHECKING:
     import holter
@@ -90,7 +91,7 @@ def plot(
     chart = _chart(runs, names, FILE_PX if out is not None else POINTS_PER_CHARACTER * columns, options)
     if out is not None:
         _save(chart, out)
-        echo(f"{out}: {len(names)} series", error=True)
+        echo(visible(f"{out}: {len(names)} series"), error=True)
     else:
         _draw(chart, columns, height)
 
