@@ -1,10 +1,12 @@
 """Marks stand where they were logged, restarts where the next attempt began, change points where the level changes."""
 
+import re
+
 import numpy as np
 import pytest
 
 import holter
-from holter.plots import View, band_chart, line_chart, speed_chart, to_plotly
+from holter.plots import View, band_chart, line_chart, to_plotly
 
 
 def test_marks_are_series_named_so(layered_run):
@@ -50,8 +52,6 @@ def test_a_restart_stands_at_the_first_step_of_the_next_attempt(tmp_path):
     run = holter.open_run(tmp_path / "run")
     (mark,) = line_chart([run], ["x"]).marks
     assert (mark.step, mark.kind, mark.label) == (437, "restart", "restart (attempt 2)")
-    # Between the attempts no steps per second are told.
-    assert np.isnan(speed_chart([run]).lines[0].y).sum() == 1
     assert line_chart([run], ["x"], View(stop=400)).marks == ()
 
 
@@ -63,4 +63,7 @@ def test_change_points_are_marked_on_request(record):
     (mark,) = line_chart([run], ["x"], change_points=True).marks
     assert mark.kind == "change"
     assert abs(mark.step - 200) <= 2
-    assert mark.label.startswith("change 5")
+    before, after = (float(level) for level in re.search(r"change (\S+) → (\S+) ", mark.label).groups())
+    assert (before, after) == pytest.approx((5, 2), abs=0.1)
+    assert mark.label.endswith("%)")
+    assert "100 %" not in mark.label

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holter.plots import build_chart, overview_charts, speed_chart
+from holter.plots import build_chart, overview_charts
 from holter.plots.names import LOSS, PERPLEXITY, Meaning, meaning, that_mean
 
 SOME = (np.arange(5), np.ones(5))
@@ -77,16 +77,3 @@ def test_hundreds_of_parameters_do_not_fill_it(record):
     families = [chart["title"] for chart in overview_charts([run]) if chart["key"].startswith("family:")]
     assert len(families) == 6
     assert families[0] == "attention_entropy/layer_*"
-
-
-def test_steps_per_second_come_from_timestamps(long_run, layered_run):
-    chart = speed_chart([long_run, layered_run], colours=[2, 3])
-    line, other = chart.lines
-    assert (line.colour, other.colour) == (2, 3)
-    assert len(line.y) >= 5
-    buckets = long_run.buckets(["noisy"], width=64)[0]
-    seconds = (buckets.timestamps[-1] - buckets.timestamps[0]) / np.timedelta64(1, "s")
-    rate = (buckets.last_steps[-1] - buckets.last_steps[0]) / seconds
-    assert np.nanmin(line.y) < rate < np.nanmax(line.y)
-    with pytest.raises(KeyError, match="none of the 0 runs has a point"):
-        speed_chart([])

@@ -59,7 +59,7 @@ def change_marks(lines: Sequence[Line]) -> list[Mark]:
     for line in lines:
         steps, at = np.unique(line.steps, return_index=True)
         for change in analysis.change_points(steps, line.y[at]):
-            label = f"change {change.before:.3g} → {change.after:.3g} ({change.confidence:.0%})"
+            label = f"change {change.before:.3g} → {change.after:.3g} ({change.confidence * 100:.3g} %)"
             x = _placed(steps, line.x[at], change.step)
             marks.append(Mark(x, label, "change", change.step, line.colour if len(lines) > 1 else None))
     return marks

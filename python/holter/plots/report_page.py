@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MOST_SERIES_ROWS = 1000
 _FEW_SERIES = 30
 _STROKES = {"dash": ' stroke-dasharray="5 3"', "dot": ' stroke-dasharray="2 2"'}
+_BEST = ' class="best"'
 _BAD_UNLESS_ZERO = {"NaN or infinite", "dropped"}
 _TEXT_CHARACTERS = 200
 _ROW_PIXELS, _LEAST_HEIGHT, _MOST_HEIGHT = 14, 260, 900
@@ -198,7 +199,7 @@ def _comparison(comparison: Comparison | None) -> str:
     rows = []
     for row in comparison.rows:
         cells = "".join(
-            f'<td{" class=best" if place in row.best else ""} title="{_text(cell.note)}">{_text(cell.text)}</td>'
+            f'<td{_BEST if place in row.best else ""} title="{_text(cell.note)}">{_text(cell.text)}</td>'
             for place, cell in enumerate(row.cells)
         )
         rows.append(f'<tr><th scope="row" title="{_text(row.help)}">{_text(row.label)}</th>{cells}</tr>')
