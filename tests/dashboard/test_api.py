@@ -226,6 +226,7 @@ def test_answers_are_as_described(client):
         f"{API}/overview": client.get(f"{API}/overview?run=run-1&run=run-2"),
         f"{API}/figures": client.post(f"{API}/figures", json={"charts": [chart]}),
         f"{API}/table": client.post(f"{API}/table", json={"runs": ["run-1"], "names": ["lr"]}),
+        f"{API}/compare": client.post(f"{API}/compare", json={"groups": chart["groups"]}),
     }
     for path, answer in asked.items():
         assert answer.status_code == 200

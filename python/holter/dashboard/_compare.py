@@ -4,6 +4,7 @@ A group of several runs, such as the seeds of one configuration, is one column: 
 """
 
 import math
+import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _MOST_TEXTS = 4
+_SETTING = "config: "  # a mean of seeds would mean nothing
+# "3.04", and "3.04 @ 399" or "250 (98 %)", where the value is the number in front; not "328 → 312".
+_NUMBER = re.compile(r"[-+−]?[0-9][0-9.,]*(e[-+]?[0-9]+)?( @ .*| \(.*)?")
 
 
 def compare(folder: RunFolder, spec: CompareSpec) -> dict[str, Any]:
@@ -61,7 +65,8 @@ def _grouped(comparison: "Comparison", labels: Sequence[str], sizes: Sequence[in
 
 
 def _grouped_row(row: "Row", spans: Sequence[slice]) -> "Row":
-    cells = [_grouped_cell(row.cells[span]) for span in spans]
+    of_group = _joined_cell if row.label.startswith(_SETTING) else _grouped_cell
+    cells = [of_group(row.cells[span]) for span in spans]
     return replace(row, cells=cells, best=_best([cell.value for cell in cells], row.better))
 
 
@@ -71,19 +76,17 @@ def _grouped_cell(cells: Sequence["Cell"]) -> "Cell":
     there = [cell for cell in cells if cell.value is not None]
     share = f"{len(there)} of {len(cells)} runs have it" if len(there) < len(cells) else ""
     if not there:
-        return _joined(cells)
-    if not all(_is_number(cell.text) for cell in there):
-        return _joined(there)
+        return _joined_cell(cells)
     values = [cell.value for cell in there if cell.value is not None]
-    if not all(map(math.isfinite, values)):
-        return _joined(there)
+    if not all(_NUMBER.fullmatch(cell.text) for cell in there) or not all(map(math.isfinite, values)):
+        return _joined_cell(there)
     mean, deviation = statistics.fmean(values), statistics.pstdev(values)
     notes = dict.fromkeys(note for note in (share, *(cell.note for cell in there)) if note)
     text = f"{mean:.4g} ± {deviation:.2g}" if len(values) > 1 else there[0].text
     return replace(there[0], text=text, value=mean, note="; ".join(list(notes)[:_MOST_TEXTS]))
 
 
-def _joined(cells: Sequence["Cell"]) -> "Cell":
+def _joined_cell(cells: Sequence["Cell"]) -> "Cell":
     """What several runs have that no mean can be taken of: each text once."""
     texts = list(dict.fromkeys(cell.text for cell in cells))
     shown = ", ".join(texts[:_MOST_TEXTS]) + (", …" if len(texts) > _MOST_TEXTS else "")
@@ -101,11 +104,3 @@ def _best(values: Sequence[float | None], better: str | None) -> list[int]:
 
 def _comparable(values: Sequence[float | None]) -> Iterator[float]:
     return (value for value in values if value is not None and not math.isnan(value))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", ""))
-    except ValueError:
-        return False
-    return True

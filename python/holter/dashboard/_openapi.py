@@ -160,7 +160,21 @@ def _schemas() -> _Schema:
             metrics=_list(_TEXT),
             targets={**_FREE, "additionalProperties": _NUMBER},
         ),
-        "Comparison": {**_FREE, "required": ["runs", "rows", "notes", "markdown", "latex", "csv"]},
+        "Comparison": _object(
+            runs=_list(_TEXT),
+            rows=_list(_ref("Row")),
+            notes=_list(_TEXT),
+            markdown=_TEXT,
+            latex=_TEXT,
+            csv=_TEXT,
+        ),
+        "Row": _object(
+            label=_TEXT,
+            cells=_list(_object(text=_TEXT, value=_optional(_VALUE), note=_TEXT)),
+            better={"enum": ["lower", "higher", None]},
+            best={**_list(_WHOLE), "description": "The indices of the best cells."},
+            help=_TEXT,
+        ),
     }
 
 
