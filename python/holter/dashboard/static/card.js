@@ -42,7 +42,7 @@ export class Card {
     this.box = element("div", { class: "box" });
     this.cursor = element("div", { class: "cursor", hidden: true });
     this.selection = element("div", { class: "selection", hidden: true });
-    this.plot = element("div", { class: "plot", role: "img" }, this.box, this.cursor, this.selection);
+    this.plot = element("div", { class: "plot", role: "img", "aria-label": `chart of ${spec.key}` }, this.box, this.cursor, this.selection);
     this.note = element("p", { class: "note" });
     this.legend = element("ul", { class: "legend" });
     this.modes = element("div", { class: "modes" });
@@ -56,9 +56,10 @@ export class Card {
 
   #frame() {
     const { key, title, names, section } = this.spec;
-    this.title = element("button", { type: "button", class: "title", title: key, text: title });
+    this.title = element("button", { type: "button", class: "title", title: key, text: title, "aria-label": `${key}: full screen` });
     this.title.addEventListener("click", () => this.element.dispatchEvent(new CustomEvent("enlarge", { bubbles: true })));
-    this.size = element("span", { class: "badge", text: names.length > 1 ? count(names.length) : "", title: "series" });
+    const isOfMany = names.length > 1 && this.proposal?.kind !== "speed";
+    this.size = isOfMany ? element("span", { class: "badge", text: count(names.length), title: "series" }) : null;
     this.alarm = element("span", { class: "alarm" });
     this.pin = iconButton("pin", `pin ${key}`, () => store.set({ pin: toggled(store.now.pin, key) }));
     this.more = iconButton("more", `more for ${key}`, () => openMenu(this), { "aria-haspopup": "menu" });
@@ -86,7 +87,7 @@ export class Card {
   }
 
   get kind() {
-    if (this.proposal && !this.spec.isFamily && !store.now.group) return this.proposal.kind;
+    if (this.proposal?.kind === "speed" || (this.proposal && !this.spec.isFamily && !store.now.group)) return this.proposal.kind;
     return { each: "line", heatmap: "heatmap", latest: "latest" }[this.mode] ?? "band";
   }
 
@@ -133,6 +134,7 @@ export class Card {
     const isPinned = store.now.pin.includes(key);
     this.pin.setAttribute("aria-pressed", String(isPinned));
     this.element.dataset.kind = this.kind;
+    if (this.kind === "speed") return; // It shows how fast the series came, not their values.
     const bad = names.reduce((sum, name) => sum + (model.names.get(name)?.nonfinite ?? 0), 0);
     this.alarm.textContent = bad ? `${count(bad)} NaN/Inf` : "";
     this.alarm.title = bad ? "values that are NaN or infinite" : "";

@@ -30,6 +30,17 @@ const observer = new IntersectionObserver(
   { rootMargin: NEAR },
 );
 
+/** Draws a chart anew whose place has another size than it was drawn for. */
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const { card } = target.closest(".card");
+    const { width, height } = card.box.layout ?? {};
+    if (!width || (width === target.clientWidth && height === target.clientHeight)) continue;
+    card.signature = null;
+    request(card);
+  }
+});
+
 /** Cards that are drawn or about to be, in the page's order. */
 export function visibleCards() {
   return [...visible].sort((left, right) =>
@@ -40,11 +51,13 @@ export function visibleCards() {
 /** From now on the card is drawn whenever it is in view. */
 export function watch(card) {
   observer.observe(card.element);
+  sizes.observe(card.plot);
 }
 
 /** The card goes for good. */
 export function forget(card) {
   observer.unobserve(card.element);
+  sizes.unobserve(card.plot);
   hide(card);
 }
 
@@ -113,7 +126,9 @@ async function fetchBatch(view, entries, theme) {
       const charts = chunk.map(({ wanted }, place) => ({ ...wanted, key: String(place) }));
       answers = await fetchFigures(charts, view, theme);
     } catch (error) {
-      for (const { card, signature } of chunk) if (card.signature === signature) card.fail(error.message);
+      // One request that does not fit must not take the others with it.
+      if (error.status === 400 && chunk.length > 1) await Promise.all(chunk.map((entry) => fetchBatch(view, [entry], theme)));
+      else for (const { card, signature } of chunk) if (card.signature === signature) card.fail(error.message);
       continue;
     }
     for (const answer of answers) {

@@ -8,7 +8,7 @@ import { store } from "./state.js";
 
 let parts = null;
 let shown = null;
-let asked = 0;
+let asked = "";
 let sorting = { row: null, isDown: false };
 
 export function setUpCompare(nodes) {
@@ -20,33 +20,42 @@ export function setUpCompare(nodes) {
   for (const [format, button] of Object.entries(parts.copies)) {
     button.addEventListener("click", () => shown && copy(shown[format], button.textContent.trim()));
   }
-  store.follow(["at", "metric"], renderCompare);
+  const follow = () => {
+    parts.at.value = store.now.at;
+    parts.metric.value = store.now.metric;
+    void renderCompare();
+  };
+  store.follow(["at", "metric"], follow);
+  model.addEventListener("runs", renderCompare);
+  follow();
 }
 
 /** Fetches and shows the comparison of the selected runs, if the tab is open. */
 export async function renderCompare() {
   if (store.now.tab !== "compare") return;
-  parts.at.value = store.now.at;
-  parts.metric.value = store.now.metric;
+  if (!model.isLoaded) return;
   const groups = model.groups.map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
   if (!groups.length) return say("Select one or more runs to compare them.");
-  const ticket = (asked += 1);
+  const content = { groups, at: numbers(store.now.at), metrics: words(store.now.metric) };
+  const wanted = JSON.stringify([content, model.selected.map((run) => run.revision)]);
+  if (wanted === asked) return;
+  asked = wanted;
   parts.table.setAttribute("aria-busy", "true");
   try {
-    const at = numbers(store.now.at);
-    const answer = await fetchComparison({ groups, at, metrics: words(store.now.metric) });
-    if (ticket !== asked) return;
+    const answer = await fetchComparison(content);
+    if (wanted !== asked) return;
     shown = answer;
     parts.message.textContent = answer.notes.join(" ");
     draw();
   } catch (error) {
-    if (ticket === asked) say(error.message);
+    if (wanted === asked) say(error.message);
   } finally {
     parts.table.setAttribute("aria-busy", "false");
   }
 }
 
 function say(message) {
+  asked = "";
   shown = null;
   parts.message.textContent = message;
   fill(parts.table);

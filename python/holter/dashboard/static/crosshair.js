@@ -75,6 +75,9 @@ function showTooltip(card, x, clientX, clientY) {
   const near = card.signs.filter((sign) => Math.abs(card.axis.l2p(sign.x) - card.axis.l2p(x)) <= NEAR).slice(0, LISTED);
   rows.push(...near.map(({ text }) => element("li", { class: "sign", text })));
   fill(tooltip, element("p", { text: placeName(found[0]?.x ?? x) }), element("ul", {}, ...rows));
+  // What is outside of an open dialog is behind it.
+  const parent = card.element.closest("dialog") ?? document.body;
+  if (tooltip.parentElement !== parent) parent.append(tooltip);
   tooltip.hidden = false;
   const { width, height } = tooltip.getBoundingClientRect();
   const left = clientX + 16 + width > innerWidth ? clientX - 16 - width : clientX + 16;

@@ -77,6 +77,8 @@ let announcer = null;
 /** Says something in passing: shown for some seconds, and read out. */
 export function announce(text) {
   announcer ??= document.getElementById("toast");
+  const parent = document.querySelector("dialog[open]") ?? document.body;
+  if (announcer.parentElement !== parent) parent.append(announcer);
   announcer.textContent = text;
   announcer.classList.add("shown");
   clearTimeout(announcer.timer);

@@ -60,8 +60,14 @@ function append(lists, key, item) {
   else lists.set(key, [item]);
 }
 
-/** The chart of one pinned key: a family's pattern or a series' name; null if none of `names` belongs to it. */
+/** Between the names of series that are pinned as one chart. */
+export const TOGETHER = " + ";
+
+/** The chart of one pinned key: a family's pattern, a series' name, or several; null if none of `names` belongs to it. */
 export function chartOf(key, names) {
-  const exact = names.has(key) ? [key] : [...names].filter((name) => familyPattern(name) === key).sort(natural);
-  return exact.length ? chart(key, exact.slice(0, MAX_MEMBERS), "") : null;
+  if (names.has(key)) return chart(key, [key], "");
+  const several = key.split(TOGETHER);
+  if (several.length > 1 && several.every((name) => names.has(name))) return chart(key, several, "");
+  const members = [...names.keys()].filter((name) => familyPattern(name) === key).sort(natural);
+  return members.length ? chart(key, members.slice(0, MAX_MEMBERS), "") : null;
 }

@@ -20,8 +20,8 @@ export function value(number) {
   if (!Number.isFinite(given)) return given > 0 ? "∞" : "−∞";
   const size = Math.abs(given);
   if (size !== 0 && (size < 1e-4 || size >= 1e7)) return given.toExponential(3).replace("-", "−").replace("e+", "e");
-  if (Number.isInteger(given)) return WHOLE.format(given).replace("-", "−");
-  return String(Number(given.toPrecision(5))).replace("-", "−");
+  const rounded = Number.isInteger(given) ? given : Number(given.toPrecision(5));
+  return (Number.isInteger(rounded) ? WHOLE.format(rounded) : String(rounded)).replace("-", "−");
 }
 
 /** What the server writes for a number that JSON does not have; other text is NaN too. */

@@ -16,7 +16,6 @@ export function setUpFullscreen(specs) {
     if (dialog().open) dialog().close();
     else open(spec, proposal);
   });
-  addEventListener("resize", () => shown?.redraw());
 }
 
 export function isOpen() {
@@ -54,6 +53,8 @@ function open(spec, proposal) {
 function drop() {
   if (shown) forget(shown);
   shown = null;
+  // The menu and the tooltip were lent to the dialog.
+  for (const id of ["menu", "tooltip"]) document.body.append(document.getElementById(id));
 }
 
 function dialog() {

@@ -11,6 +11,7 @@ const LIST_PAUSE = 5000; // between two looks at the whole list while a run is g
 let source = null;
 let watched = "";
 let timer = 0;
+let listTimer = 0;
 let listedAt = 0;
 const changed = new Set();
 
@@ -58,11 +59,18 @@ function schedule() {
     const ids = new Set(changed);
     changed.clear();
     model.tellPoints(ids);
-    if (performance.now() - listedAt > LIST_PAUSE) void list();
+    listSoon();
   }, PAUSE);
 }
 
+/** New points may be of new series, and change what is known of the run: looked at now and then, and after the last of them. */
+function listSoon() {
+  listTimer ||= setTimeout(list, Math.max(0, listedAt + LIST_PAUSE - performance.now()));
+}
+
 async function list() {
+  clearTimeout(listTimer);
+  listTimer = 0;
   listedAt = performance.now();
   try {
     await model.load();

@@ -4,6 +4,7 @@ import { downloadUrl } from "./api.js";
 import { picture, request } from "./charts.js";
 import { plotCommand } from "./command.js";
 import { copy, download, element, fill, icon } from "./dom.js";
+import { TOGETHER } from "./families.js";
 import { count } from "./format.js";
 import { model } from "./model.js";
 import { keyed, store, toggled } from "./state.js";
@@ -17,6 +18,9 @@ export function openMenu(card) {
   popover ??= document.getElementById("menu");
   popover.setAttribute("aria-label", `chart ${card.spec.key}`);
   fill(popover, ...items(card), thresholdForm(card));
+  // A dialog makes inert what is outside of it.
+  const parent = card.element.closest("dialog") ?? document.body;
+  if (popover.parentElement !== parent) parent.append(popover);
   popover.togglePopover(true);
   const anchor = card.more.getBoundingClientRect();
   const { width, height } = popover.getBoundingClientRect();
@@ -34,7 +38,7 @@ function items(card) {
     item("table", "Values as a table", () => openTable(card)),
     item("log", "Logarithmic", () => setLog(card, !isLog), isLog),
     item("change", "Mark change points", () => store.set({ change: toggled(store.now.change, key) }), store.now.change.includes(key)),
-    partner && item("pin", `Pin together with ${partner}`, () => store.set({ pin: toggled(store.now.pin, `${key} + ${partner}`) })),
+    partner && item("pin", `Pin together with ${partner}`, () => store.set({ pin: toggled(store.now.pin, `${key}${TOGETHER}${partner}`) })),
     item("copy", "Copy the holter plot command", () => copy(plotCommand(card), "command")),
     item("download", "Download CSV", () => downloadValues(card)),
     item("image", "Download PNG", () => downloadPicture(card, "png")),

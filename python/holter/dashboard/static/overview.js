@@ -59,7 +59,8 @@ function pinnedSpecs() {
 }
 
 function specOf({ key, title, names, kind }) {
-  return { key, title: title ?? key, names, section: "", isFamily: kind === "band" && names.length > 1 };
+  const isName = title.includes("/");
+  return { key, title: isName ? title : title.charAt(0).toUpperCase() + title.slice(1), names, section: "", isFamily: kind === "band" && names.length > 1 };
 }
 
 function renderCharts() {

@@ -37,7 +37,9 @@ export function setUpSections(node) {
 /** Shows the series that the search finds. Returns how many they are and what is wrong with the search, if anything. */
 export function renderSections() {
   const { matches, error } = compile(store.now.q);
-  const names = [...model.names.keys()].filter(matches);
+  const isSearching = store.now.q.trim() !== "";
+  // Marks are drawn in every chart: by themselves they are shown only to whoever looks for them.
+  const names = [...model.names.keys()].filter((name) => matches(name) && (isSearching || !name.startsWith("mark/")));
   const before = new Map(shown.map((section) => [section.name, section]));
   shown = sectionsOf(names).map(({ name, charts }) => {
     const section = before.get(name) ?? new Section(name);

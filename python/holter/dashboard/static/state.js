@@ -19,7 +19,7 @@ const FIELDS = {
   run: choice(), // ids of the selected runs; null: the newest eight
   group: text(), // config:KEY | name:PATTERN
   q: text(), // the search
-  pin: choice(), // keys of pinned charts; null: this browser's
+  pin: { ...choice(), write: (keys) => keys }, // keys of pinned charts; null: this browser's
   smooth: number(0), // half-life in steps
   log: flag(),
   trim: flag(),
