@@ -1,19 +1,13 @@
 """A folder with two training-like runs, and a client of the dashboard of it that speaks as a browser's page does."""
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 import sample_runs
 from holter.dashboard import make_app
-
-with warnings.catch_warnings():
-    # From 1.0 on Starlette warns where its client is run by httpx and not by httpx2, which it takes as well.
-    warnings.filterwarnings("ignore", message=".*httpx", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", message=".*httpx", category=UserWarning)
-    from starlette.testclient import TestClient
 
 BASE = "http://127.0.0.1:6116"
 
