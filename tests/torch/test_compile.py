@@ -218,15 +218,16 @@ def test_any_number_of_metrics_may_be_emitted(recorder, how):
     assert not counters["graph_break"]
 
 
-class Weighted(nn.MultiheadAttention):
-    """Forms its weights itself."""
-
+class SelfAttention(nn.MultiheadAttention):
     def forward(self, x):
-        return super().forward(x, x, x, need_weights=True)[0]
+        return super().forward(x, x, x, need_weights=self.forms_weights)[0]
 
 
-def test_multihead_attention_that_forms_its_weights(recorder):
-    model = nn.Sequential(Weighted(8, 2, batch_first=True), Weighted(8, 2, batch_first=True))
+@pytest.mark.parametrize("forms_weights", [True, False])
+def test_multihead_attention(recorder, forms_weights):
+    model = nn.Sequential(SelfAttention(8, 2, batch_first=True), SelfAttention(8, 2, batch_first=True))
+    for layer in model:
+        layer.forms_weights = forms_weights
     x, eager = torch.randn(2, 6, 8), type(recorder)()
     for forward, into in ((model, eager), (torch.compile(model, backend="aot_eager", fullgraph=True), recorder)):
         with watch(model, into, attention=Attention(every=1)) as handle:

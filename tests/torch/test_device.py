@@ -220,7 +220,7 @@ def test_gradients_on_the_host_beside_those_of_the_device(recorder, cuda):
 def test_nothing_is_done_while_the_program_captures_a_graph_of_its_own(recorder, cuda, monkeypatch, caplog):
     model = AtlasLanguageModel(SMALL)
     optimizer = make_optimizer(model)
-    for where in ("_recording", "_attention"):
+    for where in ("_recording", "_compiled"):
         monkeypatch.setattr(f"holter.torch.{where}.is_capturing", lambda: True)
     probe = Probe("blocks.*.memory", "memory_read_norm", lambda module, inputs, output: output[0])
     with watch(model, recorder, optimizer, attention=Attention(every=1), probes=[probe]) as handle:

@@ -124,6 +124,26 @@ def test_evaluation_is_not_seen(recorder):
     assert recorder.names("m/") == []
 
 
+def test_what_runs_inside_torch_func_is_not_seen(recorder):
+    """Its tensors stand for many at once, and end with the call."""
+    model = nn.Sequential(nn.Linear(3, 3), Emitting())
+    probe = Probe("*", "m", lambda module, inputs, output: output)
+
+    def loss(parameters, x):
+        return torch.func.functional_call(model, parameters, (x,)).sum()
+
+    with watch(model, recorder, attention=None, probes=[probe]) as handle:
+        gradients = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(
+            dict(model.named_parameters()), torch.ones(4, 3)
+        )
+        assert len(gradients) == 2
+        handle.commit()
+        model(torch.ones(3)).sum().backward()
+        handle.commit()
+        assert handle.disabled == {}
+    assert set(recorder["m/layer_0"]) == set(recorder["inner/layer_1"]) == {1}
+
+
 @pytest.mark.expects_faults
 def test_a_probe_that_raises_is_off_reported_once_and_does_not_disturb_the_others(recorder, caplog):
     calls = []

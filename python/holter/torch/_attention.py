@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from ._attention_math import AttentionCall, exact, make_call, offset_of, sampled
 from ._cadence import Cadence
-from ._compiled import AttentionPulse, is_capturing
+from ._compiled import AttentionPulse, is_out_of_reach
 from ._flex import flex_calls
 from ._hooks import Hook
 from ._multihead import multihead_calls
@@ -170,7 +170,7 @@ class AttentionProbe:
     def _look(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
         if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or self._values.has(layer.names):
             return
-        if is_capturing():
+        if is_out_of_reach():
             return
         self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
 

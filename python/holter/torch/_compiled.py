@@ -306,6 +306,11 @@ def is_capturing() -> bool:
     return bool(cuda.is_initialized() and cuda.is_current_stream_capturing())
 
 
+def is_out_of_reach() -> bool:
+    """Whether tensors of the forward pass that runs now must not be kept: in a capture, or inside torch.func."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or is_capturing()  # noqa: SLF001  there is no other
+
+
 def _static(tensor: Tensor) -> Tensor:
     torch._dynamo.mark_static_address(tensor, guard=False)  # noqa: SLF001  the only way to tell CUDA graphs
     torch._dynamo.mark_static(tensor)  # noqa: SLF001  nor does its size ever change

@@ -19,7 +19,7 @@ from ._attention import Attention, AttentionProbe
 from ._cadence import Cadence
 from ._clipping import clip_calls
 from ._columns import Columns
-from ._compiled import is_capturing
+from ._compiled import is_capturing, is_out_of_reach
 from ._faults import Faults
 from ._gradients import AFTER_CLIPPING, SKIPPED, Gradients
 from ._names import clean_path, unwrapped
@@ -214,7 +214,7 @@ class Recording:
             [probe for probe in wanted.probes if isinstance(probe, Probe)],
             values=self._values,
             faults=self.faults,
-            due=lambda: torch.is_grad_enabled() and self._looks(),
+            due=lambda: torch.is_grad_enabled() and self._looks() and not is_out_of_reach(),
             emitters=_explicit.tellers(paths.values(), _explicit.emit),
         )
         self._undo.append(self._probes.close)
