@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 from collections import Counter
@@ -142,7 +141,9 @@ def _command() -> str:
     if shutil.which("holter"):
         return "holter"
     beside = Path(sys.executable).with_name("holter")
-    return os.path.relpath(beside) if beside.exists() else f"{sys.executable} -m holter.cli"
+    if not beside.exists():
+        return f"{sys.executable} -m holter.cli"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
 def _family(name: str) -> str:
