@@ -57,6 +57,39 @@ def test_run_that_is_gone_on_with_keeps_its_configuration(run_dir):
     assert holter.open_run(run_dir).config == {"lr": 1, "depth": 2}
 
 
+def test_configuration_may_hold_arrays(run_dir):
+    lazy = LazyLogger(run_dir, config={"betas": np.ones(2), "weights": torch.ones(2), 1: "one"})
+    lazy.configure({"betas": np.ones(2), "weights": torch.zeros(3), "lr": 1})
+    lazy.open()
+    with pytest.warns(holter.HolterWarning, match=r"\['2', 'betas'\] came when"):
+        lazy.configure({"betas": np.zeros(2), 2: "two"})
+    lazy.close()
+    assert holter.open_run(run_dir).config["lr"] == 1
+
+
+def test_disk_that_takes_nothing_is_not_what_a_training_ends_with(run_dir):
+    class Full:
+        def close(self):
+            raise holter.FlushTimeoutError("3 points stay in the journal")
+
+    lazy = LazyLogger(run_dir)
+    lazy._logger = Full()
+    with pytest.warns(holter.HolterWarning, match="3 points stay in the journal"):
+        lazy.close()
+    assert not lazy.is_open
+
+
+def test_to_be_asked_for_something_unknown_opens_nothing(run_dir):
+    lazy = LazyLogger(run_dir)
+    assert not hasattr(lazy, "add_graph")
+    with pytest.raises(AttributeError, match="has no attribute 'add_graph'"):
+        lazy.add_graph()
+    assert (lazy.is_open, run_dir.exists(), repr(lazy)) == (False, False, f"LazyLogger({str(run_dir)!r}, closed)")
+    assert lazy.name == "run-1"
+    assert lazy.is_open
+    lazy.close()
+
+
 def test_failure(run_dir):
     lazy = LazyLogger(run_dir)
     lazy.record(0, {"loss": 1.0})

@@ -266,6 +266,16 @@ def test_logger_and_callback_can_be_sent_to_another_process(tmp_path, points_of)
     assert points_of(logger.log_dir) == {("loss", 0): 1.0, ("loss", 1): 0.5}
 
 
+def test_processes_that_a_logger_is_sent_to_go_on_with_one_run(tmp_path, points_of):
+    logger = HolterLogger(tmp_path)
+    for step in range(2):  # as where `fit` and then `test` each start processes of their own
+        sent = pickle.loads(pickle.dumps(logger))
+        sent.log_metrics({"loss": step}, step=step)
+        sent.finalize("success")
+    assert points_of(logger.log_dir) == {("loss", 0): 0.0, ("loss", 1): 1.0}
+    assert len(holter.list_runs(tmp_path)) == 1
+
+
 def test_fabric(tmp_path, points_of):
     logger = HolterLogger(tmp_path)
     fabric = Fabric(accelerator="cpu", loggers=[logger])

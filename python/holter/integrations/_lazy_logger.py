@@ -63,17 +63,20 @@ class LazyLogger:
         A run that is open takes no more configuration, so it is closed and gone on with, as a further attempt. Where
         its logger has been lent that would break the borrower: then a `HolterWarning` says what is left out.
         """
-        news = {key: value for key, value in values.items() if key not in self._config or self._config[key] != value}
+        news = {
+            key: value for key, value in values.items() if key not in self._config or _differ(value, self._config[key])
+        }
         if not news:
             return
         self._config.update(news)
         if not self.is_open:
             return
         if self._has_been_lent:
+            names = sorted(map(str, news))
             self._tell(
                 "configuration",
-                f"{sorted(news)} came when {self._path} was being recorded already, so that its configuration lacks "
-                "them; log hyper-parameters before the first metric",
+                f"{names} came when {self._path} was being recorded already, so that its configuration lacks them; "
+                "log hyper-parameters before the first metric",
             )
             return
         self.close()
@@ -107,15 +110,21 @@ class LazyLogger:
         self._tell(what, f"holter records numbers: {what} are left out, such as {example!r}")
 
     def close(self, *, has_failed: bool = False) -> None:
-        """Close the run if it is open, as finished or as failed."""
+        """Close the run if it is open, as finished or as failed.
+
+        A disk that takes nothing is a `HolterWarning` here: it should not be what a training ends with.
+        """
         logger, self._logger, self._has_been_lent = self._logger, None, False
         if logger is None:
             return
-        if has_failed:
-            error = RuntimeError("the training failed")
-            logger.__exit__(type(error), error, None)
-        else:
-            logger.close()
+        try:
+            if has_failed:
+                error = RuntimeError("the training failed")
+                logger.__exit__(type(error), error, None)
+            else:
+                logger.close()
+        except holter.FlushTimeoutError as error:
+            self._tell("close", str(error))
 
     def _opened(self) -> holter.Logger:
         if self._logger is None:
@@ -132,8 +141,8 @@ class LazyLogger:
             warnings.warn(message, holter.HolterWarning, stacklevel=4)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
+        if name.startswith("_") or not hasattr(holter.Logger, name):  # to be asked is no reason to open a run
+            raise AttributeError(f"holter.Logger has no attribute {name!r}")
         return getattr(self.open(), name)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -175,6 +184,13 @@ def free_directory(parent: str | os.PathLike[str], prefix: str, *, first: int) -
     numbers = (int(number) for number in taken if number.isascii() and number.isdecimal())
     number = max([first - 1, *numbers]) + 1
     return Path(parent, f"{prefix}{number}"), number
+
+
+def _differ(left: Any, right: Any) -> bool:
+    try:
+        return bool(left != right)
+    except (TypeError, ValueError, RuntimeError):  # arrays and tensors, which say so of each element
+        return True
 
 
 def _config_so_far(path: Path) -> dict[str, Any]:

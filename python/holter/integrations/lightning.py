@@ -73,6 +73,7 @@ class HolterLogger(Logger):
         self._save_dir = os.fspath(save_dir)
         self._name = name or ""
         self._version = version
+        self._has_to_be_new = False
         self._prefix = f"{prefix}{self.group_separator}" if prefix else ""
         self._settings = settings
         self._lazy: LazyLogger | None = None
@@ -87,7 +88,7 @@ class HolterLogger(Logger):
         """The run of the experiment."""
         if self._version is None:
             _, self._version = free_directory(self.root_dir, "version_", first=0)
-            self._settings.setdefault("resume", "never")  # another program may take the same number meanwhile
+            self._has_to_be_new = True  # another program may take the same number meanwhile
         return self._version
 
     @property
@@ -113,7 +114,8 @@ class HolterLogger(Logger):
         if self._lazy is None:
             path = Path(self.log_dir)
             name = "/".join(part for part in (self._name, path.name) if part)
-            self._lazy = LazyLogger(path, **{"name": name, **self._settings})
+            resume = {"resume": "never"} if self._has_to_be_new else {}
+            self._lazy = LazyLogger(path, **{"name": name, **resume, **self._settings})
         return self._lazy
 
     @rank_zero_only
@@ -143,6 +145,12 @@ class HolterLogger(Logger):
         """Close the run, if one was opened: as failed unless the status is "success" or "finished"."""
         if self._lazy is not None:
             self._lazy.close(has_failed=status not in _ENDED_WELL)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settle the version, so that all processes that this is sent to go on with one run."""
+        _ = self.version
+        self._has_to_be_new = False
+        return dict(self.__dict__)
 
 
 class HolterCallback(Callback):

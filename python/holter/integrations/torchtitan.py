@@ -26,8 +26,8 @@ __all__ = ["HolterLogger"]
 class HolterLogger(BaseLogger):
     """Records torchtitan's metrics by their own names.
 
-    To be made on the process that torchtitan logs on: that of rank 0, under pipeline parallelism mostly the first one of
-    the last stage. The arguments are those of torchtitan's own loggers.
+    To be made on the process that torchtitan logs on: that of rank 0, under pipeline parallelism mostly the first one
+    of the last stage. The arguments are those of torchtitan's own loggers.
 
     Args:
         log_dir: the run's directory; a run that is there is gone on with.
