@@ -31,7 +31,7 @@ HEAVY = ["torch", "numpy", "pandas", "pyarrow"]
 STORES = {"rusqlite", "libsqlite3_sys", "parquet", "arrow", "arrow_csv", "arrow_ipc", "arrow_json"}
 
 PROGRAMS = ("python/holter/cli/", "python/holter/demo/")  # what they print is what they are for
-SERVER = re.compile(r"python/holter/dashboard/_?server\.py")
+SERVER = re.compile(r"python/holter/(dashboard|tensorboard)/_?server\.py")
 
 
 # --- Rust ---
@@ -142,7 +142,7 @@ def probes_use_the_public_logger(file: Python) -> list[str]:
 
 
 def front_ends_read_through_run(file: Python) -> list[str]:
-    mine = re.match(r"python/holter/(analysis/|dashboard/|plots/|tfevents/|cli/)", file.path)
+    mine = re.match(r"python/holter/(analysis|cli|dashboard|importing|plots|tensorboard|tfevents)/", file.path)
     return file.reaches("holter._core", "sqlite3") if mine else []
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import holter
+import holter.tfevents
 from holter.cli.exporting import POINTS_AT_ONCE, spreadsheet_safe
 
 COLUMNS = ["run", "rank", "name", "step", "value", "timestamp"]
@@ -175,3 +176,58 @@ def test_a_long_export_shows_a_bar_on_a_terminal(tmp_path, monkeypatch, terminal
     assert re.search(r"points .* \d+/210000", session.plain)
     assert "wide.csv: 210,000 points" in session.plain
     assert Path("wide.csv").stat().st_size > 210_000 * 30
+
+
+def test_event_files_and_back_are_the_same_points(runs, invoke):
+    """The same round that `holter import` promises, by the commands alone."""
+    assert invoke("export", "prose", "code", "--format", "tfevents", "-o", "logs").status == 0
+    assert sorted(path.parent.name for path in Path("logs").glob("*/*tfevents*")) == ["code", "prose"]
+    assert invoke("import", "logs", "--into", "again").status == 0
+    for name in ("prose", "code"):
+        found, expected = (holter.open_run(Path(folder, name)) for folder in ("again", runs))
+        assert found.names() == expected.names()
+        for series in expected.names():
+            ours, theirs = found.series(series), expected.series(series)
+            assert repr((ours.steps.tolist(), ours.values.tolist())) == repr(
+                (theirs.steps.tolist(), theirs.values.tolist())
+            )
+
+
+def test_event_files_of_one_run_and_some_series(runs, invoke):
+    result = invoke("export", "prose", "--format", "tfevents", "-o", "a/b", "--pattern", "val/*", "--pattern", "*loss")
+    assert result.status == 0
+    assert re.fullmatch(r"a/b: 306 points, \d+\.\d kB\n", result.stderr)
+    (path,) = Path("a/b").iterdir()
+    assert {name for batch in holter.tfevents.read(path) for name in batch.names} == {"train/loss", "val/ppl"}
+
+
+def test_event_files_are_there_as_a_whole_or_not_at_all(runs, invoke, monkeypatch):
+    read = holter.Run.series
+
+    def failing(self, name, *window):
+        if name == "train/loss" and self.name == "code":
+            raise holter.StoreError("the disk is gone")
+        return read(self, name, *window)
+
+    monkeypatch.setattr(holter.Run, "series", failing)
+    result = invoke("export", "prose", "code", "--format", "tfevents", "-o", "logs")
+    assert result.status == 1
+    assert "the disk is gone" in result.stderr
+    assert [path.name for path in Path.cwd().iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["-o", "-"], 2, "event files cannot go to the standard output; name a directory"),
+        (["-o", "logs", "--force"], 2, "--force replaces a file"),
+        (["-o", "runs"], 1, "runs is there already, and is not empty\nchoose another name"),
+        (["-o", "runs/prose/run.json"], 1, "runs/prose/run.json is a file\nevent files go into a directory"),
+        (["runs/prose", "-o", "logs"], 1, "two runs would be logs/prose: runs/prose and runs/prose\nexport each alone"),
+    ],
+)
+def test_event_files_that_cannot_be_written(arguments, status, said, runs, invoke):
+    result = invoke("export", "prose", "--format", "tfevents", *arguments)
+    assert result.status == status
+    assert said in result.stderr
+    assert not Path("logs").exists()

@@ -8,29 +8,26 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from holter.cli.files import whole_file
-from holter.cli.output import is_terminal, terminal_console
+from holter.cli.files import whole_directory, whole_file
 from holter.cli.problems import Problem
+from holter.cli.progress import point_bar
 from holter.cli.series import chosen_series
 from holter.cli.text import json_ready, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import holter
 
-__all__ = ["COLUMNS", "FORMATS", "Selection", "export_points", "selections", "spreadsheet_safe"]
+__all__ = ["COLUMNS", "FORMATS", "Selection", "export_events", "export_points", "selections", "spreadsheet_safe"]
 
-FORMATS = ("parquet", "csv", "jsonl")
+FORMATS = ("parquet", "csv", "jsonl", "tfevents")
 COLUMNS = ("run", "rank", "name", "step", "value", "timestamp")
 POINTS_AT_ONCE = 1 << 17
-POINTS_WORTH_A_BAR = 200_000
-SECS_BETWEEN_BARS = 0.1
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -74,7 +71,7 @@ def export_points(chosen: Sequence[Selection], kind: str, path: Path | None) -> 
 
     Args:
         chosen: Which.
-        kind: One of `FORMATS`.
+        kind: One of `FORMATS`, but not event files.
         path: The file, which is replaced; the standard output if None.
 
     Raises:
@@ -91,6 +88,41 @@ def export_points(chosen: Sequence[Selection], kind: str, path: Path | None) -> 
         else:
             with unfinished.open("w", encoding="utf-8", newline="") as file:
                 _write_text(file, kind, stretches)
+
+
+def export_events(runs: Sequence[holter.Run], patterns: Sequence[str], directory: Path, num_points: int) -> None:
+    """Write event files, as TensorBoard reads them: one run into the directory, several into directories in it.
+
+    Args:
+        runs: Which.
+        patterns: Which series of them.
+        directory: Made as a whole when all is written; it may be there if it is empty.
+        num_points: How many points this will be.
+
+    Raises:
+        OSError: If something cannot be written. Nothing is left of it then.
+        Problem: If two runs would be written into the same directory.
+    """
+    from holter import tfevents
+
+    places: dict[Path, holter.Run] = {}
+    for run in runs:
+        place = Path(run.path.absolute().name) if len(runs) > 1 else Path()
+        if place in places:
+            raise Problem(
+                f"two runs would be {directory / place}: {places[place].path} and {run.path}", "export each alone"
+            )
+        places[place] = run
+    num_written = 0
+    with point_bar(num_points) as progress, whole_directory(directory) as unfinished:
+
+        def told(count: int) -> None:
+            nonlocal num_written
+            num_written += count
+            progress(num_written)
+
+        for place, run in places.items():
+            tfevents.write(run, unfinished / place, pattern=patterns or ["*"], progress=told)
 
 
 def spreadsheet_safe(text: str) -> str:
@@ -112,22 +144,12 @@ def _stretches(chosen: Sequence[Selection]) -> Iterator[Stretch]:
 
 def _with_progress(stretches: Iterator[Stretch], total: int) -> Iterator[Stretch]:
     """The same stretches, with a progress bar if somebody looks and it takes long enough."""
-    if total < POINTS_WORTH_A_BAR or not is_terminal(error=True):
-        yield from stretches
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal_console(error=True), auto_refresh=False, transient=True) as progress:
-        task = progress.add_task("points", total=total)
-        drawn = 0.0
+    num_written = 0
+    with point_bar(total) as progress:
         for stretch in stretches:
             yield stretch
-            progress.update(task, advance=len(stretch.points))
-            # Series may be small and many: drawing the bar for each would take longer than writing them.
-            if time.monotonic() - drawn > SECS_BETWEEN_BARS:
-                progress.refresh()
-                drawn = time.monotonic()
+            num_written += len(stretch.points)
+            progress(num_written)
 
 
 def _write_text(file: IO[str], kind: str, stretches: Iterator[Stretch]) -> None:

@@ -42,11 +42,13 @@ SUBCOMMANDS = {
         "tail": _own("tail", "Follow a run while it is recorded."),
         "plot": _own("plot", "Draw metrics in the terminal or into a file."),
         "serve": _own("serve", "Open the dashboard in a browser."),
+        "tensorboard": _own("tensorboard", "Look at runs in TensorBoard's own page."),
     },
     "Compare and share": {
         "compare": _own("compare", "Put runs side by side in a table."),
         "report": _own("report", "Write one HTML file that shows runs offline."),
-        "export": _own("export", "Write points as Parquet, CSV or JSON lines."),
+        "export": _own("export", "Write points as Parquet, CSV, JSON lines or event files."),
+        "import": Subcommand("Make runs of other recorders' files.", "holter.cli.commands.import_", "import_"),
     },
     "Look after": {
         "doctor": _own("doctor", "Find out what is wrong with runs, and what to do."),

@@ -21,7 +21,7 @@ from holter.tfevents._events import EXACT_VALUE
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -39,7 +39,7 @@ def write(
     run: Run,
     directory: str | os.PathLike[str],
     *,
-    pattern: str = "*",
+    pattern: str | Sequence[str] = "*",
     progress: Callable[[int], None] | None = None,
 ) -> list[Path]:
     """Write a run's points as event files; the ranks of a distributed run go into directories of their own below.
@@ -47,7 +47,7 @@ def write(
     Args:
         run: the run, its rank 0 for all of its ranks.
         directory: TensorBoard's run; made if it is missing.
-        pattern: which series, as `Run.names` takes it.
+        pattern: which series, as `Run.names` takes it; or several patterns, for what any of them matches.
         progress: called with the number of points that each step has written.
 
     Returns:
@@ -63,8 +63,10 @@ def write(
     for _, place in places:
         if place.is_dir() and event_files(place):
             raise FileExistsError(f"{place} holds event files already, with which TensorBoard would mix {run.name!r}")
+    patterns = [pattern] if isinstance(pattern, str) else pattern
     export = _Export(progress or _ignore)
-    return [export.write(part, place, pattern) for part, place in places if part.names(pattern)]
+    chosen = [(part, place, sorted({name for one in patterns for name in part.names(one)})) for part, place in places]
+    return [export.write(part, place, names) for part, place, names in chosen if names]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class _Export:
 
     progress: Callable[[int], None]
 
-    def write(self, run: Run, directory: Path, pattern: str) -> Path:
+    def write(self, run: Run, directory: Path, names: Sequence[str]) -> Path:
         """Write one rank's file, which is there only when it is whole."""
         directory.mkdir(parents=True, exist_ok=True)
         seconds = int(run.created.timestamp())
@@ -83,7 +85,7 @@ class _Export:
             with unfinished.open("xb") as file:
                 header = b"\x09" + np.float64(seconds).tobytes() + _VERSION
                 file.write(_records(np.frombuffer(header, np.uint8)[None]))
-                for name in run.names(pattern):
+                for name in names:
                     self._write_series(file, run.series(name))
             unfinished.rename(path)
         finally:
