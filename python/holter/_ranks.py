@@ -4,6 +4,7 @@ A question about a series is answered by the lowest rank that has it. Ranks that
 open are seen by the next question. Each is read as if it were alone: nothing is locked, and nothing shared.
 """
 
+import contextlib
 import operator
 import os
 import pathlib
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import SupportsIndex, TypeAlias, TypeVar
 
 from holter import _core
+from holter.exceptions import HolterError
 
 __all__ = ["BucketColumns", "Ranks", "listed", "opened"]
 
@@ -50,8 +52,15 @@ class Ranks:
         return sorted({*self._readers, *_core.ranks(self.path)})
 
     def lowest(self) -> _core.Reader:
-        """Return the reader of the lowest rank, which speaks for the run."""
-        return next(self.readers())
+        """Return the reader of the lowest rank that can be read, which speaks for the run. Never raises."""
+        known = min(self._readers)
+        if known > 0 and not self._is_alone:
+            # A run that is listed has a name, whatever keeps a lower rank from being read: who asks for points is told.
+            with contextlib.suppress(OSError, HolterError):
+                for number in _core.ranks(self.path):
+                    with contextlib.suppress(OSError, HolterError):
+                        return self._reader(number)
+        return self._readers[known]
 
     def alone(self, rank: SupportsIndex) -> "Ranks":
         """Return one rank without the others."""
