@@ -57,7 +57,9 @@ fn visit(directory: &Path, depth: usize, found: &mut Runs) {
     ranks.sort_unstable();
     let _ = ranks.iter().any(|(_, path)| open(path, found));
     if depth < MAX_DEPTH {
-        others.iter().for_each(|directory| visit(directory, depth + 1, found));
+        for directory in &others {
+            visit(directory, depth + 1, found);
+        }
     }
 }
 
