@@ -178,3 +178,35 @@ impl Bucket {
         self.nonfinite_count < self.count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn buckets_and_stretches_lie_on_the_grid_at_every_step() {
+        for level in Level::all() {
+            assert_eq!(Level::of_width(level.width()), Some(level));
+            for step in [i64::MIN, i64::MIN + 1, -513, -512, -1, 0, 63, 64, 511, 512, i64::MAX - 1, i64::MAX] {
+                let (width, stretch) = (i128::from(level.width()), i128::from(level.width()) * 8);
+                let first = i128::from(step).div_euclid(width) * width;
+                let stretch_first = i128::from(step).div_euclid(stretch) * stretch;
+                assert_eq!(i128::from(level.bucket_start(step)), first);
+                assert_eq!(i128::from(level.bucket_end(step)), first + width - 1);
+                assert_eq!(i128::from(level.stretch_start(step)), stretch_first);
+                assert_eq!(i128::from(level.stretch_end(step)), stretch_first + stretch - 1);
+                assert_eq!(i128::from(level.slot(step)), (first - stretch_first) / width);
+            }
+        }
+        assert_eq!(Level::of_width(1), None);
+        assert_eq!(Level::of_width(128), None);
+    }
+
+    #[test]
+    fn the_finest_level_that_fits_is_taken() {
+        assert_eq!(Level::for_span(64_000, 1000).width(), 64);
+        assert_eq!(Level::for_span(64_001, 1000).width(), 512);
+        assert_eq!(Level::for_span(1 << 64, 1), Level::COARSEST);
+        assert_eq!(Level::for_span(1 << 64, usize::MAX), Level::FINEST);
+    }
+}
