@@ -137,13 +137,13 @@ def rollups(run_dir: Path) -> list[tuple[int, int]]:
         connection.close()
 
 
-def test_stretches_of_a_dense_series_are_stored_once_each(run_dir: Path) -> None:
+def test_blocks_of_a_dense_series_are_stored_once_each(run_dir: Path) -> None:
     """Catches rows that are missing, and a reader that does not use them."""
     with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
         log_walk(logger, "loss", range(40_000))
-    stretch = 512
+    block = 512
     expected = [
-        (level, start) for level in range(3) for start in range(0, 40_000 - stretch * 8**level + 1, stretch * 8**level)
+        (level, start) for level in range(3) for start in range(0, 40_000 - block * 8**level + 1, block * 8**level)
     ]
     assert rollups(run_dir) == expected
     (before,) = holter.open_run(run_dir).buckets(["loss"], width=64)

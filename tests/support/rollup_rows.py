@@ -52,7 +52,7 @@ def decode(series_id: int, level: int, start: int, row: bytes) -> list[Bucket]:
 
 
 def assert_rows_are_what_the_points_come_to(connection: sqlite3.Connection) -> int:
-    """Every row has all points of its stretch and nothing else. Returns how many rows there are."""
+    """Every row has all points of its block and nothing else. Returns how many rows there are."""
     rows = connection.execute("SELECT series_id, level, start, buckets FROM rollups").fetchall()
     for series_id, level, start, row in rows:
         width = 64 * 8**level

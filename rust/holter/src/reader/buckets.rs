@@ -223,7 +223,7 @@ impl Source for Stored<'_> {
         let Some(Origin::Database { database, id, .. }) = &self.committed else { return Ok(Vec::new()) };
         let mut rows = database.rollups(*id, level, &starts)?;
         if !self.pending.is_empty() {
-            rows.retain(|row| self.pending(&(row.start..=level.stretch_end(row.start))).is_empty());
+            rows.retain(|row| self.pending(&(row.start..=level.block_end(row.start))).is_empty());
         }
         Ok(rows)
     }

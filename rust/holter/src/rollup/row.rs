@@ -32,7 +32,7 @@ pub(crate) fn is_worthwhile(buckets: &[Bucket]) -> bool {
     !buckets.is_empty() && points >= WORTHWHILE_POINTS * buckets.len() as u64
 }
 
-/// The bytes of the row that begins at `start`; `buckets` are those of its stretch that have a point.
+/// The bytes of the row that begins at `start`; `buckets` are those of its block that have a point.
 ///
 /// Times are stored as counted from `started_micros`.
 pub(crate) fn encode(series_id: i64, level: Level, start: Step, buckets: &[Bucket], started_micros: i64) -> Vec<u8> {
@@ -93,8 +93,7 @@ pub(crate) fn decode(
 ) -> Option<Vec<Bucket>> {
     let (content, found) = bytes.split_last_chunk::<CHECK_BYTES>()?;
     let (&[encoding, slots], mut rest) = content.split_first_chunk::<2>()?;
-    if encoding != ENCODING || *found != check(series_id, level, start, content) || level.stretch_start(start) != start
-    {
+    if encoding != ENCODING || *found != check(series_id, level, start, content) || level.block_start(start) != start {
         return None;
     }
     let mut buckets = Vec::with_capacity(slots.count_ones() as usize);
@@ -196,13 +195,13 @@ mod tests {
         prop_oneof![any::<f32>().prop_map(f64::from), any::<f64>(), prop::sample::select(ODD.to_vec())]
     }
 
-    /// A row's level, its first step and its points, within one stretch of an 8th of the steps or less.
+    /// A row's level, its first step and its points, within one block of an 8th of the steps or less.
     fn rows() -> impl Strategy<Value = (Level, Step, Vec<Bucket>)> {
         let points = btree_map(any::<u64>(), (values(), any::<i64>()), 1..200);
         (0..=Level::COARSEST.0, any::<Step>(), prop_oneof![Just(u64::MAX), Just(0x3F)], points).prop_map(
             |(level, anywhere, mask, points)| {
-                let (level, start) = (Level(level), Level(level).stretch_start(anywhere));
-                let length = level.stretch_end(start).wrapping_sub(start) as u64;
+                let (level, start) = (Level(level), Level(level).block_start(anywhere));
+                let length = level.block_end(start).wrapping_sub(start) as u64;
                 let steps = points.into_iter().map(|(offset, point)| (start + (offset & mask & length) as i64, point));
                 let mut buckets: Vec<Bucket> = Vec::new();
                 for (step, (value, time)) in steps.collect::<std::collections::BTreeMap<_, _>>() {
@@ -245,15 +244,15 @@ mod tests {
             prop_assert!(decode(7, level, start, &[bytes, vec![0]].concat(), 0).is_none());
         }
 
-        /// Catches what only whoever knows the checksum could write: whatever it says, it is no bucket that its stretch
+        /// Catches what only whoever knows the checksum could write: whatever it says, it is no bucket that its block
         /// has no room for.
         #[test]
         fn hostile_rows_are_none_or_possible(level in 0..=Level::COARSEST.0, anywhere: Step, content in vec(any::<u8>(), 0..80)) {
-            let (level, start) = (Level(level), Level(level).stretch_start(anywhere));
+            let (level, start) = (Level(level), Level(level).block_start(anywhere));
             let mut bytes = [&[ENCODING], &content[..]].concat();
             bytes.extend(check(7, level, start, &bytes));
             for bucket in decode(7, level, start, &bytes, 0).into_iter().flatten() {
-                prop_assert_eq!(level.stretch_start(bucket.last_step), start);
+                prop_assert_eq!(level.block_start(bucket.last_step), start);
                 prop_assert!(bucket.nonfinite_count <= bucket.count && bucket.count <= level.width() as u64);
             }
         }
