@@ -108,7 +108,7 @@ def test_the_columns_are_the_notes_four(run_dir: Path) -> None:
         moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
         # The clock's grain is 4 ms.
         assert before - datetime.timedelta(milliseconds=10) <= moment <= after
-    assert shell(run_dir, ".tables").split() == ["meta", "metrics", "points", "series"]
+    assert shell(run_dir, ".tables").split() == ["meta", "metrics", "points", "rollups", "series"]
 
 
 @needs_shell

@@ -221,6 +221,7 @@ def test_event_files_are_there_as_a_whole_or_not_at_all(runs, invoke, monkeypatc
     [
         (["-o", "-"], 2, "event files cannot go to the standard output; name a directory"),
         (["-o", "logs", "--force"], 2, "--force replaces a file"),
+        (["-o", "."], 1, ". is no name for a new directory"),
         (["-o", "runs"], 1, "runs is there already, and is not empty\nchoose another name"),
         (["-o", "runs/prose/run.json"], 1, "runs/prose/run.json is a file\nevent files go into a directory"),
         (["runs/prose", "-o", "logs"], 1, "two runs would be logs/prose: runs/prose and runs/prose\nexport each alone"),

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rollup_rows import assert_rows_are_what_the_points_come_to
+
 Points = dict[tuple[str, int], float]
 """The value by name and step."""
 
@@ -28,7 +30,7 @@ def sqlite_points(run: Path) -> Points:
 
 
 def assert_database_is_intact(run: Path) -> None:
-    """SQLite finds no damage, and what the table `series` says of the points is so."""
+    """SQLite finds no damage, and what the tables `series` and `rollups` say of the points is so."""
     connection = database(run)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -47,6 +49,7 @@ def assert_database_is_intact(run: Path) -> None:
                WHERE last_value IS NOT value"""
         ).fetchall()
         assert stale == []
+        assert_rows_are_what_the_points_come_to(connection)
     finally:
         connection.close()
 

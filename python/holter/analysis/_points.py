@@ -41,6 +41,12 @@ def gaps(steps: IntArray) -> FloatArray:
     return np.diff(np.ascontiguousarray(steps).view(np.uint64)).astype(np.float64)
 
 
+def median(values: FloatArray) -> float:
+    """Return the median of at least one finite value: halves are added, so that the largest floats do not overflow."""
+    ordered = np.sort(values)
+    return float(0.5 * ordered[(len(ordered) - 1) // 2] + 0.5 * ordered[len(ordered) // 2])
+
+
 def _checked(array: npt.ArrayLike, what: str, kind: type, wanted: str) -> npt.NDArray[Any]:
     given = np.asarray(array)
     if given.ndim != 1:

@@ -34,8 +34,10 @@ def check_directory(path: Path) -> None:
     """Refuse a directory that cannot be made, before the work is done.
 
     Raises:
-        Problem: If there is something of the name already, but for an empty directory.
+        Problem: If there is something of the name already, but for an empty directory, or the path has no name.
     """
+    if path.name in ("", ".."):
+        raise Problem(f"{path} is no name for a new directory", "name one that is not there yet")
     if path.is_dir() and any(path.iterdir()):
         raise Problem(f"{path} is there already, and is not empty", "choose another name for the directory")
     if not path.is_dir() and (path.exists() or path.is_symlink()):

@@ -64,10 +64,10 @@ class Provider(services.TensorBoardDataProviderServicer):  # type: ignore[misc] 
         del context
 
         def described(run: holter.Run, series: holter.SeriesFacts, entry: Any) -> None:
-            last = run.series(series.name, series.last_step)
+            del run
+            # Without `max_wall_time`: TensorBoard 2.21 looks at it nowhere, and it costs 0.3 ms a series to find.
             metadata = entry.tags.add(tag_name=series.name).metadata
             metadata.max_step = series.last_step
-            metadata.max_wall_time = _wall_times(last).max(initial=0.0)
             metadata.summary_metadata.plugin_data.plugin_name = SCALARS
             metadata.summary_metadata.data_class = summary_pb2.DATA_CLASS_SCALAR
 

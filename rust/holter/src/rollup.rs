@@ -2,7 +2,7 @@
 //!
 //! The buckets lie on a grid that does not depend on the series: a bucket of width `w` covers the steps from a
 //! multiple of `w` on. Widths are 64 steps and each eight times the one before, so eight buckets of one
-//! [`Level`] make one of the next, exactly. A *stretch* is eight neighbouring buckets of a level, and is
+//! [`Level`] make one of the next, exactly. A *block* is eight neighbouring buckets of a level, and is
 //! what is stored at once, as one *row*.
 //!
 //! Rows are a cache of the points. Whoever reads takes what rows there are and makes up for the others from
@@ -80,18 +80,18 @@ impl Level {
         step | (self.width() - 1)
     }
 
-    /// The first step of the stretch that covers `step`.
-    pub fn stretch_start(self, step: Step) -> Step {
+    /// The first step of the block that covers `step`.
+    pub fn block_start(self, step: Step) -> Step {
         let bits = self.bits() + FAN_OUT_BITS;
         step >> bits << bits
     }
 
-    /// The last step of the stretch that covers `step`.
-    pub fn stretch_end(self, step: Step) -> Step {
+    /// The last step of the block that covers `step`.
+    pub fn block_end(self, step: Step) -> Step {
         step | (Step::MAX >> (Step::BITS - 1 - self.bits() - FAN_OUT_BITS))
     }
 
-    /// Which of the eight buckets of its stretch covers `step`.
+    /// Which of the eight buckets of its block covers `step`.
     fn slot(self, step: Step) -> u32 {
         (step >> self.bits()) as u32 & ((1 << FAN_OUT_BITS) - 1)
     }
@@ -176,5 +176,37 @@ impl Bucket {
     /// Whether some value is finite.
     fn has_finite(&self) -> bool {
         self.nonfinite_count < self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn buckets_and_blocks_lie_on_the_grid_at_every_step() {
+        for level in Level::all() {
+            assert_eq!(Level::of_width(level.width()), Some(level));
+            for step in [i64::MIN, i64::MIN + 1, -513, -512, -1, 0, 63, 64, 511, 512, i64::MAX - 1, i64::MAX] {
+                let (width, block) = (i128::from(level.width()), i128::from(level.width()) * 8);
+                let first = i128::from(step).div_euclid(width) * width;
+                let block_first = i128::from(step).div_euclid(block) * block;
+                assert_eq!(i128::from(level.bucket_start(step)), first);
+                assert_eq!(i128::from(level.bucket_end(step)), first + width - 1);
+                assert_eq!(i128::from(level.block_start(step)), block_first);
+                assert_eq!(i128::from(level.block_end(step)), block_first + block - 1);
+                assert_eq!(i128::from(level.slot(step)), (first - block_first) / width);
+            }
+        }
+        assert_eq!(Level::of_width(1), None);
+        assert_eq!(Level::of_width(128), None);
+    }
+
+    #[test]
+    fn the_finest_level_that_fits_is_taken() {
+        assert_eq!(Level::for_span(64_000, 1000).width(), 64);
+        assert_eq!(Level::for_span(64_001, 1000).width(), 512);
+        assert_eq!(Level::for_span(1 << 64, 1), Level::COARSEST);
+        assert_eq!(Level::for_span(1 << 64, usize::MAX), Level::FINEST);
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod reader_support;
+mod run_support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +21,8 @@ use holter::reader::{Reader, list_runs, open_rank, ranks};
 use holter::recorder::Outcome;
 use holter::recover;
 use holter::run_dir::RunDir;
-use reader_support::{Model, SINKS, copy, open, patient};
+use reader_support::{Model, SINKS};
+use run_support::{copy, open, patient};
 
 fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
     let mut all: Vec<(PathBuf, u64)> = fs::read_dir(path)

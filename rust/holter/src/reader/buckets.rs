@@ -124,8 +124,8 @@ fn narrowest(all: &[Stored<'_>], window: &RangeInclusive<Step>, max_buckets: usi
     let mut is_many = false;
     let mut steps: Option<RangeInclusive<Step>> = None;
     for stored in all {
-        let Some((own, has_more)) = stored.extent(window, max_buckets)? else { continue };
-        is_many |= has_more;
+        let Some(own) = stored.steps_within(window)? else { continue };
+        is_many = is_many || stored.has_more(&own, max_buckets)?;
         steps = Some(match steps {
             Some(steps) => *steps.start().min(own.start())..=*steps.end().max(own.end()),
             None => own,
@@ -142,8 +142,8 @@ fn span(steps: &RangeInclusive<Step>) -> u128 {
     (i128::from(*steps.end()) - i128::from(*steps.start()) + 1) as u128
 }
 
-fn common(a: &RangeInclusive<Step>, b: &RangeInclusive<Step>) -> RangeInclusive<Step> {
-    *a.start().max(b.start())..=*a.end().min(b.end())
+fn is_within(inner: &RangeInclusive<Step>, outer: &RangeInclusive<Step>) -> bool {
+    outer.start() <= inner.start() && inner.end() <= outer.end()
 }
 
 /// One series as it is at one moment.
@@ -160,41 +160,44 @@ enum Origin<'a> {
 }
 
 impl Stored<'_> {
-    /// Steps within the window that all of the points in it lie between, and whether these are more than
-    /// `max`; `None` if there is no point.
-    fn extent(&self, window: &RangeInclusive<Step>, max: usize) -> Result<Option<(RangeInclusive<Step>, bool)>> {
-        let Some(Origin::Database { database, id, count, steps }) = &self.committed else {
-            return self.counted(window, max);
+    /// The first and the last step with a point in the window, `None` if there is none.
+    fn steps_within(&self, window: &RangeInclusive<Step>) -> Result<Option<RangeInclusive<Step>>> {
+        let pending = &self.pending.steps[self.pending(window)];
+        let committed = match &self.committed {
+            Some(Origin::Database { steps, .. }) if is_within(steps, window) => Some(steps.clone()),
+            Some(Origin::Database { database, id, .. }) => database.steps_within(*id, window)?,
+            Some(Origin::Parts { .. }) => {
+                let mut found: Option<RangeInclusive<Step>> = None;
+                self.points(window.clone(), &mut |step, _, _| {
+                    found = Some(found.as_ref().map_or(step, |found| *found.start())..=step);
+                })?;
+                return Ok(found);
+            }
+            None => None,
         };
-        let known = match (self.pending.steps.first(), self.pending.steps.last()) {
-            (Some(first), Some(last)) => *steps.start().min(first)..=*steps.end().max(last),
-            _ => steps.clone(),
-        };
-        let within = common(window, &known);
-        if within.is_empty() {
-            return Ok(None);
-        }
-        if span(&within) <= max as u128 || count + self.pending.len() as u64 <= max as u64 {
-            return Ok(Some((within, false)));
-        }
-        if *count > max as u64 && within == known {
-            return Ok(Some((within, true)));
-        }
-        let num_committed = database.count(*id, &within, max.saturating_add(1))?;
-        if num_committed > max || num_committed + self.pending.len() <= max {
-            return Ok(Some((within, num_committed > max)));
-        }
-        self.counted(window, max)
+        let first = committed.as_ref().map(|steps| *steps.start()).into_iter().chain(pending.first().copied()).min();
+        let last = committed.as_ref().map(|steps| *steps.end()).into_iter().chain(pending.last().copied()).max();
+        Ok(first.zip(last).map(|(first, last)| first..=last))
     }
 
-    /// As [`Stored::extent`], by reading all points.
-    fn counted(&self, window: &RangeInclusive<Step>, max: usize) -> Result<Option<(RangeInclusive<Step>, bool)>> {
-        let (mut count, mut steps) = (0, None);
-        self.points(window.clone(), &mut |step, _, _| {
-            count += 1;
-            steps = Some((steps.map_or(step, |(first, _)| first), step));
-        })?;
-        Ok(steps.map(|(first, last)| (first..=last, count > max)))
+    /// Whether there are more than `max` points at these steps.
+    fn has_more(&self, steps: &RangeInclusive<Step>, max: usize) -> Result<bool> {
+        if span(steps) <= max as u128 {
+            return Ok(false);
+        }
+        if let Some(Origin::Database { database, id, count, steps: known }) = &self.committed {
+            let (count, num_pending) = (*count as usize, self.pending.len());
+            if count + num_pending <= max || (count > max && is_within(known, steps)) {
+                return Ok(count > max);
+            }
+            let num_committed = database.count(*id, steps, max.saturating_add(1))?;
+            if num_committed > max || num_committed + num_pending <= max {
+                return Ok(num_committed > max);
+            }
+        }
+        let mut count = 0;
+        self.points(steps.clone(), &mut |_, _, _| count += 1)?;
+        Ok(count > max)
     }
 
     /// The buckets of this width with a point in the window.
@@ -220,7 +223,7 @@ impl Source for Stored<'_> {
         let Some(Origin::Database { database, id, .. }) = &self.committed else { return Ok(Vec::new()) };
         let mut rows = database.rollups(*id, level, &starts)?;
         if !self.pending.is_empty() {
-            rows.retain(|row| self.pending(&(row.start..=level.stretch_end(row.start))).is_empty());
+            rows.retain(|row| self.pending(&(row.start..=level.block_end(row.start))).is_empty());
         }
         Ok(rows)
     }

@@ -216,6 +216,19 @@ impl Database {
         Ok(Some((id?, count? as u64, steps)))
     }
 
+    /// The first and the last of the points of the series `id` at these steps.
+    pub(super) fn steps_within(&self, id: i64, steps: &RangeInclusive<Step>) -> Result<Option<RangeInclusive<Step>>> {
+        // Each of the two a search: SQLite does not find both ends in one.
+        let mut select = self.connection.prepare_cached(
+            "SELECT (SELECT min(step) FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3),
+                    (SELECT max(step) FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3)",
+        )?;
+        let (first, last) = select.query_row(params![id, steps.start(), steps.end()], |row| {
+            Ok((row.get::<_, Option<Step>>(0)?, row.get::<_, Option<Step>>(1)?))
+        })?;
+        Ok(first.zip(last).map(|(first, last)| first..=last))
+    }
+
     /// How many points the series `id` has at these steps, `limit` if there are more.
     pub(super) fn count(&self, id: i64, steps: &RangeInclusive<Step>, limit: usize) -> Result<usize> {
         let mut select = self.connection.prepare_cached(

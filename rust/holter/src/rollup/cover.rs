@@ -6,10 +6,10 @@ use super::{Bucket, Level};
 use crate::error::Result;
 use crate::point::Step;
 
-/// A stored row: what all points of a stretch come to.
+/// A stored row: what all points of a block come to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
-    /// The first step of the stretch.
+    /// The first step of the block.
     pub(crate) start: Step,
     /// Its buckets that have a point, ascending.
     pub(crate) buckets: Vec<Bucket>,
@@ -17,7 +17,7 @@ pub(crate) struct Row {
 
 /// What is stored of one series.
 pub(crate) trait Source {
-    /// The rows of `level` whose stretch begins at one of `starts`, ascending. Rows that cannot be
+    /// The rows of `level` whose block begins at one of `starts`, ascending. Rows that cannot be
     /// believed are left out.
     fn rows(&self, level: Level, starts: RangeInclusive<Step>) -> Result<Vec<Row>>;
 
@@ -69,14 +69,14 @@ fn fill(source: &impl Source, level: Option<Level>, steps: RangeInclusive<Step>,
         return source.points(steps, &mut |step, value, time_micros| target.add(step, value, time_micros));
     };
     let mut next = *steps.start();
-    for row in source.rows(level, level.stretch_start(next)..=*steps.end())? {
+    for row in source.rows(level, level.block_start(next)..=*steps.end())? {
         if row.start > next {
             fill(source, level.finer(), next..=row.start - 1, target)?;
         }
         for bucket in row.buckets.iter().filter(|bucket| steps.contains(&bucket.last_step)) {
             target.merge(bucket);
         }
-        let end = level.stretch_end(row.start);
+        let end = level.block_end(row.start);
         if end >= *steps.end() {
             return Ok(());
         }

@@ -32,7 +32,7 @@ pub(crate) fn is_worthwhile(buckets: &[Bucket]) -> bool {
     !buckets.is_empty() && points >= WORTHWHILE_POINTS * buckets.len() as u64
 }
 
-/// The bytes of the row that begins at `start`; `buckets` are those of its stretch that have a point.
+/// The bytes of the row that begins at `start`; `buckets` are those of its block that have a point.
 ///
 /// Times are stored as counted from `started_micros`.
 pub(crate) fn encode(series_id: i64, level: Level, start: Step, buckets: &[Bucket], started_micros: i64) -> Vec<u8> {
@@ -93,8 +93,7 @@ pub(crate) fn decode(
 ) -> Option<Vec<Bucket>> {
     let (content, found) = bytes.split_last_chunk::<CHECK_BYTES>()?;
     let (&[encoding, slots], mut rest) = content.split_first_chunk::<2>()?;
-    if encoding != ENCODING || *found != check(series_id, level, start, content) || level.stretch_start(start) != start
-    {
+    if encoding != ENCODING || *found != check(series_id, level, start, content) || level.block_start(start) != start {
         return None;
     }
     let mut buckets = Vec::with_capacity(slots.count_ones() as usize);
@@ -180,4 +179,94 @@ fn zigzag(number: i64) -> u64 {
 
 fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ODD: [f64; 8] =
+        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.1, f64::MIN_POSITIVE, f64::MAX, 16_777_217.0];
+
+    fn values() -> impl Strategy<Value = f64> {
+        prop_oneof![any::<f32>().prop_map(f64::from), any::<f64>(), prop::sample::select(ODD.to_vec())]
+    }
+
+    /// A row's level, its first step and its points, within one block of an 8th of the steps or less.
+    fn rows() -> impl Strategy<Value = (Level, Step, Vec<Bucket>)> {
+        let points = btree_map(any::<u64>(), (values(), any::<i64>()), 1..200);
+        (0..=Level::COARSEST.0, any::<Step>(), prop_oneof![Just(u64::MAX), Just(0x3F)], points).prop_map(
+            |(level, anywhere, mask, points)| {
+                let (level, start) = (Level(level), Level(level).block_start(anywhere));
+                let length = level.block_end(start).wrapping_sub(start) as u64;
+                let steps = points.into_iter().map(|(offset, point)| (start + (offset & mask & length) as i64, point));
+                let mut buckets: Vec<Bucket> = Vec::new();
+                for (step, (value, time)) in steps.collect::<std::collections::BTreeMap<_, _>>() {
+                    match buckets.last_mut() {
+                        Some(open) if open.last_step >= level.bucket_start(step) => open.add(step, value, time),
+                        _ => buckets.push(Bucket::of(step, value, time)),
+                    }
+                }
+                (level, start, buckets)
+            },
+        )
+    }
+
+    /// NaN is NaN.
+    fn words(buckets: &[Bucket]) -> Vec<String> {
+        buckets.iter().map(|bucket| format!("{bucket:?}")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_read_as_they_were_written((level, start, buckets) in rows(), series: i64, started: i64) {
+            let bytes = encode(series, level, start, &buckets, started);
+            let found = decode(series, level, start, &bytes, started).unwrap();
+            prop_assert_eq!(words(&found), words(&buckets));
+            prop_assert!(decode(series.wrapping_add(1), level, start, &bytes, started).is_none());
+            prop_assert!(decode(series, level, start ^ (1 << 60), &bytes, started).is_none());
+            for other in [level.finer(), level.coarser()].into_iter().flatten() {
+                prop_assert!(decode(series, other, start, &bytes, started).is_none());
+            }
+        }
+
+        /// Catches damage that is taken for a row, or that is the end of the process.
+        #[test]
+        fn damaged_rows_are_none((level, start, buckets) in rows(), at: prop::sample::Index, flip in 1_u8.., cut: prop::sample::Index) {
+            let bytes = encode(7, level, start, &buckets, 0);
+            let mut flipped = bytes.clone();
+            flipped[at.index(bytes.len())] ^= flip;
+            prop_assert!(decode(7, level, start, &flipped, 0).is_none());
+            prop_assert!(decode(7, level, start, &bytes[..cut.index(bytes.len())], 0).is_none());
+            prop_assert!(decode(7, level, start, &[bytes, vec![0]].concat(), 0).is_none());
+        }
+
+        /// Catches what only whoever knows the checksum could write: whatever it says, it is no bucket that its block
+        /// has no room for.
+        #[test]
+        fn hostile_rows_are_none_or_possible(level in 0..=Level::COARSEST.0, anywhere: Step, content in vec(any::<u8>(), 0..80)) {
+            let (level, start) = (Level(level), Level(level).block_start(anywhere));
+            let mut bytes = [&[ENCODING], &content[..]].concat();
+            bytes.extend(check(7, level, start, &bytes));
+            for bucket in decode(7, level, start, &bytes, 0).into_iter().flatten() {
+                prop_assert_eq!(level.block_start(bucket.last_step), start);
+                prop_assert!(bucket.nonfinite_count <= bucket.count && bucket.count <= level.width() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_dense_row_of_float32_takes_33_bytes_a_bucket() {
+        let bucket = |i: i64| {
+            let mut bucket = Bucket::of(i * 64, 0.5, i * 640_000);
+            (1..64).for_each(|j| bucket.add(i * 64 + j, f64::from(0.1_f32 * j as f32), i * 640_000 + j * 10_000));
+            bucket
+        };
+        let buckets: Vec<Bucket> = (0..8).map(bucket).collect();
+        let bytes = encode(1, Level::FINEST, 0, &buckets, 0);
+        assert!(bytes.len() <= 2 + 8 * 33 + 4, "{} bytes", bytes.len());
+    }
 }

@@ -1,40 +1,15 @@
 //! A dict that logs what it is given, and compares a reader's answers with itself.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Pace, Resume};
+use holter::attempt::Attempt;
 use holter::reader::Reader;
 use holter::recorder::Outcome;
 
 pub(crate) const SINKS: [&[&str]; 3] = [&["sqlite"], &["sqlite", "parquet", "summary"], &["parquet"]];
-
-/// Commits only when asked to.
-pub(crate) fn patient() -> Pace {
-    Pace {
-        points_per_series: 1 << 40,
-        min_interval: Duration::from_secs(3600),
-        max_interval: Duration::from_secs(3600),
-        bytes_per_sec: 1e-9,
-        ..Pace::default()
-    }
-}
-
-pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
-    let config = Config {
-        journal_capacity: 1 << 14,
-        sinks: sinks.iter().map(|&name| name.to_owned()).collect(),
-        pace,
-        ..Config::default()
-    };
-    Attempt::open(AttemptOptions { path: path.to_owned(), resume: Resume::Allow, config, ..AttemptOptions::default() })
-        .unwrap()
-}
 
 /// What was logged: the value by name and step.
 #[derive(Default)]
@@ -110,11 +85,4 @@ fn assert_same<'a>(found: &[f64], expected: impl IntoIterator<Item = &'a f64>, s
     for (found, expected) in found.iter().zip(expected) {
         assert!(found == &expected || (found.is_nan() && expected.is_nan()), "{state}: {found} is not {expected}");
     }
-}
-
-/// As a crash leaves it. Another process copies: closing a database's file in this one would let go of
-/// the locks that its writer holds.
-pub(crate) fn copy(from: &Path, to: PathBuf) -> PathBuf {
-    assert!(Command::new("cp").arg("-r").arg(from).arg(&to).status().unwrap().success());
-    to
 }

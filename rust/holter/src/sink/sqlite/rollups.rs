@@ -1,6 +1,6 @@
 //! Rows of the table `rollups`, in the same transaction as the points that they are of.
 //!
-//! A row is written once, when its series has moved past the stretch. Where a step of it is logged again, or
+//! A row is written once, when its series has moved past the block. Where a step of it is logged again, or
 //! one is added, the row is deleted, and written anew when the series has moved past it once more.
 
 use std::ops::RangeInclusive;
@@ -65,24 +65,24 @@ impl Stored<'_> {
             .transaction
             .prepare_cached("DELETE FROM rollups WHERE series_id = ?1 AND level = ?2 AND start = ?3")?;
         for level in Level::all() {
-            if level.stretch_start(first) == level.stretch_start(last) {
-                break; // No stretch of this level, nor of a coarser one, was ever moved past.
+            if level.block_start(first) == level.block_start(last) {
+                break; // No block of this level, nor of a coarser one, was ever moved past.
             }
-            for stretch in late.chunk_by(|&a, &b| level.stretch_start(a) == level.stretch_start(b)) {
-                delete.execute(params![self.series_id, level.number(), level.stretch_start(stretch[0])])?;
+            for block in late.chunk_by(|&a, &b| level.block_start(a) == level.block_start(b)) {
+                delete.execute(params![self.series_id, level.number(), level.block_start(block[0])])?;
             }
         }
         Ok(())
     }
 
-    /// Writes the row of a stretch that is over, if it is worth it.
+    /// Writes the row of a block that is over, if it is worth it.
     fn write(&self, sealed: Sealed<'_>) -> Result<()> {
         let Sealed { level, start, buckets } = sealed;
         let read;
         let buckets = if let Some(gathered) = buckets {
             gathered
         } else {
-            read = rollup::cover(self, level, &(start..=level.stretch_end(start)))?;
+            read = rollup::cover(self, level, &(start..=level.block_end(start)))?;
             &read
         };
         if rollup::is_worthwhile(buckets) {

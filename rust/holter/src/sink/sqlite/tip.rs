@@ -1,4 +1,4 @@
-//! Where a series is being written: gathers the points of the stretches that are not over yet.
+//! Where a series is being written: gathers the points of the blocks that are not over yet.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use crate::point::Step;
 use crate::rollup::{Bucket, Level};
 use crate::sink::SeriesPoints;
 
-/// Late points that are fewer than this for each stretch they are in leave it to the readers to do without
+/// Late points that are fewer than this for each block they are in leave it to the readers to do without
 /// the rows that they spoil: to build those anew would cost more than the points.
-const LATE_POINTS_PER_STRETCH: usize = 8;
+const LATE_POINTS_PER_BLOCK: usize = 8;
 
-/// A stretch that the series has moved past.
+/// A block that the series has moved past.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sealed<'a> {
     /// Of which level.
@@ -22,7 +22,7 @@ pub(super) struct Sealed<'a> {
     pub(super) buckets: Option<&'a [Bucket]>,
 }
 
-/// The open stretch of each level, up to the coarsest that has a bucket which is over.
+/// The open block of each level, up to the coarsest that has a bucket which is over.
 ///
 /// Bounded: at most eight buckets for each level that the steps span, three levels for 100,000 steps.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Tip {
     position: Option<Step>,
     /// Steps up to this one may be stored without having been seen here.
     unseen_until: Option<Step>,
-    /// By level the buckets of the open stretch; none if the stretch begins at or before `unseen_until`.
+    /// By level the buckets of the open block; none if the block begins at or before `unseen_until`.
     levels: Vec<Vec<Bucket>>,
 }
 
@@ -41,7 +41,7 @@ impl Tip {
         Self { position: last, unseen_until: last, levels: Vec::new() }
     }
 
-    /// Takes points that are being stored and calls `seal` with the stretches that are over, the finer first.
+    /// Takes points that are being stored and calls `seal` with the blocks that are over, the finer first.
     ///
     /// `last` is the largest step that was stored before.
     pub(super) fn advance(
@@ -76,9 +76,8 @@ impl Tip {
         self.levels.clear();
         self.unseen_until = last;
         let late = &steps[..steps.partition_point(|&step| step <= position)];
-        let stretches =
-            late.chunk_by(|&a, &b| Level::FINEST.stretch_start(a) == Level::FINEST.stretch_start(b)).count();
-        if stretches > 2 && late.len() < LATE_POINTS_PER_STRETCH * stretches {
+        let blocks = late.chunk_by(|&a, &b| Level::FINEST.block_start(a) == Level::FINEST.block_start(b)).count();
+        if blocks > 2 && late.len() < LATE_POINTS_PER_BLOCK * blocks {
             return late.len();
         }
         self.position = Some(first);
@@ -86,7 +85,7 @@ impl Tip {
     }
 
     fn has_seen(&self, level: Level, step: Step) -> bool {
-        self.unseen_until.is_none_or(|unseen| level.stretch_start(step) > unseen)
+        self.unseen_until.is_none_or(|unseen| level.block_start(step) > unseen)
     }
 
     /// Adds points of one bucket of the finest level.
@@ -108,11 +107,11 @@ impl Tip {
         }
     }
 
-    /// Seals the stretches that `from` is in and `to` is behind.
+    /// Seals the blocks that `from` is in and `to` is behind.
     fn leave(&mut self, from: Step, to: Step, seal: &mut dyn FnMut(Sealed<'_>) -> Result<()>) -> Result<()> {
         for level in Level::all() {
-            let start = level.stretch_start(from);
-            if level.stretch_start(to) == start {
+            let start = level.block_start(from);
+            if level.block_start(to) == start {
                 break;
             }
             if !self.has_seen(level, from) {

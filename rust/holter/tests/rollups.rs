@@ -1,0 +1,330 @@
+//! Buckets against a dict: whatever is logged, in whatever order, sealed, spoiled, reopened, cut off by a crash or
+//! damaged, a bucket is what its points come to.
+#![cfg(not(holter_loom))]
+#![allow(clippy::unwrap_used)]
+
+mod run_support;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use holter::attempt::Attempt;
+use holter::error::Error;
+use holter::reader::{Names, Reader};
+use holter::recorder::Outcome;
+use holter::rollup::{Bucket, Level};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use run_support::{copy, open, patient};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+const NAMES: [&str; 3] = ["loss", "lr", "λ/ß"];
+const DATABASE: &[&str] = &["sqlite"];
+const PARTS: &[&str] = &["parquet"];
+
+type Model = BTreeMap<&'static str, BTreeMap<i64, f64>>;
+
+#[derive(Clone, Debug)]
+enum Action {
+    /// Single points of one series, in any order.
+    Log(usize, Vec<(i64, f64)>),
+    /// So many points from a step on, each so many steps after the one before.
+    Stretch(usize, i64, i64, i64),
+    /// From behind the last step on, as a training does.
+    Onwards(usize, i64, i64),
+    Flush,
+    Reopen,
+    Crash,
+    /// Some of the rows go: every so many.
+    DropRows(i64),
+    /// A byte of every so many rows is another one.
+    DamageRows(i64, usize, u8),
+    Check(Wish),
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+struct Wish {
+    names: Vec<usize>,
+    width: Option<i64>,
+    max_buckets: usize,
+    start: Option<i64>,
+    stop: Option<i64>,
+}
+
+fn steps() -> impl Strategy<Value = i64> {
+    let edges = [i64::MIN, i64::MIN + 1, i64::MIN + 511, -513, -512, -1, 0, 63, 64, 511, 512, i64::MAX - 1, i64::MAX];
+    prop_oneof![
+        10 => -10_000_i64..40_000,
+        5 => -70_i64..600,
+        1 => prop::sample::select(edges.to_vec()),
+        1 => any::<i64>(),
+    ]
+}
+
+fn values() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        10 => -1e3..1e3,
+        5 => (-50_i32..50).prop_map(f64::from),
+        2 => prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE, 1e150]),
+    ]
+}
+
+fn wishes() -> impl Strategy<Value = Wish> {
+    let names = prop_oneof![Just(vec![0, 1, 2]), vec(0..NAMES.len(), 1..4)];
+    let widths: Vec<Option<i64>> =
+        [1].into_iter().chain(Level::all().map(Level::width)).map(Some).chain([None; 12]).collect();
+    let max_buckets = prop_oneof![1_usize..20, 100_usize..5_000, Just(usize::MAX)];
+    let bound = || prop_oneof![Just(None), steps().prop_map(Some)];
+    (names, prop::sample::select(widths), max_buckets, bound(), bound())
+        .prop_map(|(names, width, max_buckets, start, stop)| Wish { names, width, max_buckets, start, stop })
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let name = || 0..NAMES.len();
+    let strides = || prop_oneof![6 => Just(1_i64), 3 => 2_i64..20, 1 => 500_i64..100_000];
+    vec(
+        prop_oneof![
+            4 => (name(), vec((steps(), values()), 1..30)).prop_map(|(name, points)| Action::Log(name, points)),
+            3 => (name(), steps(), 1_i64..6_000, strides())
+                .prop_map(|(name, first, count, stride)| Action::Stretch(name, first, count, stride)),
+            6 => (name(), 1_i64..6_000, strides()).prop_map(|(name, count, stride)| Action::Onwards(name, count, stride)),
+            3 => Just(Action::Flush),
+            1 => Just(Action::Reopen),
+            1 => Just(Action::Crash),
+            1 => (1_i64..5).prop_map(Action::DropRows),
+            1 => (1_i64..5, any::<usize>(), 1_u8..=255).prop_map(|(every, at, flip)| Action::DamageRows(every, at, flip)),
+            6 => wishes().prop_map(Action::Check),
+        ],
+        1..40,
+    )
+}
+
+struct Store {
+    root: TempDir,
+    number: usize,
+    sinks: &'static [&'static str],
+    attempt: Option<Attempt>,
+    /// One that has seen earlier states of the run.
+    reader: Reader,
+    model: Model,
+}
+
+impl Store {
+    fn new(sinks: &'static [&'static str]) -> Self {
+        let root = TempDir::new().unwrap();
+        let path = root.path().join("0");
+        let attempt = Some(open(&path, sinks, patient()));
+        Self { reader: Reader::open(&path).unwrap(), root, number: 0, sinks, attempt, model: Model::new() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.root.path().join(self.number.to_string())
+    }
+
+    fn log(&mut self, name: usize, points: impl Iterator<Item = (i64, f64)>) {
+        let recorder = self.attempt.as_ref().unwrap().recorder();
+        let id = recorder.series(NAMES[name]).unwrap();
+        let series = self.model.entry(NAMES[name]).or_default();
+        for (step, value) in points {
+            assert_eq!(recorder.record(id, step, value), Outcome::Taken);
+            series.insert(step, value);
+        }
+    }
+
+    fn log_stretch(&mut self, name: usize, first: i64, count: i64, stride: i64) {
+        let step = |i: i64| i.checked_mul(stride).and_then(|distance| first.checked_add(distance));
+        self.log(name, (0..count).map_while(step).map(|step| (step, (step % 1009) as f64 * 0.125)));
+    }
+
+    fn run(&mut self, action: &Action) {
+        match action {
+            Action::Log(name, points) => self.log(*name, points.iter().copied()),
+            Action::Stretch(name, first, count, stride) => self.log_stretch(*name, *first, *count, *stride),
+            Action::Onwards(name, count, stride) => {
+                let last = self.model.get(NAMES[*name]).and_then(|series| series.last_key_value());
+                let first = last.map_or(Some(0), |(last, _)| last.checked_add(1));
+                first.into_iter().for_each(|first| self.log_stretch(*name, first, *count, *stride));
+            }
+            Action::Flush => self.attempt.as_ref().unwrap().flush(None).unwrap(),
+            Action::Reopen => {
+                self.close();
+                self.attempt = Some(open(&self.path(), self.sinks, patient()));
+            }
+            Action::Crash => {
+                let from = self.path();
+                self.number += 1;
+                copy(&from, self.path());
+                self.reader = Reader::open(self.path()).unwrap();
+                self.check_all();
+                self.attempt = Some(open(&self.path(), self.sinks, patient()));
+            }
+            Action::DropRows(every) => self.change_rows(|rows| {
+                rows.execute("DELETE FROM rollups WHERE (start / 512 + level) % ?1 = 0", [every]).unwrap();
+            }),
+            Action::DamageRows(every, at, flip) => self.change_rows(|rows| damage(rows, *every, *at, *flip)),
+            Action::Check(wish) => self.check(&self.reader, wish),
+        }
+    }
+
+    fn close(&mut self) {
+        self.attempt.take().unwrap().close("finished").unwrap();
+    }
+
+    fn change_rows(&mut self, change: impl Fn(&Connection)) {
+        if self.sinks == DATABASE {
+            self.close();
+            change(&Connection::open(self.path().join("metrics.sqlite")).unwrap());
+            self.attempt = Some(open(&self.path(), self.sinks, patient()));
+        }
+    }
+
+    /// Every width, all of the steps.
+    fn check_all(&self) {
+        let names: Vec<usize> = (0..NAMES.len()).collect();
+        for width in [1].into_iter().chain(Level::all().map(Level::width)) {
+            let wish = Wish { names: names.clone(), width: Some(width), max_buckets: 1, start: None, stop: None };
+            self.check(&self.reader, &wish);
+            self.check(&Reader::open(self.path()).unwrap(), &wish);
+        }
+    }
+
+    fn check(&self, reader: &Reader, wish: &Wish) {
+        let names: Vec<String> = wish.names.iter().map(|&name| NAMES[name].to_owned()).collect();
+        let found = reader.buckets(Names::Exact(&names), wish.width, wish.max_buckets, wish.start, wish.stop);
+        if let Some(unknown) = names.iter().find(|name| !self.model.contains_key(name.as_str())) {
+            assert!(matches!(found, Err(Error::NoSeries(name)) if name == *unknown));
+            return;
+        }
+        let (width, found) = found.unwrap();
+        assert!(found.iter().map(|series| &series.name).eq(&names));
+        assert_eq!(width, wish.width.unwrap_or_else(|| self.narrowest(wish)), "{wish:?}");
+        for series in found {
+            let points = reader.series(&series.name, None, None).unwrap();
+            assert!(points.steps.iter().eq(self.model[series.name.as_str()].keys()));
+            let points = points.steps.into_iter().zip(points.values).zip(points.times_micros);
+            let expected = expected(points.map(|((step, value), time)| (step, value, time)), width, &wish.window());
+            compare(&series.buckets, width, &expected);
+        }
+    }
+
+    /// The width that the finest buckets have that are few enough.
+    fn narrowest(&self, wish: &Wish) -> i64 {
+        let is_wanted = |step: &&i64| wish.window().contains(&i128::from(**step));
+        let all = wish.names.iter().map(|&name| self.model[NAMES[name]].keys().filter(is_wanted));
+        if all.clone().all(|steps| steps.count() <= wish.max_buckets) {
+            return 1;
+        }
+        let (first, last) = (all.clone().flatten().min().unwrap(), all.flatten().max().unwrap());
+        let span = i128::from(*last) - i128::from(*first) + 1;
+        let mut width: i128 = 64;
+        while width < 1 << 60 && span > width.saturating_mul(wish.max_buckets as i128) {
+            width *= 8;
+        }
+        width as i64
+    }
+}
+
+impl Wish {
+    fn window(&self) -> Range<i128> {
+        self.start.unwrap_or(i64::MIN).into()..self.stop.map_or(i128::from(i64::MAX) + 1, i128::from)
+    }
+}
+
+/// Step, value and time of a point.
+type Point = (i64, f64, i64);
+
+/// By the number of the bucket the points of each that the window meets: all of them.
+fn expected(points: impl Iterator<Item = Point>, width: i64, window: &Range<i128>) -> BTreeMap<i64, Vec<Point>> {
+    let mut all: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
+    for point in points {
+        all.entry(point.0.div_euclid(width)).or_default().push(point);
+    }
+    all.retain(|&bucket, _| {
+        let first = i128::from(bucket) * i128::from(width);
+        !window.is_empty() && first < window.end && window.start < first + i128::from(width)
+    });
+    all
+}
+
+fn compare(found: &[Bucket], width: i64, expected: &BTreeMap<i64, Vec<Point>>) {
+    assert!(found.iter().map(|bucket| bucket.last_step.div_euclid(width)).eq(expected.keys().copied()));
+    for (found, points) in found.iter().zip(expected.values()) {
+        let (last_step, last, last_time_micros) = points[points.len() - 1];
+        assert_eq!((found.last_step, found.last_time_micros), (last_step, last_time_micros));
+        assert!(found.last == last || (found.last.is_nan() && last.is_nan()));
+        let finite: Vec<f64> = points.iter().map(|point| point.1).filter(|value| value.is_finite()).collect();
+        assert_eq!(found.count, points.len() as u64);
+        assert_eq!(found.nonfinite_count, (points.len() - finite.len()) as u64);
+        if finite.is_empty() {
+            assert!(found.min.is_nan() && found.max.is_nan());
+        } else {
+            assert_eq!(found.min, finite.iter().copied().fold(f64::INFINITY, f64::min));
+            assert_eq!(found.max, finite.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        }
+        assert_near(found.sum, finite.iter().copied());
+        assert_near(found.square_sum, finite.iter().map(|value| value * value));
+    }
+}
+
+/// Whether `found` is the sum of these, to twelve digits of the sum of their sizes.
+fn assert_near(found: f64, terms: impl Iterator<Item = f64> + Clone) {
+    let (sum, size): (f64, f64) = (terms.clone().sum(), terms.map(f64::abs).sum());
+    assert!((found - sum).abs() <= 1e-12 * size, "{found} is not {sum}");
+}
+
+/// One byte of every so many rows becomes another one, or is cut off.
+fn damage(rows: &Connection, every: i64, at: usize, flip: u8) {
+    let mut select = rows.prepare("SELECT series_id, level, start, buckets FROM rollups").unwrap();
+    type Found = ((i64, i64, i64), Vec<u8>);
+    let found: Vec<Found> = select
+        .query_map([], |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for ((series, level, start), mut bytes) in found.into_iter().step_by(every as usize) {
+        let at = at % bytes.len();
+        if flip == 255 {
+            bytes.truncate(at)
+        } else {
+            bytes[at] ^= flip
+        }
+        rows.execute(
+            "UPDATE rollups SET buckets = ?4 WHERE series_id = ?1 AND level = ?2 AND start = ?3",
+            rusqlite::params![series, level, start, bytes],
+        )
+        .unwrap();
+    }
+}
+
+fn play(actions: &[Action], sinks: &'static [&'static str]) {
+    let mut store = Store::new(sinks);
+    for action in actions {
+        store.run(action);
+    }
+    store.check_all();
+    store.close();
+    store.check_all();
+}
+
+/// A case opens a run a few times and asks it much: fewer than usual unless `PROPTEST_CASES` says how many.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Catches a row that is believed although it is damaged, or of points that have been replaced since.
+    #[test]
+    fn buckets_are_what_the_points_come_to(actions in actions()) {
+        play(&actions, DATABASE);
+    }
+
+    #[test]
+    fn parts_alone_have_the_same_buckets(actions in actions()) {
+        play(&actions, PARTS);
+    }
+}

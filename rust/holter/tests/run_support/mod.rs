@@ -1,0 +1,37 @@
+//! Runs for tests: one that commits only when asked to, and one as a crash leaves it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use holter::attempt::{Attempt, AttemptOptions};
+use holter::config::{Config, Pace, Resume};
+
+/// Commits only when asked to.
+pub(crate) fn patient() -> Pace {
+    Pace {
+        points_per_series: 1 << 40,
+        min_interval: Duration::from_secs(3600),
+        max_interval: Duration::from_secs(3600),
+        bytes_per_sec: 1e-9,
+        ..Pace::default()
+    }
+}
+
+pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
+    let config = Config {
+        journal_capacity: 1 << 14,
+        sinks: sinks.iter().map(|&name| name.to_owned()).collect(),
+        pace,
+        ..Config::default()
+    };
+    Attempt::open(AttemptOptions { path: path.to_owned(), resume: Resume::Allow, config, ..AttemptOptions::default() })
+        .unwrap()
+}
+
+/// As a crash leaves it. Another process copies: closing a database's file in this one would let go of
+/// the locks that its writer holds.
+pub(crate) fn copy(from: &Path, to: PathBuf) -> PathBuf {
+    assert!(Command::new("cp").arg("-r").arg(from).arg(&to).status().unwrap().success());
+    to
+}
