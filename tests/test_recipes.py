@@ -1,4 +1,4 @@
-"""Every block of docs/recipes.md runs, and every engine finds the band that `holter.analysis` finds."""
+"""Every block of docs/recipes.md and docs/scale.md runs, and every engine finds the band of `holter.analysis`."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ import recipes
 from recipes import COLUMNS, RUNS, Block
 
 ENGINES = {"DuckDB": "duckdb", "Polars": "polars", "pandas": "pandas", "pyarrow": "pyarrow", "Spark": "pyspark"}
-BLOCKS = recipes.blocks()
+BLOCKS = [*recipes.blocks("recipes.md"), *recipes.blocks("scale.md")]
 SPARK_TIMEOUT_SECS = 280
 """A Java virtual machine and two more for the workers have to start, beside whatever else the machine does."""
 
@@ -61,18 +61,57 @@ def test_python_blocks_run(block: Block, folder, expected, monkeypatch):
         assert len(set(found["executors"])) == 2, "two workers, each with an executor in a process of its own"
         assert_same_band(recipes.rows_of(found["band"]), expected)
         return
-    pytest.importorskip(ENGINES.get(block.section, "pyarrow"))
+    pytest.importorskip(ENGINES.get(block.section, "duckdb"))
     monkeypatch.chdir(folder)
     names: dict = {}
-    exec(compile(block.code, str(recipes.PAGE), "exec"), names)
-    if "by_rate" in names:
-        assert [row[:2] for row in names["by_rate"]] == [(3e-4, RUNS // 2), (1e-3, RUNS // 2)]
-        return
-    if "result" in names:  # our own way has no columns for the extremes
-        found = [row for row in names["band"] if row[-1] > 0]
-        np.testing.assert_allclose(found, [[row[key] for key in ("step", "mean", "std", "count")] for row in expected])
-        return
+    exec(compile(block.code, str(block.page), "exec"), names)
+    OTHERS.get(str(block), check_band)(names, expected)
+
+
+def check_band(names, expected):
     assert_same_band(recipes.rows_of(names["band"]), expected)
+
+
+def check_rates(names, expected):
+    assert [row[:2] for row in names["by_rate"]] == [(3e-4, RUNS // 2), (1e-3, RUNS // 2)]
+
+
+def check_own(names, expected):
+    """Our own way has no columns for the extremes."""
+    found = [row for row in names["band"] if row[-1] > 0]
+    np.testing.assert_allclose(found, [[row[key] for key in ("step", "mean", "std", "count")] for row in expected])
+
+
+def check_runs(names, expected):
+    chosen = [run for run in holter.list_runs("runs") if run.config["lr"] == 3e-4]
+    assert sorted(names["chosen"]) == [(run.path.name,) for run in chosen]
+    assert names["count"] == [(sum(len(run.series("train/loss")) for run in chosen),)]
+
+
+def check_files(names, expected):
+    points = names["points"].fetchall()
+    found = [run.series("train/loss", 50, 100, rank=rank) for run in holter.list_runs("runs") for rank in run.ranks]
+    assert len(points) == sum(len(series) for series in found) > 500
+
+
+def check_means(names, expected):
+    """The mean over the points of a bucket, which are those of the band's steps in it."""
+    for first_step, mean, least, most in names["means"]:
+        rows = [row for row in expected if row["step"] // 64 * 64 == first_step]
+        total = sum(row["mean"] * row["count"] for row in rows) / sum(row["count"] for row in rows)
+        assert mean == pytest.approx(total, rel=1e-12)
+        assert (least, most) == (min(row["min"] for row in rows), max(row["max"] for row in rows))
+    assert len(names["means"]) == -(-(expected[-1]["step"] + 1) // 64)
+
+
+OTHERS = {
+    "recipes: DuckDB 1": check_rates,
+    "recipes: Live runs 1": check_own,
+    "scale: A table of runs 0": check_runs,
+    "scale: A table of runs 1": check_files,
+    "scale: Fewer points 0": check_means,
+}
+"""What is checked where a block does not find the band."""
 
 
 def run_in_spark(block: Block, folder: Path) -> dict:
@@ -132,4 +171,5 @@ def test_shell_blocks_run(block: Block, folder):
 
 def test_every_block_is_run():
     assert {block.language for block in BLOCKS} == {"python", "sh"}
-    assert {*ENGINES, "SQLite", "Live runs"} == {block.section for block in BLOCKS}
+    assert {*ENGINES, "SQLite", "Live runs"} == {block.section for block in BLOCKS if block.page.stem == "recipes"}
+    assert OTHERS.keys() <= {str(block) for block in BLOCKS}

@@ -156,8 +156,7 @@ class Reader:
         pattern: str,
         width: int | None,
         max_buckets: int,
-        start: int | None,
-        stop: int | None,
+        bounds: tuple[int | None, int | None],
     ) -> tuple[int, list[tuple[str, list[bytearray]]]]: ...
     def revision(self) -> str: ...
 

@@ -1,4 +1,4 @@
-"""The blocks of docs/recipes.md, the runs that they are run on, and the band that they all have to find."""
+"""The code of docs/recipes.md and docs/scale.md, the runs that it is run on, and the band that it has to find."""
 
 import math
 import random
@@ -10,39 +10,42 @@ from typing import Any
 import holter
 import holter.analysis
 
-PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
+DOCS = Path(__file__).parents[2] / "docs"
 RUNS = 24
 COLUMNS = ["step", "mean", "std", "min", "max", "count"]
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code of the page.
+    """A block of code of a page.
 
     Attributes:
+        page: The page's file.
         section: The heading that it stands below.
         index: Which one of that section.
         language: "python" or "sh".
         code: Its text, on the lines that it has in the page, so that an error names the right one.
     """
 
+    page: Path
     section: str
     index: int
     language: str
     code: str
 
     def __str__(self) -> str:
-        return f"{self.section} {self.index}"
+        return f"{self.page.stem}: {self.section} {self.index}"
 
 
-def blocks() -> list[Block]:
-    text = PAGE.read_text()
+def blocks(name: str) -> list[Block]:
+    page = DOCS / name
+    text = page.read_text()
     found: list[Block] = []
     for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         before = text[: match.start(2)]
         section = re.findall(r"^## (.*)$", before, re.MULTILINE)[-1]
         index = sum(block.section == section for block in found)
-        found.append(Block(section, index, match[1], "\n" * before.count("\n") + match[2]))
+        found.append(Block(page, section, index, match[1], "\n" * before.count("\n") + match[2]))
     return found
 
 

@@ -80,7 +80,7 @@ class Folder:
         except (OSError, holter.HolterError) as error:
             self.tell(self.root, str(error))
             return []
-        members = []
+        members: list[holter.Run] = []
         for run in runs:
             try:
                 members.extend(run.open_rank(rank) for rank in run.ranks)  # those before one that fails are kept

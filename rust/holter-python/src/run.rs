@@ -125,6 +125,7 @@ impl Reader {
     }
 
     /// Series in buckets of the width that is returned: those of `names`, or those that match `pattern`.
+    /// `bounds` are the first step that is wanted and the one past the last.
     fn buckets<'py>(
         &self,
         py: Python<'py>,
@@ -132,12 +133,11 @@ impl Reader {
         pattern: &str,
         width: Option<i64>,
         max_buckets: usize,
-        start: Option<i64>,
-        stop: Option<i64>,
+        bounds: (Option<i64>, Option<i64>),
     ) -> PyResult<Bucketed<'py>> {
-        let (width, all) = detached(py, || {
+        let (width, all) = detached(py, move || {
             let names = names.as_deref().map_or(Names::Matching(pattern), Names::Exact);
-            self.0.buckets(names, width, max_buckets, start, stop)
+            self.0.buckets(names, width, max_buckets, bounds.0, bounds.1)
         })?;
         let all = all.into_iter().map(|series| Ok((series.name, bucket_buffers(py, width, &series.buckets)?)));
         Ok((width, all.collect::<PyResult<_>>()?))
@@ -157,7 +157,7 @@ fn arrow_stream<'py>(
     readers: Vec<PyRef<'py, Reader>>,
     pattern: &str,
 ) -> PyResult<Bound<'py, PyCapsule>> {
-    let readers: Vec<reader::Reader> = readers.iter().map(|reader| reader.0.clone()).collect();
+    let readers: Vec<reader::Reader> = readers.into_iter().map(|reader| reader.0.clone()).collect();
     let stream = detached(py, || {
         let tables: CoreResult<Vec<Table>> = readers.iter().map(|reader| reader.table(Some(pattern))).collect();
         Ok(Table::into_ffi(tables?))
