@@ -34,6 +34,7 @@ def monitor(logger: holter.Logger, every_secs: float = 10.0) -> "Monitor":
 
     Returns:
         The monitor. Its steps are whole seconds since its start, not the training's steps.
+        In a resumed run they begin at 0 again, and replace the earlier points of the same steps.
 
     Raises:
         ImportError: psutil is missing.
