@@ -222,7 +222,7 @@ export class Card {
   /** Plotly's x axis once drawn, which maps between pixels and values; null where there is none of numbers or times. */
   get axis() {
     const axis = this.box._fullLayout?.xaxis;
-    return this.element.dataset.state === "drawn" && axis && axis.type !== "category" && this.kind !== "latest" ? axis : null;
+    return axis && axis.type !== "category" ? axis : null;
   }
 }
 

@@ -96,6 +96,6 @@ function clear() {
   if (tooltip) tooltip.hidden = true;
   for (const card of visibleCards()) {
     card.cursor.hidden = true;
-    if (card.element.dataset.state === "drawn") card.note.textContent = card.noteText;
+    if (card.axis) card.note.textContent = card.noteText;
   }
 }
