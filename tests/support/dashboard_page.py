@@ -46,6 +46,13 @@ _TRACES = """card => card.querySelector('.js-plotly-plot').data.map(trace => ({
     x: Array.from(trace.x ?? []), y: Array.from(trace.y ?? []),
 }))"""
 
+# What is not in the address.
+_AS_AT_FIRST = """() => {
+    document.querySelectorAll('dialog[open]').forEach(dialog => dialog.close());
+    document.activeElement?.blur();
+    document.getElementById('run-filter').value = '';
+}"""
+
 
 class Watched:
     """A page, and everything that goes wrong in it: errors it logs or throws, requests for another machine."""
@@ -84,9 +91,8 @@ class Watched:
         return self.page
 
     def _clear(self) -> None:
-        self.page.evaluate("() => document.querySelectorAll('dialog[open]').forEach(dialog => dialog.close())")
+        self.page.evaluate(_AS_AT_FIRST)
         self.page.mouse.move(0, 0)
-        self.page.locator("#run-filter").evaluate("field => { field.value = ''; }")
         self.page.goto(f"{self.url}#run=")
         expect(self.page.locator(".card")).to_have_count(0)
 
