@@ -175,7 +175,7 @@ export class Card {
     this.element.dataset.kind = this.kind;
     this.element.dataset.draws = Number(this.element.dataset.draws ?? 0) + 1;
     this.noteText = answer.note ?? "";
-    this.note.textContent = this.noteText;
+    if (this.cursor.hidden) this.note.textContent = this.noteText; // else it has the values at the cursor
     this.note.classList.remove("wrong");
     this.#fillLegend();
     const shown = this.kind === "line" || this.kind === "band" ? `, ${this.lines.length} lines` : "";

@@ -34,7 +34,8 @@ export function setUpCompare(nodes) {
 export async function renderCompare() {
   if (store.now.tab !== "compare") return;
   if (!model.isLoaded) return;
-  const groups = model.groups.map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
+  // The oldest first: it is what the others are measured by.
+  const groups = model.groups.toReversed().map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
   if (!groups.length) return say("Select one or more runs to compare them.");
   const content = { groups, at: numbers(store.now.at), metrics: words(store.now.metric) };
   const wanted = JSON.stringify([content, model.selected.map((run) => run.revision)]);
@@ -88,7 +89,7 @@ function draw() {
 
 function runHead(index) {
   const label = shown.runs[index];
-  const group = model.groups.find((one) => one.label === label) ?? model.groups[index];
+  const group = model.groups.find((one) => one.label === label);
   const swatch = element("span", { class: "swatch", style: { "--colour": colourOf(group?.colour) } });
   return element("th", { scope: "col" }, swatch, label);
 }
