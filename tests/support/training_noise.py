@@ -1,7 +1,7 @@
 """Curves whose changes are known: noise as training curves have it, and smooth decays without any event.
 
-`python tests/support/training_noise.py 100` prints in how many of 100 series of each kind a change is found that is
-not there: the table of docs/analysis.md.
+`python tests/support/training_noise.py 100` prints the tables of docs/analysis.md: in how many of 16 series a jump is
+found, and in how many of 100 series of each kind a change is found that is not there.
 """
 
 import sys
@@ -65,14 +65,31 @@ def false_alarms(num_seeds: int, noise: str, n: int, decay: str | None = None, s
     return sum(bool(analysis.change_points(np.arange(n), series(noise, n, seed, decay, size))) for seed in seeds)
 
 
+def hits(num_seeds: int, noise: str, n: int, height: float) -> int:
+    """In how many series a jump in the middle is the only change that is found, within 2 % of the run."""
+    from holter import analysis
+
+    count = 0
+    for seed in range(num_seeds):
+        found = analysis.change_points(range(n), series(noise, n, seed) + height * (np.arange(n) >= n / 2))
+        count += len(found) == 1 and abs(found[0].step - n / 2) <= 0.02 * n
+    return count
+
+
 if __name__ == "__main__":
     num = int(sys.argv[1])
-    lengths = (30, 60, 100, 200, 1000)
+    heights = (2, 3, 4, 5, 6, 8)
+    print("| jump in |", " | ".join(map(str, heights)), "|")
+    for kind, n in [("white", 100), ("white", 200), ("AR(0.5)", 200), ("AR(0.8)", 200), ("AR(0.8)", 2000)]:
+        print(
+            f"| {kind}, {n} points |", " | ".join(str(hits(16, kind, n, height)) for height in heights), "|", flush=True
+        )
+    lengths = (30, 60, 100, 1000)
     print("| noise |", " | ".join(f"{n} points" for n in lengths), "|")
     for kind in NOISES:
         print(f"| {kind} |", " | ".join(str(false_alarms(num, kind, n)) for n in lengths), "|", flush=True)
-    sizes = (0.3, 0.03, 0.001)
-    print("| AR(0.5) around |", " | ".join(f"{n} points, {size}" for n in (60, 200, 1000) for size in sizes), "|")
+    cases = [(n, size) for n in (60, 1000) for size in (0.3, 0.03, 0.001)]
+    print("| AR(0.5) around |", " | ".join(f"{n} points, {size}" for n, size in cases), "|")
     for kind in DECAYS:
-        counts = [false_alarms(num, "AR(0.5)", n, kind, size) for n in (60, 200, 1000) for size in sizes]
+        counts = [false_alarms(num, "AR(0.5)", n, kind, size) for n, size in cases]
         print(f"| {kind} |", " | ".join(map(str, counts)), "|", flush=True)

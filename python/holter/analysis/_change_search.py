@@ -27,7 +27,7 @@ class Model:
     """A trend, changes, and how well they explain the curve.
 
     Attributes:
-        changes: The columns of the design's changes, by place.
+        changes: The numbers of the design's changes, by place.
         coefficients: Of the noise's autoregression.
         cost: As in `_change_evidence.cost`.
         trend: The trend's terms, orthonormal.
