@@ -307,14 +307,14 @@ class Run:
         most = operator.index(max_buckets)
         if most < 1:
             raise ValueError(f"max_buckets must be at least 1, got {most}")
-        exact, pattern = (None, names) if isinstance(names, str) else (list(names), "")
+        asked = names if isinstance(names, str) else list(names)
         first, end = _bounds(start, stop)
         wanted = None if width is None else max(_MIN_STEP, min(operator.index(width), _MAX_STEP))
         try:
-            found = self._reader.buckets(exact, pattern, wanted, min(most, _MAX_STEP), first, end)
+            found = self._reader.buckets(asked, wanted, min(most, _MAX_STEP), first, end)
         except KeyError:
             known = set(self.names())
-            unknown = next((name for name in exact or () if name not in known), "")
+            unknown = next((name for name in asked if name not in known), "")
             raise self._no_series(unknown) from None
         return [from_columns(name, found[0], columns) for name, columns in found[1]]
 
