@@ -56,6 +56,10 @@ demo: $(stamp_demo) ## train a small language model on real text with every prob
 	$(call say,'training: about a minute on two cores')
 	@$(python) -m holter.demo $(ARGS)
 
+.PHONY: serve
+serve: $(stamp_demo) ## open the dashboard on the runs in runs/
+	@$(python) -m holter.cli serve runs $(ARGS)
+
 .PHONY: test
 test: test-rust loom test-python ## every test: Rust, loom, Python
 	$(call say,'every test passed')
@@ -147,7 +151,7 @@ $(stamp_maturin):
 	@touch $@
 
 # `maturin develop` installs the extras, builds the extension and points the environment at this checkout.
-$(stamp_demo): extras := torch,arrow
+$(stamp_demo): extras := torch,arrow,serve
 $(stamp_dev): extras := dev
 $(stamp_demo) $(stamp_dev): $(sources) | $(stamp_maturin) has-cargo
 	$(claim_target_dir)

@@ -20,7 +20,7 @@ import tables
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "results.json"
-BENCHES = ("calls", "throughput", "size", "queries", "rollups", "imports")
+BENCHES = ("calls", "throughput", "size", "queries", "rollups", "imports", "probes")
 
 Rows = dict[str, dict[str, Any]]
 

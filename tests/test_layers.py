@@ -30,8 +30,8 @@ IMPORT_LIMIT_MILLIS = 20.0
 HEAVY = ["torch", "numpy", "pandas", "pyarrow"]
 STORES = {"rusqlite", "libsqlite3_sys", "parquet", "arrow", "arrow_csv", "arrow_ipc", "arrow_json"}
 
-PROGRAMS = ("python/holter/cli.py", "python/holter/demo/")  # what they print is what they are for
-SERVER = re.compile(r"python/holter/dashboard/_?server\.py")
+PROGRAMS = ("python/holter/cli/", "python/holter/demo/")  # what they print is what they are for
+SERVER = re.compile(r"python/holter/(dashboard|tensorboard)/_?server\.py")
 
 
 # --- Rust ---
@@ -142,12 +142,12 @@ def probes_use_the_public_logger(file: Python) -> list[str]:
 
 
 def front_ends_read_through_run(file: Python) -> list[str]:
-    mine = re.match(r"python/holter/(dashboard/|cli\.py|cli/)", file.path)
+    mine = re.match(r"python/holter/(analysis|cli|dashboard|importing|plots|tensorboard|tfevents)/", file.path)
     return file.reaches("holter._core", "sqlite3") if mine else []
 
 
 def python_threads_are_few(file: Python) -> list[str]:
-    if file.path == "python/holter/torch/_staging.py" or SERVER.fullmatch(file.path):
+    if file.path in {"python/holter/torch/_staging.py", "python/holter/system.py"} or SERVER.fullmatch(file.path):
         return []
     starts = ("threading.Thread", "threading.Timer", "_thread", "concurrent.futures", "multiprocessing", "asyncio")
     return file.reaches(*starts)
@@ -293,7 +293,7 @@ PYTHON = [
     ),
     Case(
         front_ends_read_through_run,
-        "python/holter/cli.py",
+        "python/holter/cli/program.py",
         "def main():\n    import sqlite3",
         "from holter import open_run",
     ),

@@ -293,8 +293,8 @@ def test_a_stream_names_what_it_cannot_read(small, run_dir):
 
 def test_pandas_gets_long_and_wide_frames(small):
     frame = small.to_pandas()
-    assert [str(kind) for kind in frame.dtypes] == ["category", "int64", "float64", "datetime64[us, UTC]"]
-    assert frame.columns.tolist() == ["name", "step", "value", "timestamp"]
+    assert [str(kind) for kind in frame.dtypes] == ["int32", "category", "int64", "float64", "datetime64[us, UTC]"]
+    assert frame.columns.tolist() == ["rank", "name", "step", "value", "timestamp"]
     assert len(frame) == 201
     assert frame[frame["name"] == "val/ppl"]["value"].tolist() == [3.0]
     wide = small.to_pandas("*l*", wide=True)
@@ -302,7 +302,7 @@ def test_pandas_gets_long_and_wide_frames(small):
     assert wide.index.name == "step"
     assert wide["val/ppl"].dropna().to_dict() == {7: 3.0}
     assert wide["train/loss"].tolist() == [step / 10 for step in range(100)]
-    assert small.to_pandas("nothing").dtypes.astype(str).tolist()[1:] == ["int64", "float64", "datetime64[us, UTC]"]
+    assert small.to_pandas("nothing").dtypes.astype(str).tolist()[2:] == ["int64", "float64", "datetime64[us, UTC]"]
     assert small.to_pandas("nothing", wide=True).empty
     series = small.series("val/ppl").to_pandas()
     assert (series.name, series.index.name, series.to_dict()) == ("val/ppl", "step", {7: 3.0})
@@ -343,6 +343,9 @@ def test_runs_are_listed_by_age_and_broken_ones_told(tmp_path):
     with pytest.warns(holter.HolterWarning, match="broken is left out: .*damaged") as warned:
         assert len(holter.list_runs(root)) == 3
     assert warned[0].filename == __file__
+    told = []
+    assert len(holter.list_runs(root, on_unreadable=lambda *problem: told.append(problem))) == 3
+    assert [(path.name, "damaged" in reason) for path, reason in told] == [("broken", True)]
     with pytest.raises(FileNotFoundError, match="nowhere"):
         holter.list_runs(tmp_path / "nowhere")
 

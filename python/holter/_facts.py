@@ -42,14 +42,17 @@ def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_ta
         if not isinstance(tag, str):
             message = f"tags must be str, got {type(tag).__name__} {tag!r}"
             raise TypeError(message)
-    facts = {
-        "config": _plain(config or {}),
-        "tags": tags,
+    facts: dict[str, Any] = {
         "host": socket.gethostname(),
         "git": _git(pathlib.Path.cwd()),
         "command_line": list(sys.argv),
         "versions": _versions(),
     }
+    # What is not given stays as an earlier attempt gave it.
+    if config is not None:
+        facts["config"] = _plain(config)
+    if tags:
+        facts["tags"] = tags
     return json.dumps(_encodable(facts), allow_nan=False)
 
 

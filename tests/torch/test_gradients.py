@@ -166,6 +166,24 @@ def test_sparse_gradients(recorder):
     assert recorder["grad_norm/weight"][0] == pytest.approx(reference(model)["weight"], rel=1e-6)
 
 
+@pytest.mark.parametrize("dense_dim", [0, 1])
+def test_sparse_gradients_of_two_indices_whose_values_come_more_than_once(recorder, dense_dim):
+    model, shape = nn.Module(), (4, 5, 3)[: 2 + dense_dim]
+    model.weight = nn.Parameter(torch.zeros(shape))
+
+    def sparse(indices):
+        values = torch.randn(indices.shape[1], *shape[2:])
+        return torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
+
+    with watch(model, recorder, attention=None) as handle:
+        for indices in (torch.tensor([[0, 3, 0, 3, 1, 0], [1, 4, 1, 4, 2, 2]]), torch.zeros(2, 0, dtype=torch.int64)):
+            model.weight.grad = sparse(indices)
+            handle.commit()
+            norm = reference(model)["weight"]
+            assert recorder["grad_norm/weight"][handle.step - 1] == pytest.approx(norm, rel=1e-6)
+    assert recorder["grad_norm/weight"][1] == 0.0
+
+
 def test_half_precision_is_accumulated_in_float32(recorder):
     model = nn.Module()
     for name, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp64", torch.float64)):
@@ -259,6 +277,46 @@ def test_closures_are_measured_after_they_have_run(recorder, two_layers):
     with watch(two_layers, recorder, optimizer, attention=None):
         optimizer.step(closure)
     expect(recorder, 0, reference(two_layers))
+
+
+@pytest.mark.parametrize("clips", [False, True])
+def test_lbfgs_evaluates_its_closure_many_times_and_is_one_step(recorder, two_layers, clips):
+    optimizer = torch.optim.LBFGS(two_layers.parameters(), lr=0.1, max_iter=4)
+    inputs, evaluations, norms = torch.randn(4, 6), [], []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = two_layers(inputs).square().mean()
+        loss.backward()
+        norms.append(reference(two_layers))
+        if clips:
+            torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.01)
+        evaluations.append(1)
+        return loss
+
+    with watch(two_layers, recorder, optimizer, attention=None):
+        for _ in range(2):
+            optimizer.step(closure)
+    assert len(evaluations) > 4
+    assert set(recorder["grad_norm_total"]) == {0, 1}
+    expect(recorder, 1, norms[len(evaluations) // 2] if clips else norms[-1])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_where_one_of_several_optimizers_is_skipped_the_step_has_no_norms(recorder, two_layers, order):
+    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.1) for layer in two_layers.layers]
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    with watch(two_layers, recorder, optimizers, attention=None):
+        for step in range(3):
+            two_layers.zero_grad()
+            scaler.scale(two_layers(torch.randn(4, 6)).square().mean()).backward()
+            if step == 1:
+                two_layers.layers[0].weight.grad.fill_(float("inf"))
+            for which in order:
+                scaler.step(optimizers[which])
+            scaler.update()
+    assert recorder["optimizer_step_skipped"] == {1: 1.0}
+    assert set(recorder["grad_norm_total"]) == set(recorder["grad_norm/layers.1.weight"]) == {0, 2}
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -41,13 +41,8 @@ def build(name, implementation):
         return kind.from_config(copy.deepcopy(CONFIGS[name]()), attn_implementation=implementation)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("has_padding", [False, True])
-@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
-@pytest.mark.parametrize("name", CONFIGS)
-def test_entropy_and_sparsity(recorder, name, implementation, has_padding):
-    if name == "gemma2" and implementation == "sdpa":
-        pytest.skip("its soft cap is not applied by scaled_dot_product_attention")
+def run(name, implementation, has_padding, recorder, settings):
+    """Watch one step of a model; the weights of a twin that returns them."""
     model, twin = build(name, implementation).train(), build(name, "eager").eval()
     twin.load_state_dict(model.state_dict())
     tokens, mask = torch.randint(0, 100, (2, 24)), torch.ones(2, 24, dtype=torch.int64)
@@ -58,13 +53,96 @@ def test_entropy_and_sparsity(recorder, name, implementation, has_padding):
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    with watch(model, recorder, attention=Attention(rows=100, every=1)) as handle:
+    with watch(model, recorder, attention=settings) as handle:
         model(tokens, attention_mask=mask)[0].sum().backward()
         handle.commit()
+        assert handle.disabled == {}
     assert len(expected) == 2
-    for layer, weights in enumerate(expected):
+    return expected
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("has_padding", [False, True])
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_entropy_and_sparsity(recorder, name, implementation, has_padding, exact):
+    if name == "gemma2" and implementation == "sdpa":
+        pytest.skip("its soft cap is not applied by scaled_dot_product_attention")
+    settings = Attention(rows=100, every=1, exact=exact)
+    for layer, weights in enumerate(run(name, implementation, has_padding, recorder, settings)):
         w = weights.double()
         entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
         assert recorder[f"attention_entropy/layer_{layer}"][0] == pytest.approx(float(entropy), abs=1e-5)
         share = float((w > 0.1).double().mean())
         assert recorder[f"attention_sparsity/layer_{layer}"][0] == pytest.approx(share, abs=1e-6)
+
+
+def attend(module, query, key, value, visible):
+    """What the registry's functions compute, from the whole matrix of weights; keeps the weights."""
+    groups = query.shape[1] // key.shape[1]
+    scores = query @ key.repeat_interleave(groups, dim=1).mT * module.scaling
+    module.weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1).nan_to_num(0.0)
+    return (module.weights @ value.repeat_interleave(groups, dim=1)).transpose(1, 2), None
+
+
+def flash(module, query, key, value, attention_mask, *, sliding_window=None, position_ids=None, **_others):
+    """Stands in for flash-attn, which has no kernel for a CPU: its mask says which tokens are there."""
+    places = torch.arange(key.shape[-2])
+    visible = (places[:, None] >= places) & (places[:, None] - places < (sliding_window or 10**9))
+    if attention_mask is not None:
+        visible = visible & attention_mask[:, None, None, :].bool()
+    elif position_ids is not None and len(position_ids) == 1:
+        text = (position_ids[0] == 0).cumsum(0)
+        visible = visible & (text[:, None] == text)
+    return attend(module, query, key, value, visible)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("what", ["padding", "two texts in a row", "plain"])
+@pytest.mark.parametrize("name", ["llama", "mistral"])
+def test_flash_attention_by_the_registry(recorder, monkeypatch, name, what):
+    registry = transformers.modeling_utils.AttentionInterface._global_mapping
+    monkeypatch.setitem(registry, "flash_attention_2", flash)
+    model = build(name, "eager").train()
+    model.config._attn_implementation = "flash_attention_2"
+    tokens = torch.randint(0, 100, (1 if what == "two texts in a row" else 2, 24))
+    inputs = {}
+    if what == "padding":
+        inputs["attention_mask"] = torch.ones(2, 24, dtype=torch.int64).index_fill_(1, torch.arange(20, 24), 0)
+    elif what == "two texts in a row":
+        inputs["position_ids"] = torch.cat([torch.arange(10), torch.arange(14)])[None]
+    with watch(model, recorder, attention=Attention(rows=100, every=1)) as handle:
+        model(tokens, **inputs)[0].sum().backward()
+        handle.commit()
+        assert handle.disabled == {}
+    assert registry["flash_attention_2"] is flash
+    for layer, block in enumerate(model.model.layers):
+        w = block.self_attn.weights.detach().double()
+        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
+        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(float(entropy), abs=1e-5)}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["llama", "mistral"])
+def test_flex_attention_by_the_registry(recorder, monkeypatch, name):
+    registry = transformers.modeling_utils.AttentionInterface._global_mapping
+
+    def flex(module, query, key, value, attention_mask, **_others):
+        dense = torch.nn.attention.flex_attention.create_mask(
+            attention_mask.mask_mod, len(query), None, query.shape[-2], key.shape[-2], "cpu"
+        )
+        return attend(module, query, key, value, dense)
+
+    monkeypatch.setitem(registry, "flex_attention", flex)  # for a CPU it has no backward pass
+    model = build(name, "eager").train()
+    model.config._attn_implementation = "flex_attention"
+    mask = torch.ones(2, 24, dtype=torch.int64).index_fill_(1, torch.arange(20, 24), 0)
+    with watch(model, recorder, attention=Attention(rows=100, every=1)) as handle:
+        model(torch.randint(0, 100, (2, 24)), attention_mask=mask)[0].sum().backward()
+        handle.commit()
+        assert handle.disabled == {}
+    for layer, block in enumerate(model.model.layers):
+        w = block.self_attn.weights.detach().double()
+        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
+        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(float(entropy), abs=1e-5)}

@@ -14,6 +14,7 @@ from holter.demo.data import streams  # noqa: E402
 from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.demo.train import make_optimizer, watch_everything  # noqa: E402
 from holter.torch import Attention, Parameter, Probe, Rank, watch  # noqa: E402
+from holter.torch._hooks import nothing  # noqa: E402
 
 SMALL = ModelConfig(width=16, heads=2, layers=2, memory_width=8, chunk=8, context=32)
 
@@ -158,16 +159,22 @@ def test_a_watch_does_not_undo_what_others_replaced_meanwhile(recorder, monkeypa
         F.scaled_dot_product_attention = original
 
 
-def test_a_watched_model_can_be_copied_and_pickled(recorder):
+def test_a_watched_model_can_be_copied_and_pickled_and_its_copies_are_not_watched(recorder):
     model = AtlasLanguageModel(SMALL)
     names = set(model.state_dict())
-    with watch(model, recorder, attention=Attention(every=1)) as handle:
-        twin = copy.deepcopy(model)
-        twin(torch.zeros(1, 32, dtype=torch.int64), twin.initial_memories(1))[0].sum().backward()
+    probe = Probe("blocks.*", "output", lambda module, inputs, output: output[0])
+    with watch(model, recorder, attention=Attention(every=1), probes=[probe]) as handle:
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            twin(torch.zeros(1, 32, dtype=torch.int64), twin.initial_memories(1))[0].sum().backward()
+            hooks = [hook for module in twin.modules() for hook in module._forward_hooks.values()]
+            assert set(hooks) == {nothing}
         assert set(model.state_dict()) == names
         handle.commit()
-    assert set(pickle.loads(pickle.dumps(model.state_dict()))) == names
-    assert recorder.names("grad_norm/") == []
+    assert recorder.names() == []
+    with watch(twin, recorder, attention=Attention(every=1)) as handle:
+        twin(torch.zeros(1, 32, dtype=torch.int64), twin.initial_memories(1))[0].sum().backward()
+        handle.commit()
+    assert len(recorder.names("attention_entropy/")) == 2
 
 
 WAITING = ("item", "tolist", "cpu", "__bool__", "__float__", "__int__", "__index__", "numpy")

@@ -98,8 +98,8 @@ def test_eigenvalues_are_taken_off_the_training_thread(recorder, monkeypatch):
 
     monkeypatch.setattr(rank_module.np.linalg, "eigvalsh", noted)
     ranks(recorder, torch.randn(3, 3))
-    assert threads == ["holter-staging"]
-    assert "holter-staging" not in [thread.name for thread in threading.enumerate()]
+    assert threads == ["holter-rank"]
+    assert "holter-rank" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_wrong_settings_are_refused(recorder):

@@ -1,6 +1,6 @@
 """Staging: values keep their step, nothing waits, and what finds no room is dropped and counted.
 
-There is no accelerator here: a host tensor plays one, with events that a test lets happen when it wants.
+There is no accelerator here: a host tensor plays one, whose copies have arrived when a test wants it.
 """
 
 import threading
@@ -11,29 +11,30 @@ torch = pytest.importorskip("torch")
 
 from holter.torch import _staging as module  # noqa: E402
 from holter.torch._faults import Faults  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 DEADLINE_SECS = 20.0
 
 
 class Device:
-    """Plays an accelerator: copies happen at once, their events only when `finish` is set."""
+    """Plays an accelerator: copies happen at once, but are waited for until `finish` is set."""
 
     def __init__(self):
         self.finish = threading.Event()
         self.waits = []
 
-    def make_event(self, device):
+    def copied(self, device):
         owner = self
 
-        class Event:
+        class Copied:
             def record(self):
                 pass
 
-            def synchronize(self):
+            def wait(self):
                 owner.waits.append(threading.current_thread().name)
                 assert owner.finish.wait(DEADLINE_SECS)
 
-        return Event()
+        return Copied()
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def device(monkeypatch):
     played = Device()
     monkeypatch.setattr(module, "_is_on_host", lambda tensor: False)
     monkeypatch.setattr(module, "_pinned", lambda size, dtype: torch.full((size,), -1.0, dtype=dtype))
-    monkeypatch.setattr(module, "_event", played.make_event)
+    monkeypatch.setattr(module, "_Copied", played.copied)
     yield played
     played.finish.set()
 
@@ -102,11 +103,7 @@ def test_buffers_are_used_again(device, received, receiver):
         before = len(received)
         staging.put("test", receiver, [torch.full((step % 5 + 1,), step * 1.0)])
         staging.commit(step)
-        deadline = threading.Event()
-        for _ in range(int(DEADLINE_SECS * 1000)):
-            if len(received) > before:
-                break
-            deadline.wait(0.001)
+        wait_until(lambda before=before: len(received) > before, DEADLINE_SECS)
     staging.close()
     assert staging.dropped == 0
     assert received == {step: [[step * 1.0] * (step % 5 + 1)] for step in range(steps)}
@@ -122,12 +119,26 @@ def test_a_whole_tensor_comes_in_its_own_shape(device, received, receiver):
     assert received == {4: [tensor.tolist()]}
 
 
-def test_a_backlog_is_bounded(device, receiver):
+def test_a_backlog_of_matrices_is_bounded(device, receiver):
     staging = module.Staging(Faults())
     for step in range(module._LARGEST_BACKLOG + 10):
         staging.fetch("test", receiver, step, torch.zeros(1))
     assert 9 <= staging.dropped <= 10
     device.finish.set()
+    staging.close()
+
+
+def test_no_steps_values_wait_behind_eigenvalues(device, received, receiver):
+    device.finish.set()
+    go_on = threading.Event()
+    staging = module.Staging(Faults(), depth=2)
+    staging.fetch("slow", lambda step, values: go_on.wait(DEADLINE_SECS), 0, torch.zeros(1))
+    for step in range(6):
+        staging.put("test", receiver, [torch.tensor([step * 1.0])])
+        staging.commit(step)
+        wait_until(lambda step=step: step in received, DEADLINE_SECS)
+    assert staging.dropped == 0
+    go_on.set()
     staging.close()
 
 

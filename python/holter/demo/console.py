@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
     from rich.console import Console
@@ -101,12 +103,19 @@ def show_recorded(console: Console, path: Path, names: list[str], points: int) -
 
 
 def show_how_to_look(console: Console, path: Path, data: str) -> None:
-    """Three ways to the numbers, to be copied as they stand."""
+    """Ways to the charts and to the numbers, to be copied as they stand."""
     database = path / "metrics.sqlite"
+    holter = _command()
     other = "prose" if data == "code" else "code"
     lines = [
         "",
         "[bold]Look at it[/bold]",
+        "",
+        "  in the browser, also while a run is going on:",
+        f"    {holter} serve {path.parent}",
+        "",
+        "  in the terminal:",
+        f"    {holter} plot {path} 'attention_entropy/layer_*'",
         "",
         "  with SQLite's shell, also while a run is going on:",
         f"    sqlite3 {database} {QUERY}",
@@ -121,9 +130,20 @@ def show_how_to_look(console: Console, path: Path, data: str) -> None:
         f'    holter.open_run("{path}").series("memory_rw_ratio/layer_0").values',
         "",
         f"  the same model on other data, to compare: python -m holter.demo --data {other}",
+        f"    {holter} compare {path} {path.parent / other}",
     ]
     for line in lines:
         console.print(line, highlight=False, markup=line.startswith("[bold]"), soft_wrap=True)
+
+
+def _command() -> str:
+    """The command `holter` as a shell finds it: an environment that is not activated is not searched."""
+    if shutil.which("holter"):
+        return "holter"
+    beside = Path(sys.executable).with_name("holter")
+    if not beside.exists():
+        return f"{sys.executable} -m holter.cli"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
 def _family(name: str) -> str:

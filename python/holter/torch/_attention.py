@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from ._attention_math import AttentionCall, exact, offset_of, sampled
+from ._attention_math import AttentionCall, exact, make_call, offset_of, sampled
 from ._cadence import Cadence
-from ._compiled import AttentionPulse
+from ._compiled import AttentionPulse, is_out_of_reach
+from ._flex import flex_calls
+from ._hooks import Hook
 from ._multihead import multihead_calls
 from ._names import labels, selected
-from ._patches import Patch
+from ._patches import Patch, Patches
 from ._transformers import patches_for
 
 if TYPE_CHECKING:
@@ -126,8 +128,9 @@ class AttentionProbe:
         self._hook(paths[layer.path] for layer in self._layers.values())
         values.await_from(self.pulse, "attention call" if self.is_certain else None)
         self._patches: list[Patch[Any]] = [
-            _calls,
+            *_calls.find(),
             multihead_calls,
+            *(patch for calls in flex_calls for patch in calls.find()),
             *patches_for(paths[layer.path] for layer in self._layers.values()),
         ]
         for patch in self._patches:
@@ -136,7 +139,7 @@ class AttentionProbe:
     def close(self) -> None:
         """Take every hook off and stop following calls."""
         self.pulse.close()
-        for patch in self._patches:
+        for patch in reversed(self._patches):
             patch.remove(self)
         for handle in self._handles:
             handle.remove()
@@ -166,6 +169,8 @@ class AttentionProbe:
 
     def _look(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
         if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or self._values.has(layer.names):
+            return
+        if is_out_of_reach():
             return
         self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
 
@@ -202,7 +207,6 @@ class AttentionProbe:
 
         The two hooks are the same for every module, look nothing up before they know that they are not being compiled,
         and have no options: otherwise a block that is compiled once for all layers would be compiled anew for each.
-        They are functions, not methods, so that a copy of the model does not copy the watch.
         """
         inside, layers, pulse = self._inside, self._layers, self.pulse
 
@@ -224,9 +228,10 @@ class AttentionProbe:
                 while inside.pop() is not layer:
                     pass
 
+        before, after = Hook(enter), Hook(leave)
         for module in modules:
-            self._handles.append(module.register_forward_pre_hook(enter))
-            self._handles.append(module.register_forward_hook(leave))
+            self._handles.append(module.register_forward_pre_hook(before))
+            self._handles.append(module.register_forward_hook(after))
 
 
 def attending_modules(paths: Mapping[str, nn.Module]) -> dict[str, str]:
@@ -289,33 +294,4 @@ def _call_of_sdpa(  # noqa: PLR0917  torch's own signature
     return make_call(query, key, mask=attn_mask, is_causal=is_causal, scale=scale)
 
 
-def make_call(
-    query: Tensor,
-    key: Tensor,
-    *,
-    mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float | None = None,
-    softcap: float | None = None,
-    window: int | None = None,
-) -> AttentionCall | None:
-    """An attention call with exactly four dimensions; None where there is nothing to look at.
-
-    Nested tensors and empty batches are passed over.
-    """
-    if query.is_nested or key.is_nested or query.numel() == 0 or key.numel() == 0:
-        return None
-    if query.ndim == 3 and mask is not None and mask.ndim == 3:
-        mask = mask.unsqueeze(1)
-    while query.ndim < 4:
-        query = query.unsqueeze(-3)
-    while key.ndim < 4:
-        key = key.unsqueeze(-3)
-    if query.ndim > 4:
-        if mask is not None and mask.ndim > 2:
-            mask = mask.expand(*query.shape[:-2], *mask.shape[-2:]).flatten(0, -4)
-        query, key = query.flatten(0, -4), key.flatten(0, -4)
-    return AttentionCall(query, key, mask, is_causal, scale, softcap, window)
-
-
-_calls: Patch[AttentionProbe] = Patch(F, "scaled_dot_product_attention", _sdpa)
+_calls: Patches[AttentionProbe] = Patches(F, "scaled_dot_product_attention", _sdpa)

@@ -16,9 +16,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _GOLDEN_RATIO = 0.6180339887498949
 _CHUNK_ELEMENTS = 1 << 24
@@ -43,6 +47,8 @@ class AttentionCall:
         scale: what the scores are multiplied with; None for 1/sqrt(width).
         softcap: scores become softcap · tanh(scores / softcap); None for no cap.
         window: query i sees none of the keys up to i - window; None for no window.
+        adjust: what else happens to scores before the masks: a function of scores `[batch, heads, rows, keys]` and of
+            the queries that the rows are, int64 `[rows]`; None for nothing.
     """
 
     query: Tensor
@@ -52,6 +58,40 @@ class AttentionCall:
     scale: float | None = None
     softcap: float | None = None
     window: int | None = None
+    adjust: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    def adjusted(self, adjust: Callable[[Tensor, Tensor], Tensor]) -> AttentionCall:
+        """The same call with one more thing that happens to its scores."""
+        return replace(self, adjust=adjust)
+
+
+def make_call(
+    query: Tensor,
+    key: Tensor,
+    *,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    softcap: float | None = None,
+    window: int | None = None,
+) -> AttentionCall | None:
+    """An attention call with exactly four dimensions; None where there is nothing to look at.
+
+    Nested tensors and empty batches are passed over.
+    """
+    if query.is_nested or key.is_nested or query.numel() == 0 or key.numel() == 0:
+        return None
+    if query.ndim == 3 and mask is not None and mask.ndim == 3:
+        mask = mask.unsqueeze(1)
+    while query.ndim < 4:
+        query = query.unsqueeze(-3)
+    while key.ndim < 4:
+        key = key.unsqueeze(-3)
+    if query.ndim > 4:
+        if mask is not None and mask.ndim > 2:
+            mask = mask.expand(*query.shape[:-2], *mask.shape[-2:]).flatten(0, -4)
+        query, key = query.flatten(0, -4), key.flatten(0, -4)
+    return AttentionCall(query, key, mask, is_causal, scale, softcap, window)
 
 
 @dataclass(frozen=True)
@@ -205,7 +245,9 @@ def fused_entropy(call: AttentionCall) -> tuple[Tensor, Tensor] | None:
         Entropies and normalizers, float32 `[batch, heads, queries]`; None where the identity does not hold (a bias or
         a cap on the scores) or no fused kernel gives L.
     """
-    if call.softcap is not None or call.window is not None or call.query.device.type != "cpu":
+    if call.softcap is not None or call.window is not None or call.adjust is not None:
+        return None
+    if call.query.device.type != "cpu":
         return None
     if call.query.dtype not in (torch.float32, torch.float64):
         # The kernel would round the result, and with it the difference, to half precision.
@@ -250,6 +292,8 @@ def _scores(call: AttentionCall, rows: Tensor) -> Tensor:
     scores = (query @ call.key.detach().float().mT).reshape(batch, heads, len(rows), keys)
     if call.softcap is not None:
         scores = (scores / call.softcap).tanh_().mul_(call.softcap)
+    if call.adjust is not None:
+        scores = call.adjust(scores, rows)
     if call.mask is not None:
         mask = call.mask.detach()
         if mask.ndim > 1 and mask.shape[-2] != 1:

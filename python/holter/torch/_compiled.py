@@ -171,8 +171,8 @@ class AttentionPulse(Pulse):
 
     def attend(self, call: AttentionCall | None, module: nn.Module | None = None) -> None:
         """An attention call passes by, of this module or of the one that is being run."""
-        if call is None or not self.is_active or not torch.is_grad_enabled():
-            return
+        if call is None or call.adjust is not None or not self.is_active or not torch.is_grad_enabled():
+            return  # a function of the user's is no argument of an operator
         device = call.query.device
         target = None if module is None else self.target_of(module)
         if target is None:
@@ -210,11 +210,20 @@ class ProbePulse(Pulse):
 class EmitPulse(Pulse):
     """The pulse of what modules emit.
 
+    How many metrics that will be is not known beforehand. Where compiled code has emitted more than there are places
+    for, there are more from the next step on; it is compiled anew for that, once.
+
     Attributes:
         emitted: the metrics that compiled code has emitted so far, in the order of their places.
     """
 
     emitted: list[str] = field(default_factory=list)
+
+    def begin(self, step: int, *, is_active: bool) -> None:
+        """A step begins."""
+        if self.sites and len(self.emitted) > len(self.sites[0].target):
+            self._make_room()
+        super().begin(step, is_active=is_active)
 
     @property
     def awaited(self) -> list[Site]:
@@ -225,6 +234,12 @@ class EmitPulse(Pulse):
         """A module names one number; without gradients."""
         if value is not None and value.device == target.device:
             torch.ops.holter.emit(value.float(), metric, self.number, self.now[target.device], target)
+
+    def _make_room(self) -> None:
+        places = 1 << (len(self.emitted) - 1).bit_length()
+        for module, site in zip(self._modules, self.sites, strict=True):
+            site.target = _static(torch.zeros(places, 2, device=site.target.device))
+            module.__dict__[self.attribute] = site.target
 
 
 def write(target: Tensor, values: Tensor, tick: Tensor) -> None:
@@ -282,8 +297,23 @@ for _name, _function in (("attend", _attend), ("emit", _emit)):
     _library.impl(_name, _nothing, "Meta")
 
 
+def is_capturing() -> bool:
+    """Whether the program itself is capturing a CUDA graph of its own.
+
+    Python runs only once then and its tensors belong to the graph, so probes in eager code keep still.
+    """
+    cuda: Any = torch.cuda
+    return bool(cuda.is_initialized() and cuda.is_current_stream_capturing())
+
+
+def is_out_of_reach() -> bool:
+    """Whether tensors of the forward pass that runs now must not be kept: in a capture, or inside torch.func."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or is_capturing()  # noqa: SLF001  there is no other
+
+
 def _static(tensor: Tensor) -> Tensor:
     torch._dynamo.mark_static_address(tensor, guard=False)  # noqa: SLF001  the only way to tell CUDA graphs
+    torch._dynamo.mark_static(tensor)  # noqa: SLF001  nor does its size ever change
     return tensor
 
 

@@ -1,13 +1,15 @@
 """Sharded tensors: norms of DTensors (FSDP2, tensor parallelism) with one reduction for all of them.
 
-Each process sums the squares of its own shards; one all-reduce per dimension of the mesh adds the vectors up. A tensor
-that is replicated along a dimension counts there as often as that dimension is long, so its share is divided by that.
-Every process of the mesh takes part, in the same order: at the optimizer's step, where they are in step anyway.
+Each process sums the squares of its own shards; one all-reduce of one vector over the whole mesh adds them up. A tensor
+that is replicated along a dimension of the mesh counts there as often as that dimension is long, so its share is
+divided by that. Every process of the mesh takes part, at the optimizer's step, where they are in step anyway; the group
+is our own, so that this can never come between the model's own exchanges.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 _DTensor: Any = None
 if torch.distributed.is_available():
     from torch.distributed.tensor import DTensor as _DTensor
+
+_groups: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()
+"""Of each mesh: the world's group when ours was made, and ours."""
 
 
 def is_sharded(tensor: Tensor) -> bool:
@@ -63,10 +68,24 @@ def sharded_norms(tensors: Sequence[Any], local_norms: Tensor) -> Tensor:
     ]
     squares = local_norms.square()
     if any(share != 1.0 for share in shares):
-        squares = squares * torch.tensor(shares, dtype=squares.dtype).to(squares.device, non_blocking=True)
-    for dim in range(mesh.ndim):
-        torch.distributed.all_reduce(squares, group=mesh.get_group(dim))
+        torch._foreach_mul_(list(squares.unbind()), shares)
+    torch.distributed.all_reduce(squares, group=_group_of(mesh))
     return squares.sqrt()
+
+
+def _group_of(mesh: Any) -> Any:
+    """Our own group of all processes of a mesh; all of them make it together, when it is first needed.
+
+    It is kept until the program ends its process groups: to end it with the watch, all processes would have to wait for
+    each other there.
+    """
+    world = torch.distributed.group.WORLD
+    known = _groups.get(mesh)
+    if known is None or known[0] is not world:
+        ranks = sorted(mesh.mesh.flatten().tolist())  # on the host
+        known = (world, torch.distributed.new_group(ranks, use_local_synchronization=True))
+        _groups[mesh] = known
+    return known[1]
 
 
 def _placements(tensor: Any) -> tuple[Any, ...]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from ._attention import make_call
+from ._attention_math import make_call
+from ._flex import split_mask, with_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from torch import Tensor, nn
+    from torch.nn.attention.flex_attention import BlockMask
 
     from ._attention_math import AttentionCall
 
@@ -86,11 +88,12 @@ def attention(
     query: Tensor,
     key: Tensor,
     *,
-    mask: Tensor | None = None,
+    mask: Tensor | BlockMask | None = None,
     is_causal: bool = False,
     scale: float | None = None,
     softcap: float | None = None,
     window: int | None = None,
+    score_mod: Callable[..., Tensor] | None = None,
 ) -> None:
     """Tell of an attention that no known function computes; nothing happens while the module is not watched.
 
@@ -99,25 +102,28 @@ def attention(
         query: `[batch, heads, queries, width]`, as it goes into the product with the keys (after any rotation).
         key: `[batch, key heads, keys, width]`.
         mask: True where a query may attend, or a float that is added to the scores; broadcasts to
-            `[batch, heads, queries, keys]`.
+            `[batch, heads, queries, keys]`. Or FlexAttention's BlockMask.
         is_causal: query i sees keys 0 to i only.
         scale: what the scores are multiplied with; None for 1/sqrt(width).
         softcap: scores become softcap · tanh(scores / softcap) before the mask; None for no cap.
         window: query i sees none of the keys up to i - window; None for no window.
+        score_mod: FlexAttention's function of a score and its place; None for none. In code that torch.compile traces,
+            a call with such a function or a BlockMask is passed over.
     """
+    dense, block_mask = split_mask(mask)
+    has_functions = block_mask is not None or score_mod is not None
+
+    def call() -> AttentionCall | None:
+        found = make_call(query, key, mask=dense, is_causal=is_causal, scale=scale, softcap=softcap, window=window)
+        return None if found is None else with_functions(found, block_mask, score_mod)
+
     if torch.compiler.is_dynamo_compiling():
-        for listener in _all_listeners:
-            call = make_call(query, key, mask=mask, is_causal=is_causal, scale=scale, softcap=softcap, window=window)
-            listener.attended_compiled(module, call)
+        for listener in () if has_functions else _all_listeners:
+            listener.attended_compiled(module, call())
         return
     for listener in _listeners.get(id(module), ()):
         if module.training and torch.is_grad_enabled():
-            listener.attended(
-                module,
-                lambda: make_call(
-                    query, key, mask=mask, is_causal=is_causal, scale=scale, softcap=softcap, window=window
-                ),
-            )
+            listener.attended(module, call)
 
 
 def tellers(modules: Collection[nn.Module], line: Callable[..., None]) -> set[int]:

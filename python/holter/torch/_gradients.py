@@ -66,6 +66,7 @@ class Gradients:
         self._logger = logger
         self._plans: dict[tuple[tuple[str, ...], tuple[int, ...]], _Plan] = {}
         self._staged_steps = 0
+        self._is_skipped = False
         self._found_inf: list[Tensor] = []
         self._taken: set[int] = set()
         self._vectors: list[tuple[tuple[str, ...], tuple[int, ...], Tensor]] = []
@@ -77,6 +78,11 @@ class Gradients:
         """Look for parameters that were added to the model since it was last looked through."""
         self._parameters = [(clean_path(name), parameter) for name, parameter in self._model.named_parameters()]
         self._known = {id(parameter) for _, parameter in self._parameters}
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The model's parameters."""
+        return [parameter for _, parameter in self._parameters]
 
     @property
     def taken(self) -> bool:
@@ -107,7 +113,7 @@ class Gradients:
         for group in _groups(parameters):
             vector, pieces = group.precise_norms()
             if scale is not None:
-                vector = vector / scale.to(vector.device, non_blocking=True)
+                vector = vector / beside(scale, vector.device)
             self._keep(group, vector, pieces)
         if found_inf is not None:
             self._found_inf.append(found_inf.detach().reshape(1).to(torch.float32))
@@ -132,7 +138,7 @@ class Gradients:
         """
         names = {id(parameter): name for name, parameter in self._parameters}
         if parameters is None:
-            parameters = [parameter for _, parameter in self._parameters]
+            parameters = self.parameters
         vectors = []
         for group in _groups([(names.get(id(parameter)), parameter) for parameter in parameters]):
             is_precise = group.is_precise or not to_the_bit
@@ -145,7 +151,7 @@ class Gradients:
         if not vectors:
             return torch.tensor(0.0)
         device = vectors[0].device
-        together = torch.cat([vector.to(device, non_blocking=True) for vector in vectors])
+        together = torch.cat([beside(vector, device) for vector in vectors])
         total: Tensor = torch.linalg.vector_norm(together)
         plain = [p for p in parameters if p.grad is not None and not is_sharded(p.grad)]
         sharded = [local(p.grad) for p in parameters if p.grad is not None and is_sharded(p.grad)]
@@ -176,7 +182,7 @@ class Gradients:
     def stage(self, staging: Staging) -> None:
         """Hand this step's norms to staging, and begin anew."""
         vectors, found_inf = self._vectors, self._found_inf
-        self.discard()
+        self._forget()
         self._staged_steps += 1
         if self._staged_steps % _RESCAN_STEPS == 0:
             self.rescan()
@@ -194,13 +200,20 @@ class Gradients:
             "recording of the gradient norms", plan.receive, [*(vector for _, _, vector in vectors), *found_inf]
         )
 
-    def discard(self) -> None:
-        """Forget this step's norms."""
+    def skip(self) -> None:
+        """An optimizer is left out of this step, which has no norms then, of the others' gradients neither."""
+        self._forget()
+        self._is_skipped = True
+
+    def _forget(self) -> None:
+        self._is_skipped = False
         self._vectors = []
         self._found_inf = []
         self._taken = set()
 
     def _keep(self, group: _Group, vector: Tensor, pieces: tuple[int, ...]) -> None:
+        if self._is_skipped:
+            return
         self._taken.update(group.identities)
         self._vectors.append((tuple(name for name in group.names if name is not None), pieces, vector))
 
@@ -292,13 +305,21 @@ class _Plan:
         self._columns.record(step, np.append(values[self._kept], total))
 
 
+def beside(tensor: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on another device, for arithmetic there.
+
+    Only on its way to the host is it waited for: what is read there before the copy has arrived is garbage.
+    """
+    return tensor.to(device, non_blocking=device.type != "cpu")
+
+
 def norms(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """The 2-norm of each tensor, all of them of one device and type, accumulated in float32 or better.
 
     Returns:
         A 1-D tensor on their device, float64 for float64 tensors and float32 for all others.
     """
-    tensors = [_values(tensor) if tensor.layout == torch.sparse_coo else tensor for tensor in tensors]
+    tensors = [_summed(tensor) if tensor.layout == torch.sparse_coo else tensor for tensor in tensors]
     if dtype.is_complex:
         tensors = [torch.view_as_real(tensor) for tensor in tensors]
         dtype = tensors[0].dtype
@@ -306,7 +327,18 @@ def norms(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return torch.stack(torch._foreach_norm(tensors, 2.0, dtype=accumulate))  # noqa: SLF001  as torch's clipping
 
 
-def _values(gradient: Tensor) -> Tensor:
-    """What a sparse gradient is where it is not zero. As in a sparse optimizer, repeated indices are added up first."""
-    values: Tensor = gradient.coalesce().values()
-    return values
+def _summed(gradient: Tensor) -> Tensor:
+    """A sparse gradient's rows, those of equal indices added up, and rows of zeros in place of those.
+
+    `coalesce()` would give the rows without the zeros: how many there are it would have to ask the device for.
+    """
+    rows = gradient._values()  # noqa: SLF001  values() asks for a coalesced tensor
+    if gradient.is_coalesced() or len(rows) == 0:
+        return rows
+    flat = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    for indices, size in zip(gradient._indices(), gradient.shape, strict=False):  # noqa: SLF001  as above
+        flat = flat * size + indices
+    flat, order = flat.sort()
+    is_next = torch.zeros_like(flat)
+    is_next[1:] = flat[1:] != flat[:-1]
+    return torch.zeros_like(rows).index_add_(0, is_next.cumsum(0), rows.index_select(0, order))

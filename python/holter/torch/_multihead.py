@@ -2,7 +2,7 @@
 
 The weights that it returns are averaged over heads and come after dropout, so neither entropy nor sparsity can be had
 from them; queries and keys are projected once more instead. Where it calls `scaled_dot_product_attention` that call is
-seen, and nothing is done here.
+seen, and nothing is done here, except in code that torch.compile traces.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ class CallListener(Protocol):
 def _forward(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Stands in for `multi_head_attention_forward`."""
     if torch.compiler.is_dynamo_compiling():
+        # Dynamo takes the original as one operator, so that nothing it calls is seen.
+        kwargs_with_weights = {**kwargs, "need_weights": True}
         for listener in listeners:
-            listener.pulse.attend(_call(*args, **kwargs))
+            listener.pulse.attend(_call(*args, **kwargs_with_weights))
     elif not torch.compiler.is_compiling():  # torch's own tracing goes through the patched function once more
         for listener in listeners:
             listener.seen(lambda: _call(*args, **kwargs))

@@ -27,6 +27,13 @@ class Notes:
             "function computes is told of by one line, holter.torch.attention(self, query, key)"
         )
 
+    def say_captured(self) -> None:
+        """The program captures its own step."""
+        self._say(
+            "the optimizer's step is being captured in a CUDA graph, whose replays run no Python: nothing of them is "
+            "recorded by itself. Watch without an optimizer and call commit(step) after each replay for the gradients"
+        )
+
     def say_if_clipping_is_unseen(self) -> bool:
         """Whether the program has functions that clip gradients before anything can look at them; then it is said."""
         functions = unseen_clipping()
@@ -39,5 +46,6 @@ class Notes:
         return bool(functions)
 
     def _say(self, text: str) -> None:
-        self.texts.append(text)
-        _log.warning(text)
+        if text not in self.texts:
+            self.texts.append(text)
+            _log.warning(text)

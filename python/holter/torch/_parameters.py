@@ -15,11 +15,12 @@ import torch
 from ._cadence import Cadence
 from ._columns import Columns
 from ._distributed import whole
-from ._gradients import norms
+from ._gradients import beside, norms
 from ._names import clean_path, labels, matches
+from ._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
 
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
     from ._columns import FloatArray
     from ._staging import Staging
 
-_TRANSFORMS: dict[str, tuple[Callable[[FloatArray], FloatArray], Callable[[Tensor], Tensor]]] = {
-    "sigmoid": (lambda x: 1.0 / (1.0 + np.exp(-x)), torch.sigmoid),
-    "tanh": (np.tanh, torch.tanh),
-    "exp": (np.exp, torch.exp),
-    "softplus": (lambda x: np.logaddexp(0.0, x), torch.nn.functional.softplus),
-}
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one number of a step is."""
+
+    name: str
+    transform: str | None = None
+    is_gradient: bool = False
 
 
-_GRADIENT = "_grad"
-_OVERFLOWED = "overflowed"
-"""Stands among the names for a GradScaler's flag; it is no metric."""
+_OVERFLOWED = _Reading("overflowed")
+"""Stands among the readings for a GradScaler's flag; it is no metric."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ class Parameter:
     change_every: int = 0
 
     def __post_init__(self) -> None:
-        if self.transform is not None and self.transform not in _TRANSFORMS:
-            raise ValueError(f"transform must be None or one of {', '.join(_TRANSFORMS)}; not {self.transform!r}")
+        check(self.transform)
         if self.change_every != 0:
             Cadence(self.change_every)
 
@@ -87,8 +88,8 @@ class Parameters:
 
     def __init__(self, model: nn.Module, logger: Logger, patterns: Mapping[str, Parameter]) -> None:
         self._logger = logger
-        self._plans: dict[tuple[tuple[str, str | None], ...], _Plan] = {}
-        self._pending: list[tuple[str, str | None, Tensor]] = []
+        self._plans: dict[tuple[_Reading, ...], _Plan] = {}
+        self._pending: list[tuple[tuple[_Reading, ...], Tensor]] = []
         self._followed: list[_Followed] = []
         self._changes: list[_Change] = []
         names = {clean_path(name): parameter for name, parameter in model.named_parameters()}
@@ -111,18 +112,16 @@ class Parameters:
             gradients: whether there are gradients worth reading.
         """
         if not self._pending:
-            for followed in self._followed:
-                if followed.settings.value:
-                    self._read_value(followed)
-            for followed in self._followed if gradients else ():
-                if followed.settings.gradient and followed.parameter.grad is not None:
-                    self._read_gradient(followed, followed.parameter.grad, scale)
+            self._keep([self._value(one) for one in self._followed if one.settings.value])
+            if gradients:
+                found = [self._gradient(one) for one in self._followed if one.settings.gradient]
+                self._keep([one for one in found if one is not None], scale)
         if found_inf is not None and self._pending:
-            self._pending.append((_OVERFLOWED, None, found_inf.detach().to(torch.float32).reshape(())))
+            self._pending.append(((_OVERFLOWED,), found_inf.detach().to(torch.float32).reshape(1)))
 
     def overflowed(self) -> None:
         """The optimizer is left out of this step: keep the values and forget the gradients."""
-        self._pending = [one for one in self._pending if not _is_gradient(one[0])]
+        self._pending = [(readings, vector) for readings, vector in self._pending if not readings[0].is_gradient]
         self.read(gradients=False)
 
     def read_changes(self, staging: Staging, step: int) -> None:
@@ -135,47 +134,60 @@ class Parameters:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        key = tuple((name, transform) for name, transform, _ in pending)
+        key = tuple(reading for readings, _ in pending for reading in readings)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = _Plan(self._logger, key)
-        staging.put("recording of the parameters", plan.receive, [tensor for _, _, tensor in pending])
+        staging.put("recording of the parameters", plan.receive, [vector for _, vector in pending])
 
-    def _read_value(self, followed: _Followed) -> None:
+    def _keep(self, found: list[tuple[_Reading, Tensor]], scale: Tensor | None = None) -> None:
+        """Copy these numbers, since the optimizer changes them before they have left the device: one kernel for all."""
+        by_device: dict[torch.device, list[tuple[_Reading, Tensor]]] = {}
+        for one in found:
+            by_device.setdefault(one[1].device, []).append(one)
+        for device, group in by_device.items():
+            vector = torch.cat([number.reshape(1) for _, number in group])
+            if scale is not None:
+                vector = vector / beside(scale, device)
+            self._pending.append((tuple(reading for reading, _ in group), vector))
+
+    @staticmethod
+    def _value(followed: _Followed) -> tuple[_Reading, Tensor]:
         settings = followed.settings
         name = f"{settings.metric}/{followed.label}"
         value = whole(followed.parameter.detach())
         if value.numel() == 1:
-            # A copy: the optimizer changes the parameter before its value has left the device.
-            self._pending.append((name, settings.transform, value.clone()))
-            return
+            return _Reading(name, settings.transform), value
         if settings.transform is not None:
-            value = _TRANSFORMS[settings.transform][1](value.float())
-        self._pending.append((name, None, value.mean(dtype=torch.float32)))
+            value = TRANSFORMS[settings.transform].of_tensors(value.float())
+        return _Reading(name), value.mean(dtype=torch.float32)
 
-    def _read_gradient(self, followed: _Followed, gradient: Tensor, scale: Tensor | None) -> None:
-        value = whole(gradient.detach()).mean(dtype=torch.float32)
-        if scale is not None:
-            value = value / scale.to(value.device, non_blocking=True)
-        self._pending.append((f"{followed.settings.metric}{_GRADIENT}/{followed.label}", None, value))
+    @staticmethod
+    def _gradient(followed: _Followed) -> tuple[_Reading, Tensor] | None:
+        gradient = followed.parameter.grad
+        if gradient is None:
+            return None
+        gradient = whole(gradient.detach())
+        if gradient.numel() != 1:
+            gradient = gradient.mean(dtype=torch.float32)
+        return _Reading(f"{followed.settings.metric}_grad/{followed.label}", is_gradient=True), gradient
 
 
 class _Plan:
-    """One combination of names: which of their values are transformed, and which an overflow makes worthless."""
+    """One combination of readings: which of them are transformed, and which an overflow makes worthless."""
 
-    def __init__(self, logger: Logger, key: tuple[tuple[str, str | None], ...]) -> None:
-        names = [name for name, _ in key]
-        self._has_flag = names[-1] == _OVERFLOWED
+    def __init__(self, logger: Logger, readings: tuple[_Reading, ...]) -> None:
+        self._has_flag = readings[-1] == _OVERFLOWED
         if self._has_flag:
-            names.pop()
-        self._columns = Columns(logger, names)
-        self._values = [index for index, name in enumerate(names) if not _is_gradient(name)]
-        self._values_only = Columns(logger, [names[index] for index in self._values])
+            readings = readings[:-1]
+        self._columns = Columns(logger, [reading.name for reading in readings])
+        self._values = [index for index, reading in enumerate(readings) if not reading.is_gradient]
+        self._values_only = Columns(logger, [readings[index].name for index in self._values])
         places: dict[str, list[int]] = {}
-        for index, (_, transform) in enumerate(key):
-            if transform is not None:
-                places.setdefault(transform, []).append(index)
-        self._transforms = [(_TRANSFORMS[transform][0], indices) for transform, indices in places.items()]
+        for index, reading in enumerate(readings):
+            if reading.transform is not None:
+                places.setdefault(reading.transform, []).append(index)
+        self._transforms = [(TRANSFORMS[transform].of_numbers, indices) for transform, indices in places.items()]
 
     def receive(self, step: int, values: FloatArray) -> None:
         overflowed = False
@@ -188,10 +200,6 @@ class _Plan:
             self._values_only.record(step, values[self._values])
         else:
             self._columns.record(step, values)
-
-
-def _is_gradient(name: str) -> bool:
-    return name.partition("/")[0].endswith(_GRADIENT)
 
 
 class _Change:

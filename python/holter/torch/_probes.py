@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ._compiled import EmitPulse, ProbePulse
 from ._gradients import norms
+from ._hooks import Hook
 from ._names import labels, layer_number, matches
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 
 _CPU = torch.device("cpu")
-_EMITTED_PLACES = 8
-"""Metrics that compiled code may emit; further ones are absent."""
+_EMITTED_PLACES = 16
+"""Metrics that a module may emit in compiled code at first; further ones have a place from the next step on."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class ProbeHooks:
         self._emitted: dict[tuple[str, int], str] = {}
         self._probes: dict[int, list[_Placed]] = {}
         self._with_keywords: dict[int, list[_Placed]] = {}
-        self._hooks: dict[tuple[tuple[Callable[..., Any], ...], int, bool], Callable[..., None]] = {}
+        self._hooks: dict[tuple[tuple[Callable[..., Any], ...], int, bool], Hook] = {}
         self._targets = ProbePulse(faults)
         self._emit_targets = EmitPulse(faults)
         for pulse in (self._targets, self._emit_targets):
@@ -167,15 +168,12 @@ class ProbeHooks:
             hook = self._make_hook(functions, len(probes), with_keywords=True)
             self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
 
-    def _make_hook(
-        self, functions: tuple[Callable[..., Any], ...], first: int, *, with_keywords: bool = False
-    ) -> Callable[..., None]:
+    def _make_hook(self, functions: tuple[Callable[..., Any], ...], first: int, *, with_keywords: bool = False) -> Hook:
         """The forward hook of all modules that have these probes; `first` is the place of the first one's value.
 
         It looks nothing up by module before it knows that it is not being compiled: otherwise a block that is compiled
         once for all layers would be compiled anew for each. (The options of a hook do that as well, so only probes that
-        ask for keyword arguments have them.) It is a function, not a method, so that a copy of the model does not copy
-        the watch.
+        ask for keyword arguments have them.)
         """
         known = self._hooks.get((functions, first, with_keywords))
         if known is not None:
@@ -190,8 +188,8 @@ class ProbeHooks:
             else:
                 run(probes.get(id(module), ()), arguments)
 
-        self._hooks[functions, first, with_keywords] = after
-        return after
+        hook = self._hooks[functions, first, with_keywords] = Hook(after)
+        return hook
 
     def _run(self, all_placed: Iterable[_Placed], arguments: tuple[Any, ...]) -> None:
         if not arguments[0].training or not self._due():

@@ -3,7 +3,8 @@
 What a step's probes computed stays on its device. At the step's end one copy per device brings all of it into pinned
 memory, asynchronously, with an event behind it; a thread of ours waits for the event and hands the numbers over. Where
 every buffer is under way the step's values are dropped and counted, never waited for. Tensors that live on the CPU are
-handed over at once: there is nothing to wait for.
+handed over at once: there is nothing to wait for. What takes long (eigenvalues) has a thread of its own, so that no
+step's values ever wait behind it.
 
 This is the only file of the torch layer that starts a thread or holds an event.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     _Part = tuple[str, Receive, list[_Read]]
 
 _LARGEST_BACKLOG = 64
-"""Jobs that may wait for our thread (eigenvalues, mostly) before new ones are dropped."""
+"""Matrices that may wait for their thread before new ones are dropped."""
 
 
 def _is_on_host(tensor: Tensor) -> bool:
@@ -47,19 +48,35 @@ def _to_host(tensor: Tensor) -> FloatArray:
 
 def _pinned(size: int, dtype: torch.dtype) -> Tensor:
     """Host memory that a device copies into without the host's help. Only ever asked for beside an accelerator."""
-    return torch.empty(size, dtype=dtype, pin_memory=True)
+    return torch.empty(size, dtype=dtype, device="cpu", pin_memory=True)
 
 
-def _event(device: torch.device) -> torch.Event:
-    """An event whose waiter sleeps: spinning would cost the training process a core."""
-    return torch.Event(device=device, blocking=True)
+class _Copied:
+    """Says when the copies started so far on a device have arrived; whoever waits for it sleeps."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        # torch.Event takes `blocking` and does not heed it: its waiter would spin, at the cost of a core.
+        cuda: Any = torch.cuda
+        self._event: Any = cuda.Event(blocking=True) if device.type == "cuda" else torch.Event(device=device)
+
+    def record(self) -> None:
+        """After everything that the device's current stream has been given until now."""
+        if self._device.type == "cuda":
+            self._event.record(torch.cuda.current_stream(self._device))
+        else:
+            self._event.record()
+
+    def wait(self) -> None:
+        """Return when that has happened. Our threads only."""
+        self._event.synchronize()
 
 
 class _Slot:
-    """One pinned buffer, and the event that says that the copy into it has finished."""
+    """One pinned buffer, and what says that the copy into it has finished."""
 
     def __init__(self, device: torch.device) -> None:
-        self.event = _event(device)
+        self._copied = _Copied(device)
         self._buffer = _pinned(0, torch.float32)
 
     def copy(self, flat: Tensor) -> None:
@@ -67,11 +84,11 @@ class _Slot:
         if self._buffer.numel() < flat.numel():
             self._buffer = _pinned(1 << (flat.numel() - 1).bit_length(), torch.float32)
         self._buffer[: flat.numel()].copy_(flat, non_blocking=True)
-        self.event.record()
+        self._copied.record()
 
     def read(self, start: int, stop: int) -> FloatArray:
         """Wait for the copy; then a part of its numbers. Our thread only."""
-        self.event.synchronize()
+        self._copied.wait()
         return _to_host(self._buffer[start:stop])
 
 
@@ -102,6 +119,42 @@ class _Batch:
         self._flats.clear()
 
 
+class _Worker:
+    """A thread that runs jobs one after the other; started by the first of them."""
+
+    def __init__(self, name: str, faults: Faults) -> None:
+        self._name = name
+        self._faults = faults
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def backlog(self) -> int:
+        """How many jobs have not begun yet."""
+        return self._jobs.qsize()
+
+    def give(self, job: Callable[[], None]) -> None:
+        """Have a job run behind those that wait."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def close(self, timeout_secs: float) -> None:
+        """Wait for every job and end the thread."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(timeout_secs)
+            self._thread = None
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001, PERF203  a lost device must not end the thread silently
+                self._faults.report("staging", error)
+
+
 class Staging:
     """Carries each step's values to their receivers.
 
@@ -109,7 +162,7 @@ class Staging:
     order. It runs on our thread for tensors of an accelerator and inside `commit` for tensors of the CPU.
 
     Attributes:
-        dropped: how many steps' values found no free buffer, or no room before our thread.
+        dropped: how many steps' values found no free buffer, and how many matrices too many others before them.
     """
 
     def __init__(self, faults: Faults, depth: int = 8) -> None:
@@ -118,8 +171,9 @@ class Staging:
         self._depth = depth
         self._pending: list[tuple[str, Receive, list[Tensor]]] = []
         self._free: dict[torch.device, queue.SimpleQueue[_Slot]] = {}
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_LARGEST_BACKLOG)
-        self._thread: threading.Thread | None = None
+        self._deliveries = _Worker("holter-staging", faults)
+        self._computations = _Worker("holter-rank", faults)
+        self._is_registered = False
 
     def put(self, probe: str, receive: Receive, tensors: Sequence[Tensor]) -> None:
         """Have these tensors' values go to `receive` with the next commit. They must not change until then.
@@ -149,33 +203,35 @@ class Staging:
             self._send(step, list(batches.values()), later)
 
     def fetch(self, probe: str, receive: Receive, step: int, tensor: Tensor) -> None:
-        """Bring one tensor, in its own shape, to our thread and run `receive` there, however long that takes."""
+        """Bring one tensor, in its own shape, to a thread of ours and run `receive` there, however long that takes."""
+        if self._computations.backlog >= _LARGEST_BACKLOG:
+            self.dropped += 1
+            return
         tensor = tensor.detach()
-        event: torch.Event | None = None
+        copied: _Copied | None = None
         if _is_on_host(tensor):
             host = tensor.clone()
         else:
             host = _pinned(tensor.numel(), tensor.dtype).view(tensor.shape)
             host.copy_(tensor, non_blocking=True)
-            event = _event(tensor.device)
-            event.record()
+            copied = _Copied(tensor.device)
+            copied.record()
 
         def job() -> None:
-            if event is not None:
-                event.synchronize()
+            if copied is not None:
+                copied.wait()
             self._faults.run(probe, receive, step, _to_host(host))
 
-        self._enqueue(job)
+        self._give(self._computations, job)
 
     def close(self, timeout_secs: float = 60.0) -> None:
-        """Wait for what is under way and stop our thread."""
+        """Wait for what is under way and stop our threads."""
         self._pending.clear()
-        if self._thread is None:
-            return
-        self._jobs.put(None)
-        self._thread.join(timeout_secs)
-        self._thread = None
-        atexit.unregister(self.close)
+        self._deliveries.close(timeout_secs)
+        self._computations.close(timeout_secs)
+        if self._is_registered:
+            self._is_registered = False
+            atexit.unregister(self.close)
 
     def _send(self, step: int, batches: list[_Batch], parts: list[_Part]) -> None:
         """Start one copy per device; have our thread wait for them and deliver."""
@@ -200,9 +256,8 @@ class Staging:
         for batch, slot in zip(batches, slots, strict=True):
             if slot is not None:
                 batch.start(slot)
-        # A slot freed while its copy is under way is safe: the next copy into it comes later on the same stream.
-        if not self._enqueue(job):
-            release()
+        # Never more jobs than slots, so their queue needs no bound.
+        self._give(self._deliveries, job)
 
     def _take(self, device: torch.device) -> _Slot | None:
         """A free slot of the device's ring, which is made at the first call."""
@@ -220,29 +275,12 @@ class Staging:
         values = np.concatenate([array.reshape(-1) for array in arrays])
         self._faults.run(probe, receive, step, values)
 
-    def _enqueue(self, job: Callable[[], None]) -> bool:
-        """Give our thread a job; False, and counted, where too many wait already."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="holter-staging", daemon=True)
-            self._thread.start()
+    def _give(self, worker: _Worker, job: Callable[[], None]) -> None:
+        if not self._is_registered:
             # A program that ends without closing the watch still gets its last steps.
+            self._is_registered = True
             atexit.register(self.close)
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            self.dropped += 1
-            return False
-        return True
-
-    def _run(self) -> None:
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                return
-            try:
-                job()
-            except Exception as error:  # noqa: BLE001  a lost device must not end the thread silently
-                self._faults.report("staging", error)
+        worker.give(job)
 
 
 def _constant(values: FloatArray) -> _Read:

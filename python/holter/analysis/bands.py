@@ -1,0 +1,206 @@
+"""Bands: centre and spread of a group of series, or of one series around its smoothed curve.
+
+The group is the layers of a family or the runs of one setting; absent is absent: at each step only the members that
+have a finite value there count, and nothing is interpolated. Centre and borders are what numpy computes from these
+values:
+
+    std       mean, mean - std, mean + std         population standard deviation
+    quantile  median and two quantiles             numpy's linear method
+    minmax    mean, smallest, largest
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _windows
+from ._points import FloatArray, IntArray, points
+from .smoothing import trailing
+
+BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
+
+_CHUNK_VALUES = 1 << 22
+"""Values that are sorted at a time for quantiles: 32 MB, however many members there are."""
+_MAX_SPARSITY = 8
+"""Where steps are denser than one point (of any member) in so many, their union is found in a table of all steps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Centre and borders at each step.
+
+    Attributes:
+        steps: Shape (n,), int64, strictly ascending.
+        centers: Shape (n,), float64; NaN where no member has a finite value, as in the borders.
+        lowers: Shape (n,), float64.
+        uppers: Shape (n,), float64.
+        counts: Shape (n,), int64: members with a finite value at the step, or finite values in the window.
+        kind: What centre and borders are.
+    """
+
+    steps: IntArray
+    centers: FloatArray
+    lowers: FloatArray
+    uppers: FloatArray
+    counts: IntArray
+    kind: BandKind
+
+
+def across(
+    members: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
+    kind: BandKind = "std",
+    *,
+    quantiles: tuple[float, float] = (0.1, 0.9),
+) -> Band:
+    """Return the band over series, such as a family's layers or the runs of one setting.
+
+    Args:
+        members: Steps and values of each: shape (n,), the steps integers that ascend strictly. They need not share
+            their steps.
+        kind: What centre and borders are.
+        quantiles: The orders of the borders of a quantile band, between 0 and 1.
+
+    Returns:
+        The band at every step at which any member has a point. A step with only NaN or infinite values has count 0.
+
+    Raises:
+        TypeError: If a step is not an integer.
+        ValueError: If steps and values differ in shape, steps do not ascend, or kind or quantiles are none.
+    """
+    _check(kind, quantiles)
+    checked = [points(*member) for member in members]
+    steps, all_positions = _union([member_steps for member_steps, _ in checked])
+    placed = [_placed(*member) for member in zip(all_positions, (values for _, values in checked), strict=True)]
+    counts = np.zeros(len(steps), np.int64)
+    for positions, _ in placed:
+        counts[positions] += 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kind == "quantile":
+            return Band(steps, *_quantiles_across(placed, counts, quantiles), counts, kind)
+        means = _means_across(placed, counts)
+        if kind == "std":
+            stds = _stds_across(placed, counts, means)
+            return Band(steps, means, means - stds, means + stds, counts, kind)
+    return Band(steps, means, *_extremes_across(placed, counts), counts, kind)
+
+
+def over_window(
+    steps: npt.ArrayLike,
+    values: npt.ArrayLike,
+    window: float,
+    kind: BandKind = "std",
+    *,
+    quantiles: tuple[float, float] = (0.1, 0.9),
+) -> Band:
+    """Return the band of one series around its smoothed curve, over the trailing window (step - window, step].
+
+    Args:
+        steps: Shape (n,), integers, strictly ascending.
+        values: Shape (n,); NaN and infinities are passed over.
+        window: How many steps the window covers, more than 0.
+        kind: What centre and borders are.
+        quantiles: The orders of the borders of a quantile band, between 0 and 1.
+
+    Raises:
+        TypeError: If a step is not an integer.
+        ValueError: If steps and values differ in shape, steps do not ascend, or window, kind or quantiles are none.
+    """
+    _check(kind, quantiles)
+    finite, lefts, rights = trailing(steps, values, window)
+    own_steps = np.asarray(steps, np.int64)
+    counts = rights - lefts
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kind == "quantile":
+            lowers, medians, uppers = _windows.quantiles(finite, lefts, rights, (quantiles[0], 0.5, quantiles[1]))
+            return Band(own_steps, medians, lowers, uppers, counts, kind)
+        means, stds = _windows.moments(finite, lefts, rights)
+        if kind == "std":
+            return Band(own_steps, means, means - stds, means + stds, counts, kind)
+    return Band(own_steps, means, *_windows.extremes(finite, lefts, rights), counts, kind)
+
+
+_Placed: TypeAlias = tuple[IntArray, FloatArray]
+"""The positions of a member's finite values in the band's steps, and these values."""
+
+
+def _check(kind: str, quantiles: tuple[float, float]) -> None:
+    if kind not in get_args(BandKind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(BandKind))}, got {kind!r}")
+    lower, upper = quantiles
+    if not 0 <= lower <= upper <= 1:
+        raise ValueError(f"quantiles must be two ascending numbers between 0 and 1, got {quantiles}")
+
+
+def _union(all_steps: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
+    """The steps that any member has, in order, and the positions of each member's steps among them."""
+    filled = [steps for steps in all_steps if len(steps)]
+    if not filled:
+        return np.empty(0, np.int64), [np.empty(0, np.int64) for _ in all_steps]
+    if all(np.array_equal(steps, filled[0]) for steps in filled):
+        return filled[0], [np.arange(len(steps)) for steps in all_steps]
+    first, last = min(int(steps[0]) for steps in filled), max(int(steps[-1]) for steps in filled)
+    if last - first < _MAX_SPARSITY * sum(map(len, filled)):  # looking a step up is several times faster than searching
+        is_there = np.zeros(last - first + 1, np.bool_)
+        for steps in filled:
+            is_there[steps - first] = True
+        places = np.cumsum(is_there) - 1
+        return np.flatnonzero(is_there) + first, [places[steps - first] for steps in all_steps]
+    union = np.unique(np.concatenate(filled))
+    return union, [np.searchsorted(union, steps) for steps in all_steps]
+
+
+def _placed(positions: IntArray, values: FloatArray) -> _Placed:
+    is_finite = np.isfinite(values)
+    return (positions, values) if is_finite.all() else (positions[is_finite], values[is_finite])
+
+
+def _means_across(placed: list[_Placed], counts: IntArray) -> FloatArray:
+    sums = np.zeros(len(counts))
+    for positions, values in placed:
+        sums[positions] += values
+    return _divided(sums, counts)
+
+
+def _stds_across(placed: list[_Placed], counts: IntArray, means: FloatArray) -> FloatArray:
+    squares = np.zeros(len(counts))
+    for positions, values in placed:
+        squares[positions] += (values - means[positions]) ** 2
+    return np.sqrt(_divided(squares, counts))
+
+
+def _extremes_across(placed: list[_Placed], counts: IntArray) -> tuple[FloatArray, FloatArray]:
+    minima = np.full(len(counts), np.nan)
+    maxima = np.full(len(counts), np.nan)
+    for positions, values in placed:
+        minima[positions] = np.fmin(minima[positions], values)
+        maxima[positions] = np.fmax(maxima[positions], values)
+    return minima, maxima
+
+
+def _quantiles_across(
+    placed: list[_Placed], counts: IntArray, orders: tuple[float, float]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return medians, lower and upper quantiles, from a chunk of steps at a time."""
+    found = np.full((3, len(counts)), np.nan)
+    width = max(1, _CHUNK_VALUES // max(1, len(placed)))
+    for start in range(0, len(counts), width):
+        chunk = slice(start, start + width)
+        table = np.full((len(counts[chunk]), len(placed)), np.inf)  # absent sorts behind all that is there
+        for column, (positions, values) in enumerate(placed):
+            first, end = np.searchsorted(positions, (start, start + width))
+            table[positions[first:end] - start, column] = values[first:end]
+        table.sort(axis=1)
+        rows = np.flatnonzero(counts[chunk])
+        lower, upper, weights = _windows.places(counts[chunk][rows], (0.5, *orders))
+        found[:, start + rows] = _windows.between(table[rows, lower], table[rows, upper], weights)
+    medians, lowers, uppers = found
+    return medians, lowers, uppers
+
+
+def _divided(sums: FloatArray, counts: IntArray) -> FloatArray:
+    quotients = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=quotients, where=counts > 0)
+    return quotients

@@ -1,0 +1,184 @@
+"""`holter ls`: the runs of a folder, one line each, and what cannot be read, which keeps no other from being shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import holter
+from holter.cli.facts import RunFacts, loss_series, read_facts, run_json
+from holter.cli.output import Cell, Column, echo_error, echo_json, echo_table, is_terminal
+from holter.cli.problems import FAILED, failure
+from holter.cli.runs import FOLDER, Listing, default_folder, list_folder
+from holter.cli.text import age_text, count_text, shortened, time_text, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["ls"]
+
+STATUS_STYLES = {"running": "green", "finished": "", "failed": "red", "crashed": "red"}
+METRIC_WIDTH = 24
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run of the list."""
+
+    name: str
+    facts: RunFacts
+    metric: holter.SeriesFacts | None
+
+
+ORDERS: dict[str, Callable[[Entry], Any]] = {
+    "created": lambda entry: entry.facts.created,
+    "updated": lambda entry: entry.facts.last_point or entry.facts.created,
+    "name": lambda entry: entry.name,
+    "status": lambda entry: entry.facts.status,
+    "step": lambda entry: -math.inf if entry.facts.last_step is None else entry.facts.last_step,
+    "metric": lambda entry: _sortable(entry.metric),
+    "points": lambda entry: entry.facts.num_points,
+}
+
+
+@click.command()
+@click.argument("folder", required=False, type=FOLDER, metavar="[RUNS]")
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="created", show_default=True, help="The order.")
+@click.option("--reverse", is_flag=True, help="The other way round: the newest, the largest, first.")
+@click.option("--status", multiple=True, type=click.Choice(list(STATUS_STYLES)), help="Only these. May be repeated.")
+@click.option("--tag", multiple=True, help="Only runs with this tag. If repeated, with each of them.")
+@click.option("--name", "pattern", default="*", help="Only runs whose name matches a pattern such as 'ablation-*'.")
+@click.option("--config", "settings", multiple=True, metavar="KEY=VALUE", help="Only runs with this setting.")
+@click.option("--metric", metavar="NAME", help="The metric to show, instead of the loss.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def ls(
+    folder: Path | None,
+    *,
+    sort: str,
+    status: tuple[str, ...],
+    tag: tuple[str, ...],
+    pattern: str,
+    settings: tuple[str, ...],
+    metric: str | None,
+    reverse: bool,
+    as_json: bool,
+) -> None:
+    """List the runs of a folder: how each fares, how far it came, and whether anything is wrong with it.
+
+    RUNS is the folder that the runs are in, ./runs if none is given. It is searched three levels down. What looks
+    like a run and cannot be read is named at the end, and the exit status is 1 then.
+
+    `non-finite` counts the series that have a NaN or an infinity, `dropped` the points that could not be recorded.
+
+    \b
+    Examples:
+      holter ls
+      holter ls --status running --sort updated --reverse
+      holter ls experiments --config optimizer.lr=0.0003 --metric val/ppl
+      holter ls --json | jq '.runs[] | select(.dropped > 0) | .path'
+    """
+    wanted = [_setting(text) for text in settings]
+    listing = list_folder(folder if folder is not None else default_folder())
+    entries, problems = _entries(listing, metric)
+    chosen = [
+        entry
+        for entry in entries
+        if (not status or entry.facts.status in status)
+        and set(tag) <= set(entry.facts.tags)
+        and fnmatch.fnmatchcase(entry.name, pattern)
+        and all(_text(entry.facts.config.get(key)) == value for key, value in wanted)
+    ]
+    chosen.sort(key=ORDERS[sort], reverse=reverse)
+    if as_json:
+        runs = [run_json(entry.facts, entry.name, entry.metric) for entry in chosen]
+        echo_json({"folder": str(listing.folder), "runs": runs, "problems": problems})
+    elif chosen:
+        echo_table(*_table(chosen, metric))
+    elif entries:
+        echo_error(f"none of the {len(entries)} runs in {listing.folder} is one of those asked for")
+    elif not problems:
+        echo_error(f"{listing.folder} holds no runs yet\n`holter demo` records a first one")
+    if not as_json:
+        for problem in problems:
+            echo_error(f"{problem['path']} cannot be read: {problem['reason']}")
+    if problems:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _entries(listing: Listing, metric: str | None) -> tuple[list[Entry], list[dict[str, str]]]:
+    """The runs that can be read, and what is wrong with the others."""
+    problems = [{"path": str(problem.path), "reason": problem.reason} for problem in listing.problems]
+    entries = []
+    for run in listing.runs:
+        try:
+            facts = read_facts(run)
+        except (OSError, holter.HolterError) as error:
+            problems.append({"path": str(run.path), "reason": failure(error)})
+            continue
+        named = next((series for series in facts.series if series.name == metric), None)
+        entries.append(Entry(listing.name_of(run), facts, named if metric else loss_series(facts.series)))
+    return entries, problems
+
+
+def _table(entries: list[Entry], metric: str | None) -> tuple[list[Column], list[list[Cell | str]]]:
+    columns = [
+        Column("name", folds=True),
+        Column("status"),
+        Column("step", is_number=True),
+        Column("series", is_number=True),
+        Column("non-finite", is_number=True),
+        Column("dropped", is_number=True),
+        Column(shortened(metric, METRIC_WIDTH) if metric else "loss", is_number=True),
+        Column("updated"),
+    ]
+    return columns, [_row(entry) for entry in entries]
+
+
+def _row(entry: Entry) -> list[Cell | str]:
+    facts = entry.facts
+    number = count_text if is_terminal() else str
+    updated = facts.last_point or facts.created
+    return [
+        Cell(entry.name, "bold" if facts.is_live else ""),
+        Cell(facts.status, STATUS_STYLES.get(facts.status, "")),
+        "" if facts.last_step is None else number(facts.last_step),
+        number(len(facts.series)),
+        Cell(number(len(facts.nonfinite)), "red" if facts.nonfinite else "dim"),
+        Cell(number(facts.dropped), "red" if facts.dropped else "dim"),
+        "" if entry.metric is None else value_text(entry.metric.last_value),
+        age_text(updated, dt.datetime.now(dt.timezone.utc)) if is_terminal() else time_text(updated),
+    ]
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(
+            f"{text!r} has no '='; write KEY=VALUE, such as optimizer.lr=0.0003", param_hint="--config"
+        )
+    return key, _text(_number(value))
+
+
+def _number(text: str) -> object:
+    """A setting as it was typed; as the number that it is, so that 3e-4 finds 0.0003."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return repr(float(value)) if isinstance(value, (int, float)) else str(value)
+
+
+def _sortable(metric: holter.SeriesFacts | None) -> float:
+    """Runs without the metric, and those where it is NaN, after all others."""
+    return math.inf if metric is None or math.isnan(metric.last_value) else metric.last_value

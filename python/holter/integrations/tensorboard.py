@@ -1,0 +1,205 @@
+"""TensorBoard: a `SummaryWriter` with the signatures of torch's, which records a Holter run.
+
+    from holter.integrations.tensorboard import SummaryWriter  # instead of torch.utils.tensorboard
+
+Neither torch nor tensorboard is needed for it. Holter keeps numbers: what else is added is left out, said once for each
+kind, and never an error.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._lazy_logger import LazyLogger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["SummaryWriter"]
+
+_QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+
+
+def _left_out(what: str) -> Callable[..., None]:
+    """A method for what Holter does not keep."""
+
+    def add(self: SummaryWriter, *args: Any, **kwargs: Any) -> None:
+        name = args[0] if args else kwargs.get("tag", kwargs.get("main_tag", ""))
+        self._run.leave_out(what, example=name if isinstance(name, str) else type(name).__name__)
+
+    add.__doc__ = f"Not recorded: {what}. Said once."
+    return add
+
+
+class SummaryWriter:
+    """Records into `log_dir`, which is the run's directory; a run that is there is gone on with.
+
+    Values are kept in float64. Without a `global_step` a tag counts its own, from 0, where torch has 0 for all. After
+    `close` the next call goes on with the run.
+
+    Args:
+        log_dir: by default `runs/<date and time>_<host><comment>`.
+        comment: put behind the default `log_dir`.
+        purge_step: not needed: a step that is logged again replaces the value. Said once.
+        max_queue: not used: what was added survives the process.
+        flush_secs: not used, for the same reason.
+        filename_suffix: not used.
+        settings: further arguments of `holter.Logger`, such as `config` or `tags`.
+    """
+
+    def __init__(  # noqa: PLR0917  torch's signature
+        self,
+        log_dir: str | os.PathLike[str] | None = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        filename_suffix: str = "",
+        **settings: Any,
+    ) -> None:
+        del max_queue, flush_secs, filename_suffix
+        if not log_dir:
+            now = dt.datetime.now().astimezone().strftime("%b%d_%H-%M-%S")
+            log_dir = Path("runs", f"{now}_{socket.gethostname()}{comment}")
+        self.log_dir = os.fspath(log_dir)
+        self._run = LazyLogger(self.log_dir, **settings)
+        self._next_steps: dict[str, int] = {}
+        self._hyper_parameters: dict[str, Any] = {}
+        if purge_step is not None:
+            self._run.leave_out("purged steps (a step that comes again replaces its value)", example=str(purge_step))
+
+    def get_logdir(self) -> str:
+        """Return the run's directory."""
+        return self.log_dir
+
+    def add_scalar(  # noqa: PLR0917  torch's signature
+        self,
+        tag: str,
+        scalar_value: Any,
+        global_step: int | None = None,
+        walltime: float | None = None,
+        new_style: bool = False,  # noqa: FBT001, FBT002
+        double_precision: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Record a number, or an array or tensor of one element."""
+        del new_style, double_precision
+        self._record(tag, {tag: scalar_value}, global_step, walltime)
+
+    def add_scalars(
+        self,
+        main_tag: str,
+        tag_scalar_dict: Mapping[str, Any],
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Record several numbers as `main_tag/tag`."""
+        values = {f"{main_tag}/{tag}": value for tag, value in tag_scalar_dict.items()}
+        self._record(main_tag, values, global_step, walltime)
+
+    def add_histogram(  # noqa: PLR0917  torch's signature
+        self,
+        tag: str,
+        values: Any,
+        global_step: int | None = None,
+        bins: Any = "tensorflow",
+        walltime: float | None = None,
+        max_bins: int | None = None,
+    ) -> None:
+        """Record quantiles of the finite values, and how many are not finite.
+
+        They are `tag/min`, `tag/p05`, `tag/p25`, `tag/p50`, `tag/p75`, `tag/p95`, `tag/max` and `tag/nonfinite`.
+
+        Raises:
+            ValueError: if there is no value.
+        """
+        del bins, max_bins
+        array = _array(values)
+        if array.size == 0:
+            raise ValueError(f"values of {tag!r} must have at least one element, got none")
+        finite = array[np.isfinite(array)]
+        found: dict[str, Any] = {f"{tag}/nonfinite": array.size - finite.size}
+        if finite.size:
+            quantiles = np.quantile(finite, list(_QUANTILES.values()))
+            found.update({f"{tag}/{name}": value for name, value in zip(_QUANTILES, quantiles, strict=True)})
+        self._record(tag, found, global_step, walltime)
+
+    def add_hparams(
+        self,
+        hparam_dict: Mapping[str, Any],
+        metric_dict: Mapping[str, Any],
+        hparam_domain_discrete: Mapping[str, Any] | None = None,
+        run_name: str | None = None,
+        global_step: int | None = None,
+    ) -> None:
+        """Keep hyper-parameters in the run's configuration, and record the metrics.
+
+        A run has one configuration, where torch makes a run of its own for each call.
+        """
+        del hparam_domain_discrete, run_name
+        if not isinstance(hparam_dict, dict) or not isinstance(metric_dict, dict):
+            raise TypeError("hparam_dict and metric_dict must be dictionaries")
+        known = self._hyper_parameters
+        replaced = [name for name, value in hparam_dict.items() if name in known and known[name] != value]
+        if replaced:
+            self._run.leave_out("earlier values of hyper-parameters (a run has one configuration)", example=replaced[0])
+        known.update(hparam_dict)
+        self._run.configure(hparam_dict)
+        for name, value in metric_dict.items():
+            self.add_scalar(name, value, global_step)
+
+    add_text = _left_out("texts")
+    add_tensor = _left_out("tensors")
+    add_histogram_raw = _left_out("histograms of counts")
+    add_image = add_images = add_image_with_boxes = _left_out("images")
+    add_figure = _left_out("figures")
+    add_video = _left_out("videos")
+    add_audio = _left_out("audio")
+    add_graph = add_onnx_graph = _left_out("graphs")
+    add_embedding = _left_out("embeddings")
+    add_pr_curve = add_pr_curve_raw = _left_out("precision-recall curves")
+    add_custom_scalars = add_custom_scalars_multilinechart = add_custom_scalars_marginchart = _left_out("layouts")
+    add_mesh = _left_out("meshes")
+
+    def flush(self) -> None:
+        """Wait until everything added so far survives a loss of power; the process's death it survives without."""
+        if self._run.is_open:
+            self._run.flush()
+
+    def close(self) -> None:
+        """Close the run."""
+        self._run.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._run.close(has_failed=error is not None)
+
+    def _record(self, tag: str, values: Mapping[str, Any], step: int | None, walltime: float | None) -> None:
+        if walltime is not None:
+            self._run.leave_out("times given by the caller (a point has the time at which it was logged)", example=tag)
+        if step is None:
+            step = self._next_steps.get(tag, 0)
+            self._next_steps[tag] = step + 1
+        self._run.record(step, values)
+
+
+def _array(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """All elements as float64; of a tensor whatever its type and device."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().double().numpy()
+    return np.asarray(values, dtype=np.float64).ravel()

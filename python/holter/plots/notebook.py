@@ -1,0 +1,60 @@
+"""A run's chart as a plotly figure: what `Run.plot` shows in a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from holter import analysis
+from holter.plots.bands import band_chart
+from holter.plots.heatmaps import heatmap_chart
+from holter.plots.latest import latest_chart
+from holter.plots.lines import line_chart
+from holter.plots.plotly_figure import to_plotly
+from holter.plots.view import View
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from holter import Run
+    from holter.plots.band_columns import BandKind
+    from holter.plots.palette import ThemeName
+
+_HEIGHT = 380
+
+
+def figure_of(
+    run: Run,
+    pattern: str,
+    band: BandKind | None = None,
+    *,
+    kind: Literal["line", "heatmap", "latest"] = "line",
+    title: str | None = None,
+    theme: ThemeName = "light",
+    change_points: bool = False,
+    **view: Any,
+) -> go.Figure:
+    """Return a chart of the series that match `pattern`; see `Run.plot`."""
+    try:
+        import plotly.graph_objects as go
+    except ImportError as error:
+        raise ImportError("this needs plotly: pip install 'holter[serve]'") from error
+    names = sorted(run.names(pattern), key=analysis.natural_key)
+    if not names:
+        raise KeyError(
+            f"{run.path} has no series that matches {pattern!r}; names() lists the {len(run.names())} it has"
+        )
+    seen = View(**view)
+    if band is not None:
+        chart = band_chart(run, names, band, seen, title=title, change_points=change_points)
+    elif kind == "line":
+        chart = line_chart([run], names, seen, title=title, change_points=change_points)
+    elif kind == "heatmap":
+        chart = heatmap_chart(run, names, seen, title=title)
+    elif kind == "latest":
+        chart = latest_chart([run], names, seen, title=title)
+    else:
+        raise ValueError(f"kind must be line, heatmap or latest, got {kind!r}")
+    figure = to_plotly(chart, theme)
+    figure["layout"]["height"] = _HEIGHT
+    # Attributes that an older plotly does not know yet are left out.
+    return go.Figure(figure, skip_invalid=True)

@@ -1,0 +1,139 @@
+"""Bands equal plain numpy's on the members that are present, to 1e-12, on irregular, sparse, partly non-finite data."""
+
+import math
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from holter import analysis
+
+KINDS = ["std", "quantile", "minmax"]
+VALUES = st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf, -math.inf, 5e-324, 0.0])
+FAR = st.integers(-(1 << 63), (1 << 63) - 1)
+MEMBERS = st.lists(st.dictionaries(st.integers(-10, 30) | FAR, VALUES, max_size=25), max_size=8)
+ORDERS = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda pair: tuple(sorted(pair)))
+
+
+def numpy_band(present, kind, orders):
+    """Centre, lower and upper border from plain numpy; the values' scale."""
+    if not present:
+        return math.nan, math.nan, math.nan
+    if kind == "quantile":
+        return np.median(present), *np.quantile(present, orders)
+    mean = np.mean(present)
+    if kind == "std":
+        return mean, mean - np.std(present), mean + np.std(present)
+    return mean, np.min(present), np.max(present)
+
+
+def check(band, kind, orders, present_at):
+    assert band.kind == kind
+    for i, step in enumerate(band.steps.tolist()):
+        present = present_at(step)
+        assert band.counts[i] == len(present)
+        expected = numpy_band(present, kind, orders)
+        scale = max([1e-300, *map(abs, present)])
+        got = (band.centers[i], band.lowers[i], band.uppers[i])
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * scale)
+
+
+def split(points):
+    return sorted(points), [points[step] for step in sorted(points)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@hypothesis.given(members=MEMBERS, orders=ORDERS)
+def test_across_equals_numpy_at_each_step(kind, members, orders):
+    band = analysis.across([split(member) for member in members], kind, quantiles=orders)
+    assert band.steps.tolist() == sorted(set().union(*members))
+    check(band, kind, orders, lambda step: [m[step] for m in members if step in m and math.isfinite(m[step])])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@hypothesis.given(
+    points=MEMBERS.map(lambda m: m[0] if m else {}), window=st.sampled_from([1, 4.5, 17, 1e19]), orders=ORDERS
+)
+def test_over_window_equals_numpy_in_each_window(kind, points, window, orders):
+    band = analysis.over_window(*split(points), window, kind, quantiles=orders)
+    assert band.steps.tolist() == sorted(points)
+    inside = lambda now: [v for s, v in points.items() if 0 <= now - s < window and math.isfinite(v)]  # noqa: E731
+    check(band, kind, orders, inside)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hundred_members_of_which_each_lacks_some_steps(kind):
+    random = np.random.default_rng(7)
+    table = random.normal(size=(1600, 100))
+    table[random.random(table.shape) < 0.3] = np.nan
+    steps = np.arange(1600) * 64
+    members = []
+    for i, column in enumerate(table.T):
+        there = np.flatnonzero(~np.isnan(column) | (random.random(1600) < 0.5))  # absent, or present and NaN
+        members.append((steps[there[i % 3 :]], column[there[i % 3 :]]))
+        table[: there[i % 3], i] = np.nan
+    band = analysis.across(members, kind)
+    np.testing.assert_array_equal(band.steps, steps)
+    centers, lowers, uppers = {
+        "std": lambda m, s: (m, m - s, m + s),
+        "quantile": lambda m, s: (np.nanmedian(table, 1), *np.nanquantile(table, (0.1, 0.9), 1)),
+        "minmax": lambda m, s: (m, np.nanmin(table, 1), np.nanmax(table, 1)),
+    }[kind](np.nanmean(table, 1), np.nanstd(table, 1))
+    np.testing.assert_allclose(band.centers, centers, atol=1e-12)
+    np.testing.assert_allclose(band.lowers, lowers, atol=1e-12)
+    np.testing.assert_allclose(band.uppers, uppers, atol=1e-12)
+
+
+def test_quantiles_of_more_values_than_are_sorted_at_once(monkeypatch):
+    monkeypatch.setattr("holter.analysis.bands._CHUNK_VALUES", 50)
+    table = np.random.default_rng(1).normal(size=(101, 7))
+    band = analysis.across([(range(101), column) for column in table.T], "quantile", quantiles=(0.25, 0.75))
+    np.testing.assert_allclose([band.lowers, band.uppers], np.quantile(table, (0.25, 0.75), axis=1), atol=1e-13)
+
+
+def test_nothing_is_interpolated():
+    band = analysis.across([([0, 10], [0.0, 10.0]), ([0, 5, 10], [2.0, 100.0, 12.0])])
+    assert band.steps.tolist() == [0, 5, 10]
+    assert band.counts.tolist() == [2, 1, 2]
+    assert band.centers.tolist() == [1.0, 100.0, 11.0]
+    assert band.uppers.tolist() == [2.0, 100.0, 12.0]
+
+
+def test_a_step_without_a_finite_value_is_there_and_empty():
+    band = analysis.across([([1, 2], [math.nan, 1.0]), ([1], [math.inf])], "minmax")
+    assert band.counts.tolist() == [0, 1]
+    assert np.isnan([band.centers[0], band.lowers[0], band.uppers[0]]).all()
+
+
+def test_no_members_and_no_points_give_an_empty_band():
+    for kind in KINDS:
+        assert len(analysis.across([], kind).steps) == 0
+        assert len(analysis.across([([], [])], kind).steps) == 0
+        assert len(analysis.over_window([], [], 5, kind).steps) == 0
+        assert analysis.across([([], []), ([3], [1.0])], kind).centers.tolist() == [1.0]
+
+
+def test_the_members_are_left_as_they_were():
+    steps, values = np.arange(5), np.array([1.0, math.nan, 3.0, 4.0, 5.0])
+    steps.setflags(write=False)
+    values.setflags(write=False)  # as a Series' arrays are
+    for kind in KINDS:
+        analysis.across([(steps, values)], kind)
+        analysis.over_window(steps, values, 2, kind)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: analysis.across([], "mad"), "kind must be one of std, quantile, minmax, got 'mad'"),
+        (lambda: analysis.across([], quantiles=(0.9, 0.1)), "quantiles must be two ascending numbers"),
+        (lambda: analysis.across([], quantiles=(0.1, 1.5)), "quantiles must be two ascending numbers"),
+        (lambda: analysis.across([([2, 1], [1.0, 1.0])]), "ascend strictly"),
+        (lambda: analysis.over_window([1], [1.0], -3), "window must be"),
+        (lambda: analysis.over_window([1], [1.0], 3, "mad"), "kind must be"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()

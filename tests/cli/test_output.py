@@ -1,0 +1,89 @@
+"""Where output goes: a pipe, a terminal, a file that cannot take it, nowhere."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-W", "error", "-m", "holter.cli"]
+
+
+@pytest.mark.parametrize("command", ["ls", "show prose", "tail prose --once", "doctor", "plot prose *loss*"])
+def test_a_pipe_gets_plain_text_whatever_the_environment_says(command, runs, piped):
+    done = piped(*command.split(), FORCE_COLOR="1", CLICOLOR_FORCE="1", COLUMNS="40", TERM="xterm-256color")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert [
+        line for line in done.stdout.splitlines() if any("\u2500" <= character <= "\u257f" for character in line)
+    ] == []
+    wide = piped(*command.split(), COLUMNS="400")
+    if not command.startswith("tail"):  # whose lines have the time
+        # Others use the disk meanwhile.
+        narrow, wide = (re.sub(r"[\d.]+ GB free", "free", text.stdout) for text in (done, wide))
+        assert wide == narrow, "what a pipe gets does not depend on a terminal's width"
+
+
+@pytest.mark.parametrize("command", ["ls --json", "show code --json", "tail code --once --json", "doctor code --json"])
+def test_json_is_ascii_and_strict_in_any_locale(command, runs, piped):
+    import json
+
+    done = piped(*command.split(), PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+
+    def refuse(word):
+        raise AssertionError(f"{word} is not strict JSON")
+
+    json.loads(done.stdout, parse_constant=refuse)
+
+
+def test_an_output_that_cannot_show_a_name_shows_its_escape(runs, piped):
+    import holter
+
+    with holter.Logger(runs / "größe", journal_points=1 << 10) as logger:
+        logger.log(0, "verlust/höhe", 1.0)
+    done = piped("show", "größe", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "verlust/h\\xf6he" in done.stdout
+    assert "verlust/höhe" in piped("show", "größe", PYTHONIOENCODING="utf-8").stdout
+
+
+def test_a_full_disk_is_said(runs):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, "ls"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "no space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_output_at_all_is_no_error(runs):
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "show", "prose"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["ls", "show prose", "export prose --format csv -o -"])
+def test_a_reader_that_has_gone_is_quiet(command, runs):
+    """Catches a traceback, or the interpreter's `Exception ignored`, in `holter ... | head -0`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        arguments = [*COMMAND, *command.split()]
+        done = subprocess.run(arguments, stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_csv_on_a_terminal_commands_nothing(runs, terminal):
+    session = terminal("export", "code", "--pattern", "*evil", "--format", "csv", "-o", "-")
+    session.finish()
+    assert session.process.returncode == 0
+    assert "\x1b[31m" not in session.text
+    assert "\\x1b[31mred\\x07\\u202eevil" in session.text

@@ -1,0 +1,123 @@
+"""`holter show`: what a run is, how it fares, and each of its series."""
+
+import json
+import math
+
+import holter
+
+HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"  # as the fixture logs it
+
+
+def test_facts_health_and_series_in_a_pipe(runs, invoke):
+    result = invoke("show", "code")
+    assert result.status == 0
+    lines = result.stdout.splitlines()
+    facts = dict(line.split(maxsplit=1) for line in lines[: lines.index("")] if not line.startswith("config"))
+    assert facts["run"] == "code"
+    assert facts["path"] == "runs/code"
+    assert facts["status"] == "finished"
+    assert facts["steps"] == "0 to 299"
+    assert facts["tags"] == "demo, code"
+    assert "config      model.layers = 4" in lines
+    assert facts["dropped"] == "0 points"
+    assert facts["non-finite"] == "2 series: =HYPERLINK(1) (1), grad_norm_total (1)"
+    table = lines[lines.index("") + 1 :]
+    assert table[0].split() == ["series", "points", "non-finite", "first", "last", "value"]
+    assert len(table) == 18
+    (row,) = (line for line in table if line.startswith("grad_norm_total"))
+    assert row.split()[1:5] == ["300", "1", "0", "299"]
+    assert not {"▁", "█", "│", "\x1b"} & set(result.stdout)
+
+
+def test_json_is_strict_and_whole(runs, invoke):
+    result = invoke("show", "code", "--json")
+    document = json.loads(result.stdout, parse_constant=lambda word: pytest_fail(word))
+    run = holter.open_run(runs / "code")
+    assert document["name"] == "code"
+    assert document["nonfinite_series"] == ["=HYPERLINK(1)", "grad_norm_total"]
+    by_name = {series["name"]: series for series in document["series"]}
+    assert set(by_name) == set(run.names())
+    assert by_name["=HYPERLINK(1)"]["last_value"] == "inf"
+    assert by_name[HOSTILE_NAME]["last_value"] == -1.5, "JSON has the name as it is"
+    for key in ("host", "pid", "command_line", "git", "versions", "sinks", "attempts", "rank", "ranks", "config"):
+        assert key in document
+    assert document["ranks"] == [0]
+
+
+def pytest_fail(word):
+    raise AssertionError(f"{word} is not strict JSON")
+
+
+def test_patterns_choose_series(runs, invoke):
+    result = invoke("show", "prose", "attention_entropy/layer_1*", "*loss*", "train/*")
+    names = [line.split()[0] for line in result.stdout.split("\n\n")[1].splitlines()[1:]]
+    layers = [f"attention_entropy/layer_{layer}" for layer in (1, 10, 11)]
+    assert names == [*layers, "train/loss"]
+
+
+def test_more_series_than_wanted_are_counted(runs, invoke):
+    result = invoke("show", "prose", "--limit", "3")
+    assert "… and 12 more series; --all lists them, a PATTERN chooses among them" in result.stdout
+    assert len(result.stdout.split("\n\n")[1].splitlines()) == 5
+
+
+def test_a_terminal_gets_sparklines_and_no_name_that_commands_it(runs, terminal):
+    session = terminal("show", "code")
+    session.finish()
+    assert session.process.returncode == 0
+    (loss,) = (line for line in session.plain.splitlines() if line.startswith("train/loss"))
+    assert loss.rstrip()[-20] == "█"
+    assert loss.rstrip()[-1] == "▁"
+    (total,) = (line for line in session.plain.splitlines() if line.startswith("grad_norm_total"))
+    assert "×" in total
+    assert "\\x1b[31mred\\x07\\u202eevil" in session.plain
+    assert "\x07" not in session.text
+    assert "\u202e" not in session.text
+
+
+def test_a_narrow_terminal_cuts_names_and_not_numbers(runs, terminal):
+    session = terminal("show", "prose", "attention_entropy/layer_1", columns=60)
+    session.finish()
+    row = session.plain.splitlines()[-1]
+    assert len(row) <= 60
+    assert "…" in row.split()[0]
+    assert row.split()[1:4] == ["300", "299", "3.1525"]
+
+
+def test_a_long_name_is_whole_in_a_pipe_and_short_on_a_terminal(runs, invoke, terminal):
+    name = "n" * 10_000
+    with holter.Logger(runs / "long", journal_points=1 << 10) as logger:
+        logger.log(0, name, 1.0)
+    assert name in invoke("show", "long").stdout
+    session = terminal("show", "long")
+    session.finish()
+    assert len(session.plain.splitlines()[-1]) <= 100
+
+
+def test_a_run_of_several_attempts_and_ranks(runs, invoke):
+    path = runs / "many"
+    for _ in range(2):
+        with holter.Logger(path, journal_points=1 << 10) as logger:
+            logger.log(0, "loss", math.pi)
+    with holter.Logger(path, rank=3, journal_points=1 << 10) as logger:
+        logger.log(0, "loss", 1.0)
+    lines = invoke("show", "many").stdout.splitlines()
+    assert "ranks       0, 3" in lines
+    (attempts,) = (line for line in lines if line.startswith("attempts"))
+    assert attempts.count("finished (from 20") == 2
+    document = json.loads(invoke("show", "many", "--json").stdout)
+    assert document["ranks"] == [0, 3]
+    assert document["num_attempts"] == len(document["attempts"]) == 2
+
+
+def test_a_run_is_found_by_the_name_that_it_was_given(runs, invoke):
+    with holter.Logger(runs / "2026-01-01", name="the good one", journal_points=1 << 10) as logger:
+        logger.log(0, "loss", 1.0)
+    assert "path        runs/2026-01-01" in invoke("show", "the good one").stdout
+
+
+def test_a_run_without_points(runs, invoke):
+    holter.Logger(runs / "new", journal_points=1 << 10).close()
+    result = invoke("show", "new")
+    assert result.status == 0
+    assert "points      0 of 0 series" in result.stdout

@@ -1,0 +1,265 @@
+"""`holter tail`: a run that is really being recorded, followed to its end or to its first NaN."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import holter
+from waiting import wait_until
+
+COMMAND = [sys.executable, "-W", "error", "-m", "holter.cli"]
+DEADLINE_SECS = 60.0
+
+# Logs a step for each line that it is sent, says so, and closes its run when there are no more lines.
+RECORDER = """if True:
+    import math, sys
+    import holter
+    with holter.Logger(sys.argv[1], journal_points=1 << 12) as logger:
+        print("open", flush=True)
+        for step, line in enumerate(sys.stdin):
+            logger.log(step, "train/loss", float(line))
+            logger.log(step, "grad_norm_total", 2.0)
+            logger.log(step, "other/metric", 1.0)
+            print(step, flush=True)
+        print("closing", flush=True)
+"""
+
+
+class Recording:
+    """A run that another process records, step by step as it is told."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        command = [sys.executable, "-c", RECORDER, str(path)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._answer() == "open"
+
+    def log(self, value: float) -> None:
+        """Log a step; it is in the run when this returns."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{value}\n")
+        self.process.stdin.flush()
+        self._answer()
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        assert self._answer() == "closing"
+        assert self.process.wait(DEADLINE_SECS) == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(DEADLINE_SECS)
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
+    monkeypatch.chdir(tmp_path)
+    one = Recording(Path("runs/live"))
+    yield one
+    one.kill()
+    for pipe in (one.process.stdin, one.process.stdout):
+        assert pipe is not None
+        pipe.close()
+
+
+@pytest.fixture
+def follow(tmp_path: Path) -> Iterator[Callable[..., "Following"]]:
+    followed = []
+
+    def start(*arguments: str) -> Following:
+        followed.append(Following(tmp_path / f"tail-{len(followed)}", arguments))
+        return followed[-1]
+
+    yield start
+    for one in followed:
+        one.process.kill()
+        one.process.wait(DEADLINE_SECS)
+
+
+class Following:
+    """`holter tail`, its output in files that are read while it runs."""
+
+    def __init__(self, path: Path, arguments: tuple[str, ...]) -> None:
+        self._out, self._err = path.with_suffix(".out"), path.with_suffix(".err")
+        with self._out.open("w") as out, self._err.open("w") as err:
+            command = [*COMMAND, "tail", *arguments, "--every", "0.05"]
+            self.process = subprocess.Popen(command, stdout=out, stderr=err)
+
+    @property
+    def stdout(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def stderr(self) -> str:
+        return self._err.read_text()
+
+    def saw(self, text: str) -> None:
+        wait_until(lambda: re.search(text, self.stdout), DEADLINE_SECS)
+
+    def status(self) -> int:
+        return self.process.wait(DEADLINE_SECS)
+
+
+def test_a_live_run_is_followed_to_its_end(recording, follow):
+    recording.log(3.5)
+    tail = follow("live")
+    tail.saw(r"Z +0 +3\.5  train/loss\n")
+    recording.log(2.25)
+    tail.saw(r"Z +1 +2\.25  train/loss\n")
+    assert tail.process.poll() is None
+    recording.close()
+    assert tail.status() == 0
+    assert re.fullmatch(r"live finished at step 1, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n", tail.stderr)
+    pattern = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+ +\S+  (train/loss|grad_norm_total)\n)+"
+    assert re.fullmatch(pattern, tail.stdout), "the headlines only, a line for each"
+
+
+def test_patterns_choose_what_is_followed(recording, follow):
+    recording.log(1.0)
+    tail = follow("live", "other/*")
+    tail.saw("other/metric")
+    recording.close()
+    assert tail.status() == 0
+    assert "train/loss" not in tail.stdout
+
+
+def test_json_lines_tell_what_is_new(recording, follow):
+    recording.log(1.0)
+    tail = follow("live", "--json")
+    tail.saw("train/loss")
+    recording.log(2.0)
+    tail.saw('"last_step": 1')
+    recording.close()
+    assert tail.status() == 0
+    documents = [json.loads(line) for line in tail.stdout.splitlines()]
+    keys = {"time", "path", "status", "is_live", "last_step", "nonfinite_series", "series"}
+    assert all(set(document) == keys for document in documents)
+    assert documents[0]["status"] == "running"
+    assert documents[0]["is_live"] is True
+    assert documents[-1]["status"] == "finished"
+    seen = {series["last_step"]: series["last_value"] for one in documents for series in one["series"]}
+    assert {0, 1} >= set(seen)
+    losses = [one["last_value"] for document in documents for one in document["series"] if one["name"] == "train/loss"]
+    assert losses == [1.0, 2.0]
+
+
+def test_it_ends_with_1_at_the_first_nan(recording, follow):
+    """Catches a watch that waits for the end of the run, or that looks at the last value only."""
+    recording.log(1.0)
+    tail = follow("live", "--fail-on-nan")
+    tail.saw("train/loss")
+    recording.log(float("nan"))
+    assert tail.status() == 1
+    assert tail.stderr == "train/loss is not finite: nan at step 1 (1 of 2 points)\n"
+    assert recording.process.poll() is None, "the training goes on"
+    recording.log(0.5)
+    again = follow("live", "train/*", "--fail-on-nan", "--once")
+    assert again.status() == 1, "one that has passed counts as well"
+    assert "nan at step 1 (1 of 3 points)" in again.stderr
+    other = follow("live", "grad*", "--fail-on-nan", "--once")
+    assert other.status() == 0, "a series that is not watched does not"
+
+
+def test_a_run_that_crashes_is_said_and_its_last_points_shown(recording, follow):
+    recording.log(1.0)
+    tail = follow("live")
+    tail.saw("train/loss")
+    recording.kill()
+    assert tail.status() == 1
+    assert tail.stderr == "live crashed at step 0\n"
+
+
+def test_a_run_that_is_deleted_meanwhile_is_said(recording, follow):
+    recording.log(1.0)
+    tail = follow("live")
+    tail.saw("train/loss")
+    shutil.rmtree(recording.path)
+    assert tail.status() == 1
+    assert "runs/live is gone: it was deleted or moved while it was watched" in tail.stderr
+    assert "Traceback" not in tail.stderr
+
+
+def test_ctrl_c_ends_it_quietly(recording, follow):
+    recording.log(1.0)
+    tail = follow("live")
+    tail.saw("train/loss")
+    tail.process.send_signal(signal.SIGINT)
+    assert tail.status() == 130
+    assert tail.stderr.strip() == ""
+
+
+def test_once_looks_once(recording, invoke):
+    recording.log(1.0)
+    result = invoke("tail", "live", "--once")
+    assert result.status == 0
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_a_run_that_has_ended_is_shown_and_that_is_all(runs, invoke):
+    result = invoke("tail", "prose", "*loss*")
+    assert result.status == 0
+    assert re.search(r"Z +299 +1\.15086  train/loss\n", result.stdout)
+    assert "prose finished at step 299" in result.stderr
+
+
+def test_a_run_without_points_is_followed_too(recording, follow):
+    tail = follow("live")
+    recording.log(4.0)
+    tail.saw(r"4  train/loss")
+    recording.close()
+    assert tail.status() == 0
+
+
+def test_a_series_name_cannot_command_the_terminal(runs, invoke):
+    result = invoke("tail", "code", "*evil", "--once")
+    assert "\\x1b[31mred\\x07\\u202eevil" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_on_a_terminal_it_is_a_table_that_stays_in_place(recording, terminal):
+    for step in range(5):
+        recording.log(5.0 - step)
+    session = terminal("tail", "live", "--every", "0.05")
+    session.read_until(lambda text: "step 4" in text)
+    assert "█" in session.plain
+    recording.log(0.125)
+    session.read_until(lambda text: "0.125" in text and "step 5" in text)
+    assert re.search(r"live  running  step 5", session.plain)
+    session.process.send_signal(signal.SIGINT)
+    session.finish()
+    assert session.process.returncode == 130
+    assert session.text.rindex("\x1b[?25h") > session.text.rindex("\x1b[?25l"), "the cursor is shown again"
+    assert "Traceback" not in session.text
+
+
+def test_the_table_marks_what_is_not_finite(runs, terminal):
+    session = terminal("tail", "code", "*grad*", "--once")
+    session.finish()
+    assert session.process.returncode == 0
+    assert "1 series not finite" in session.plain
+    assert re.search(r"grad_norm_total.*×", session.plain)
+
+
+def test_the_recorder_is_not_disturbed(recording, follow):
+    """Catches a watch that writes into the run, or locks it."""
+    recording.log(1.0)
+    before = sorted(recording.path.iterdir())
+    tail = follow("live")
+    tail.saw("train/loss")
+    assert sorted(recording.path.iterdir()) == before
+    recording.close()
+    assert tail.status() == 0
+    assert holter.open_run(recording.path).status == "finished"

@@ -1,0 +1,43 @@
+"""A folder with two training-like runs, and a client of the dashboard of it that speaks as a browser's page does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import sample_runs
+from holter.dashboard import make_app
+
+BASE = "http://127.0.0.1:6116"
+
+
+@pytest.fixture(scope="session")
+def sample_root(tmp_path_factory) -> Path:
+    """Two runs that no test changes."""
+    root = tmp_path_factory.mktemp("sample") / "runs"
+    sample_runs.record(root / "run-1", config={"data": "prose"})
+    sample_runs.record(root / "run-2", seed=1, config={"data": "code"})
+    return root
+
+
+@pytest.fixture
+def open_client():
+    """Opens clients of a dashboard; takes what `make_app` takes."""
+    clients = []
+
+    def open_one(root: Path, **options) -> TestClient:
+        app = make_app(root, **options)
+        app.folder._max_age_secs = 0.0  # each request sees what the test has done to the folder
+        clients.append(TestClient(app, BASE, raise_server_exceptions=False, follow_redirects=False))
+        return clients[-1]
+
+    yield open_one
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(sample_root, open_client) -> Iterator[TestClient]:
+    """A client of the dashboard of `sample_root`."""
+    return open_client(sample_root)

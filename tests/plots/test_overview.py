@@ -1,0 +1,79 @@
+"""The overview finds what everybody looks for, whatever it is called, and is never empty."""
+
+import numpy as np
+import pytest
+
+from holter.plots import build_chart, overview_charts
+from holter.plots.names import LOSS, PERPLEXITY, Meaning, meaning, that_mean
+
+SOME = (np.arange(5), np.ones(5))
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "metric"),
+    [
+        ("train/loss", "train", "loss"),
+        ("train_loss", "train", "loss"),
+        ("loss/train", "train", "loss"),
+        ("Loss", "", "loss"),
+        ("eval/loss", "val", "loss"),
+        ("validation/perplexity", "val", "perplexity"),
+        ("val_ppl", "val", "ppl"),
+        ("test.loss", "test", "loss"),
+        ("training/grad-norm", "train", "grad_norm"),
+        ("trainable_parameters", "", "trainable_parameters"),
+        ("", "", ""),
+        ("train/" + "x" * 100_000, "train", "x" * 194),
+    ],
+)
+def test_a_name_is_taken_apart(name, split, metric):
+    assert meaning(name) == Meaning(split, metric)
+
+
+def test_training_comes_first_and_marks_mean_nothing():
+    assert that_mean(["val/loss", "loss", "mark/loss", "train/loss", "ppl"], LOSS) == ["train/loss", "loss", "val/loss"]
+    assert that_mean(["perplexity", "val/ppl"], PERPLEXITY) == ["val/ppl"]
+
+
+def test_what_is_shown_first_of_a_training(layered_run):
+    charts = {chart["key"]: chart for chart in overview_charts([layered_run])}
+    assert list(charts) == [
+        "loss",
+        "perplexity",
+        "gradient-norm",
+        "speed",
+        "family:attention_entropy/layer_*",
+        "learning-rate",
+    ]
+    assert charts["loss"]["names"] == ["train/loss", "val/loss"]
+    assert charts["family:attention_entropy/layer_*"]["kind"] == "band"
+    assert charts["learning-rate"]["names"] == ["train/learning_rate"]
+
+
+def test_every_request_can_be_built(layered_run, record):
+    other = record("other", {"train/loss": SOME, "attention_entropy/layer_0": SOME})
+    for runs in ([layered_run], [layered_run, other]):
+        for request in overview_charts(runs):
+            chart = build_chart(request, runs, colours=[5, 6][: len(runs)])
+            assert chart.title == request["title"]
+            assert chart.lines
+    for kind in ("heatmap", "latest"):
+        request = {**overview_charts([layered_run])[4], "kind": kind}
+        assert build_chart(request, [layered_run]).kind == kind
+    with pytest.raises(ValueError, match="kind must be"):
+        build_chart({**request, "kind": "pie"}, [layered_run])
+
+
+def test_it_is_never_empty_unless_there_is_no_point(record):
+    strange = record("strange", {"zeta": SOME, "alpha": SOME, "beta": SOME, "gamma": SOME})
+    charts = overview_charts([strange])
+    assert [chart["names"] for chart in charts if chart["kind"] == "line"] == [["alpha"], ["beta"], ["gamma"]]
+    assert overview_charts([record("empty", {})]) == []
+
+
+def test_hundreds_of_parameters_do_not_fill_it(record):
+    names = [f"grad_norm/blocks.{block}.{kind}.weight" for block in range(4) for kind in "abcdefghijkl"]
+    run = record("run", dict.fromkeys([*names, "attention_entropy/layer_0", "attention_entropy/layer_1"], SOME))
+    families = [chart["title"] for chart in overview_charts([run]) if chart["key"].startswith("family:")]
+    assert len(families) == 6
+    assert families[0] == "attention_entropy/layer_*"
