@@ -106,7 +106,7 @@ def unseen_clipping() -> list[str]:
     originals = {name: getattr(clip_grad, name) for name in names}
     return [
         f"{path}.{name}"
-        for path, module in list(sys.modules.items())
+        for path, module in sys.modules.copy().items()
         if module is not None and not path.startswith("torch.")
         for name, original in originals.items()
         if getattr(module, "__dict__", {}).get(name) is original

@@ -33,7 +33,7 @@ def holders(function: Any, home: Any) -> list[tuple[Any, str]]:
     """
     found = [(home, function.__name__)]
     seen = set()
-    for path, module in list(sys.modules.items()):
+    for path, module in sys.modules.copy().items():
         names = getattr(module, "__dict__", {})
         # One module may be there under several names, the main one above all.
         if function.__name__ in names and id(module) not in seen and not path.startswith(("torch.", "holter.")):
