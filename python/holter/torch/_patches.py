@@ -94,6 +94,11 @@ class Patch(Generic[L]):
         self._original: Any = None
         self._replacement: Any = None
 
+    @property
+    def listeners(self) -> tuple[L, ...]:
+        """Who listens, in the order in which they began."""
+        return self._listeners
+
     def is_of(self, owner: Any) -> bool:
         """Whether this is the patch of that owner, and not of an earlier one of the same name."""
         return self._owner is owner
