@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad
 from ._patches import Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
@@ -78,10 +78,10 @@ def _clip_grad_value(
     original(parameters, *args, **kwargs)
 
 
-def tell_others(listener: ClipListener, parameters: list[Tensor]) -> None:
+def tell_others(listener: ClipListener, parameters: Sequence[Tensor]) -> None:
     """Tell all who listen, except this one, that it is about to clip these parameters' gradients."""
     others = (other for other in clip_calls[0].listeners if other is not listener)
-    _tell(tuple(others), parameters)
+    _tell(tuple(others), list(parameters))
 
 
 def _several(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
