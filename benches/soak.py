@@ -87,7 +87,7 @@ def sample(logger: holter.Logger, elapsed_secs: float, nanos: np.ndarray) -> Sam
 # --- A reader, a process of its own ---
 
 
-def visit(path: pathlib.Path, seed: int) -> None:
+def visit(path: pathlib.Path, seed: int, hold_secs: float) -> None:
     """Read the run in one of the ways in which it is read."""
     chance = random.Random(seed)
     run = holter.open_run(path)
@@ -106,15 +106,16 @@ def visit(path: pathlib.Path, seed: int) -> None:
         with sqlite3.connect(f"file:{path / 'metrics.sqlite'}?mode=ro", uri=True) as database:
             database.execute("BEGIN")
             assert database.execute("SELECT count(*) FROM series").fetchone()[0] == SERIES
-            time.sleep(chance.uniform(0, LONGEST_HOLD_SECS))
+            time.sleep(chance.uniform(0, hold_secs))
 
 
 class Visitors:
     """Starts readers now and then, kills some, and counts those that failed by themselves."""
 
-    def __init__(self, path: pathlib.Path, seed: int = 0) -> None:
+    def __init__(self, path: pathlib.Path, hold_secs: float) -> None:
         self._path = path
-        self._chance = random.Random(seed)
+        self._hold_secs = hold_secs
+        self._chance = random.Random(0)
         self._running: list[subprocess.Popen] = []
         self._next = 0.0
         self.came = self.killed = self.failed = 0
@@ -131,13 +132,13 @@ class Visitors:
             self._running[0].kill()
             self.killed += 1
         command = [sys.executable, __file__, "--visit", str(self._path), "--seed", str(self.came)]
-        self._running.append(subprocess.Popen(command))
+        self._running.append(subprocess.Popen([*command, "--hold-secs", str(self._hold_secs)]))
         self.came += 1
 
     def end(self) -> None:
         """Wait for those that are still there."""
         for process in self._running:
-            self.failed += process.wait(LONGEST_HOLD_SECS + 60) not in {0, -signal.SIGKILL}
+            self.failed += process.wait(self._hold_secs + 60) not in {0, -signal.SIGKILL}
 
 
 # --- Both, and what came of it ---
@@ -148,7 +149,7 @@ def soak(path: pathlib.Path, rate: int, secs: float) -> tuple[list[Sample], Visi
     sample_secs = min(10.0, secs / 12)
     command = [sys.executable, __file__, "--record", str(path), "--rate", str(rate), "--minutes", str(secs / 60)]
     samples: list[Sample] = []
-    visitors = Visitors(path)
+    visitors = Visitors(path, min(LONGEST_HOLD_SECS, secs / 6))
     with subprocess.Popen([*command, "--sample-secs", str(sample_secs)], stdout=subprocess.PIPE, text=True) as recorder:
         assert recorder.stdout is not None
         os.set_blocking(recorder.stdout.fileno(), False)
@@ -243,12 +244,13 @@ def main() -> None:
     for internal in ("--record", "--visit"):
         parser.add_argument(internal, type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--hold-secs", type=float, default=LONGEST_HOLD_SECS, help=argparse.SUPPRESS)
     parser.add_argument("--sample-secs", type=float, default=10.0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.record:
         record(arguments.record, arguments.rate, arguments.minutes * 60, arguments.sample_secs)
     elif arguments.visit:
-        visit(arguments.visit, arguments.seed)
+        visit(arguments.visit, arguments.seed, arguments.hold_secs)
     else:
         with scratch() as scratched:
             samples, visitors = soak(scratched / "run", arguments.rate, arguments.minutes * 60)

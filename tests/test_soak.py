@@ -1,4 +1,4 @@
-"""The soak in small: nothing is dropped, nothing piles up, and no reader that comes, goes or is killed is in the way."""
+"""The soak in small: nothing is dropped, nothing piles up, and no reader that comes, goes or is killed disturbs."""
 
 import json
 import subprocess
