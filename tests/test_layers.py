@@ -103,7 +103,7 @@ def on_disk_names_are_in_schema(file: Rust) -> list[str]:
         return []
     makes = re.compile(r"\b(CREATE|ALTER|DROP)\s+(TABLE|VIEW|INDEX|TRIGGER)\b|\bmessage\s+\w+\s*\{")
     metadata_key = re.compile(r"holter\.(format|journal|sequence)_\w+")
-    names = {"run.json", "metrics.sqlite", "summary.jsonl", "journal.holter"}
+    names = {"run.json", "metrics.sqlite", "summary.jsonl", "events.jsonl", "journal.holter"}
     states = re.compile(r"\b(SELECT\b.*\bFROM|INSERT\b.*\bINTO|UPDATE\b.*\bSET|DELETE\s+FROM)\b", re.DOTALL)
     columns = {"run", "rank", "name", "step", "value", "timestamp"} if file.path == f"{CORE}sink/parquet.rs" else set()
     speaks_sql = _is(file, "sink/sqlite") or _is(file, "reader")

@@ -10,11 +10,14 @@ import pathlib
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holter import _core
 from holter._config import DEFAULT_SINKS, Environment, Overflow
 from holter._facts import facts_json
+
+if TYPE_CHECKING:
+    from holter.alerts import Rule
 
 __all__ = ["Settings", "read_settings"]
 
@@ -35,6 +38,7 @@ class Settings(NamedTuple):
     sinks: list[str]
     summary_every: int
     journal_points: int
+    alerts: str
     facts: str
     is_enabled: bool
 
@@ -51,6 +55,7 @@ def read_settings(
     overflow: Overflow = Overflow.BLOCK,
     rank: int | None = None,
     journal_points: int = _JOURNAL_POINTS,
+    alerts: "Iterable[Rule]" = (),
 ) -> Settings:
     """Bring together what the arguments of `holter.Logger` and the environment say.
 
@@ -73,6 +78,7 @@ def read_settings(
         sinks=_checked_sinks(sinks),
         summary_every=_checked_count("summary_every", summary_every, least=1),
         journal_points=_checked_count("journal_points", journal_points, least=1),
+        alerts=_rules_json(alerts),
         facts=facts_json(config, tags, more_tags=environment.tags),
         is_enabled=environment.is_enabled,
     )
@@ -119,3 +125,11 @@ def _checked_sinks(sinks: Iterable[str]) -> list[str]:
             message = f"sinks must be names, got {type(sink).__name__} {sink!r}"
             raise TypeError(message)
     return sinks
+
+
+def _rules_json(alerts: "Iterable[Rule]") -> str:
+    if isinstance(alerts, tuple) and not alerts:
+        return "[]"  # nothing more is imported for a logger that watches nothing
+    from holter.alerts import rules_json
+
+    return rules_json(alerts)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import pyarrow as pa
 
+    from holter.alerts import Alert
     from holter.plots.band_columns import BandKind
 
 __all__ = ["Buckets", "Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
@@ -203,6 +204,13 @@ class Run:
         nobody has recovered the run, which reading does not need.
         """
         return self._reader.status()
+
+    @property
+    def events(self) -> "list[Alert]":
+        """What the run's alerts have said, the oldest first; empty for a run that was given no rules."""
+        from holter.alerts import alerts_of_lines
+
+        return alerts_of_lines(self._reader.event_lines())
 
     @property
     def is_live(self) -> bool:

@@ -45,6 +45,7 @@ thread_local! {
 ///     overflow: What happens to a point when the journal is full.
 ///     rank: The process of a distributed run. All but 0 write to a directory of their own within the run.
 ///     journal_points: How many points the journal holds, a power of two; 32 bytes of memory and disk each.
+///     alerts: What the series are watched for: rules from `holter.alerts`.
 ///
 /// Raises:
 ///     TypeError, ValueError: If an argument is of the wrong type or out of its range.
@@ -66,7 +67,7 @@ impl Logger {
         signature = (path = None, **settings),
         text_signature = "(path=None, *, name=None, config=None, tags=(), resume=None, \
                           sinks=('sqlite', 'parquet', 'summary'), summary_every=100, overflow=Overflow.BLOCK, rank=None, \
-                          journal_points=1048576)"
+                          journal_points=1048576, alerts=())"
     )]
     fn new(py: Python<'_>, path: Option<&Bound<'_, PyAny>>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let read = py.import("holter._logger")?.getattr("read_settings")?;
@@ -277,6 +278,23 @@ impl Logger {
     #[getter]
     fn health(&self) -> Health {
         self.recorder.as_ref().map(|recorder| recorder.health()).unwrap_or_default().into()
+    }
+
+    /// Whether an alert with `stop=True` has asked the training to stop; cheap enough for every step.
+    ///
+    /// It stays True for the rest of this logger's life. False in a forked child that began before.
+    #[getter]
+    fn should_stop(&self) -> bool {
+        self.session.should_stop()
+    }
+
+    /// The last 1000 alerts since this logger was opened, the oldest first, as `holter.alerts.Alert`.
+    ///
+    /// A point is judged within a fraction of a second after it is logged; `flush()` waits for those before it.
+    #[getter]
+    fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let lines = py.detach(|| self.session.alert_lines());
+        py.import("holter.alerts")?.getattr("alerts_of_lines")?.call1((lines,))
     }
 
     /// How many points of an earlier attempt, which had been killed, were recovered when this one began.

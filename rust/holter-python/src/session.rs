@@ -171,6 +171,17 @@ impl Session {
         self.name.clone()
     }
 
+    pub(crate) fn should_stop(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.alerts().should_stop())
+    }
+
+    pub(crate) fn alert_lines(&self) -> Vec<String> {
+        let attempt = self.attempt.as_ref();
+        // A forked child may have the list locked by a thread that it does not have.
+        let attempt = attempt.filter(|attempt| !attempt.recorder().is_forked());
+        attempt.map(|attempt| attempt.alerts().recent()).unwrap_or_default()
+    }
+
     pub(crate) fn recovered(&self) -> u64 {
         self.attempt.as_ref().map_or(0, |attempt| attempt.recovery().recovered)
     }
@@ -236,6 +247,7 @@ pub(crate) struct Settings<'py> {
     sinks: Vec<String>,
     summary_every: u64,
     journal_points: usize,
+    alerts: String,
     facts: String,
     is_enabled: bool,
 }
@@ -259,6 +271,7 @@ impl Settings<'_> {
             sinks: self.sinks.clone(),
             summary_every: self.summary_every,
             journal_capacity: self.journal_points,
+            alerts: holter::alert::parse_rules(&self.alerts).map_err(|error| to_py(py, &error))?,
             ..Config::default()
         };
         config.check().map_err(|error| to_py(py, &error))?;

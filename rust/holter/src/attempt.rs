@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::alert::watch::{Alerts, Watcher};
 use crate::config::{Config, Resume};
 use crate::error::{Error, Result};
 use crate::health::{Health, Monitor};
@@ -44,6 +45,7 @@ pub struct AttemptOptions {
 pub struct Attempt {
     dir: RunDir,
     recorder: Arc<Recorder>,
+    alerts: Arc<Alerts>,
     journal: Journal,
     flusher: Flusher,
     /// `None` once closed.
@@ -101,14 +103,16 @@ impl Attempt {
         let origin = Origin { id: random_id()?, started: Timestamp::now(), pid: std::process::id() };
         let (journal, journal_note) = create_journal(&dir, &manifest, &config, origin);
         begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
+        let alerts = Arc::new(Alerts::default());
         let (writer, recorder) = dir
             .write_manifest(&manifest)
-            .and_then(|()| start(&dir, &manifest, &config, &journal))
+            .and_then(|()| start(&dir, &manifest, &config, &journal, &alerts))
             // A journal that nothing was logged into is nothing to recover.
             .inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
             dir,
             recorder: Arc::new(recorder),
+            alerts,
             journal,
             flusher: writer.flusher().clone(),
             open: Mutex::new(Some(Open { writer, manifest, _lock: lock })),
@@ -121,6 +125,11 @@ impl Attempt {
     /// Takes points.
     pub fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
+    }
+
+    /// What the rules of [`Config::alerts`] have said.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// The directory that this process writes to.
@@ -218,6 +227,7 @@ fn start(
     manifest: &Map<String, Value>,
     config: &Config,
     journal: &Journal,
+    alerts: &Arc<Alerts>,
 ) -> Result<(Writer, Recorder)> {
     let facts = Facts::read(dir, manifest)?;
     let sinks = SinkOptions {
@@ -233,7 +243,9 @@ fn start(
     .open()?;
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
-    let writer = Writer::start(journal, &series, &monitor, sinks, config)?;
+    let watcher =
+        (!config.alerts.is_empty()).then(|| Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
+    let writer = Writer::start(journal, &series, &monitor, sinks, watcher, config)?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }

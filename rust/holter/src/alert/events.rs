@@ -1,0 +1,129 @@
+//! `events.jsonl`: what the rules said, one object of strict JSON a line.
+//!
+//! Made when there is something to say, bounded, and never a reason for the training to fail: what the disk
+//! refuses waits in memory, at most as much of it as the file may have.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::lines;
+use crate::schema::event;
+
+/// Appends to the file.
+#[derive(Debug)]
+pub(crate) struct EventsFile {
+    path: PathBuf,
+    open: Option<Open>,
+    waiting: Vec<String>,
+    waiting_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// How long the file is up to the end of its last whole line.
+    length: u64,
+    num_lines: usize,
+}
+
+impl EventsFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, open: None, waiting: Vec::new(), waiting_bytes: 0 }
+    }
+
+    pub(crate) fn push(&mut self, line: String) {
+        // What is more than the file may have would only be left out of it.
+        if self.waiting.len() < event::MAX_LINES && self.waiting_bytes < event::MAX_BYTES {
+            self.waiting_bytes += line.len() + 1;
+            self.waiting.push(line);
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Appends the lines that wait, as many as the file may have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; the lines go on waiting.
+    pub(crate) fn write_waiting(&mut self, limit_line: impl FnOnce() -> String) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            closed => closed.insert(open(&self.path).map_err(Error::io("open", &self.path))?),
+        };
+        let mut text = String::new();
+        let mut num_lines = open.num_lines;
+        for line in &self.waiting {
+            if num_lines >= event::MAX_LINES {
+                break;
+            }
+            let is_last =
+                num_lines + 1 == event::MAX_LINES || open.length as usize + text.len() + line.len() >= event::MAX_BYTES;
+            num_lines += 1;
+            if is_last {
+                text.push_str(&limit_line());
+                text.push('\n');
+                num_lines = event::MAX_LINES;
+                break;
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        let written = open.file.seek(SeekFrom::Start(open.length)).and_then(|_| open.file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            // Half a line must not stay; if this fails too, the next write goes over it.
+            let _ = open.file.set_len(open.length);
+            return Err(Error::io("write", &self.path)(error));
+        }
+        open.length += text.len() as u64;
+        open.num_lines = num_lines;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+}
+
+/// Opens the file, and takes half a line off its end. A symbolic link is not followed.
+fn open(path: &Path) -> io::Result<Open> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    let length = lines::end_of_last_line(&file)?;
+    file.set_len(length)?;
+    let mut num_lines = event::MAX_LINES;
+    if length < event::MAX_BYTES as u64 {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        num_lines = text.iter().filter(|&&byte| byte == b'\n').count();
+    }
+    Ok(Open { file, length, num_lines })
+}
+
+/// The whole lines of an events file; none where there is no file.
+///
+/// # Errors
+///
+/// [`Error::Io`] if it cannot be read.
+pub fn read_lines(path: &Path) -> Result<Vec<String>> {
+    let file = match fs::OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    let mut text = Vec::new();
+    file.take(event::MAX_BYTES as u64 + (1 << 20)).read_to_end(&mut text).map_err(Error::io("read", path))?;
+    text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+    Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}
