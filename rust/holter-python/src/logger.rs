@@ -282,7 +282,7 @@ impl Logger {
 
     /// Whether an alert with `stop=True` has asked the training to stop; cheap enough for every step.
     ///
-    /// It stays True for the rest of this logger's life. False in a forked child that began before.
+    /// It stays True for the rest of this logger's life; in a forked child it stays what it was at the fork.
     #[getter]
     fn should_stop(&self) -> bool {
         self.session.should_stop()
