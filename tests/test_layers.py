@@ -147,7 +147,7 @@ def front_ends_read_through_run(file: Python) -> list[str]:
 
 
 def python_threads_are_few(file: Python) -> list[str]:
-    if file.path == "python/holter/torch/_staging.py" or SERVER.fullmatch(file.path):
+    if file.path in {"python/holter/torch/_staging.py", "python/holter/system.py"} or SERVER.fullmatch(file.path):
         return []
     starts = ("threading.Thread", "threading.Timer", "_thread", "concurrent.futures", "multiprocessing", "asyncio")
     return file.reaches(*starts)

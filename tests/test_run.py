@@ -293,8 +293,8 @@ def test_a_stream_names_what_it_cannot_read(small, run_dir):
 
 def test_pandas_gets_long_and_wide_frames(small):
     frame = small.to_pandas()
-    assert [str(kind) for kind in frame.dtypes] == ["category", "int64", "float64", "datetime64[us, UTC]"]
-    assert frame.columns.tolist() == ["name", "step", "value", "timestamp"]
+    assert [str(kind) for kind in frame.dtypes] == ["int32", "category", "int64", "float64", "datetime64[us, UTC]"]
+    assert frame.columns.tolist() == ["rank", "name", "step", "value", "timestamp"]
     assert len(frame) == 201
     assert frame[frame["name"] == "val/ppl"]["value"].tolist() == [3.0]
     wide = small.to_pandas("*l*", wide=True)
@@ -302,7 +302,7 @@ def test_pandas_gets_long_and_wide_frames(small):
     assert wide.index.name == "step"
     assert wide["val/ppl"].dropna().to_dict() == {7: 3.0}
     assert wide["train/loss"].tolist() == [step / 10 for step in range(100)]
-    assert small.to_pandas("nothing").dtypes.astype(str).tolist()[1:] == ["int64", "float64", "datetime64[us, UTC]"]
+    assert small.to_pandas("nothing").dtypes.astype(str).tolist()[2:] == ["int64", "float64", "datetime64[us, UTC]"]
     assert small.to_pandas("nothing", wide=True).empty
     series = small.series("val/ppl").to_pandas()
     assert (series.name, series.index.name, series.to_dict()) == ("val/ppl", "step", {7: 3.0})

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
-from holter import _core
+from holter import _core, _frames
 from holter._buckets import Buckets, from_columns
+from holter._ranks import Ranks, listed, opened
 from holter.exceptions import HolterError, HolterWarning
 
 if TYPE_CHECKING:
@@ -103,15 +104,16 @@ class Table:
 
     `pyarrow.table(points)`, `polars.DataFrame(points)`, `duckdb.sql("SELECT ... FROM points")` and the
     like take it as it is. Columns: `run` string, `rank` int32, `name` string, `step` int64, `value` float64,
-    `timestamp` timestamp[us, UTC]; rows ordered by name and step. It is read anew each time, in batches
+    `timestamp` timestamp[us, UTC]; rows ordered by rank, name and step. It is read anew each time, in batches
     and only as far as it is asked for.
     """
 
-    __slots__ = ("_pattern", "_reader")
+    __slots__ = ("_pattern", "_rank", "_ranks")
 
-    def __init__(self, reader: _core.Reader, pattern: str) -> None:
-        self._reader = reader
+    def __init__(self, ranks: Ranks, pattern: str, rank: SupportsIndex | None) -> None:
+        self._ranks = ranks
         self._pattern = pattern
+        self._rank = rank
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return a fresh stream as a PyCapsule.
@@ -123,10 +125,11 @@ class Table:
             StoreError: If the run cannot be read.
         """
         del requested_schema
-        return self._reader.arrow_stream(self._pattern)
+        return _core.arrow_stream(list(self._ranks.readers(self._rank)), self._pattern)
 
     def __repr__(self) -> str:
-        return f"<Table of {self._pattern!r} in {str(self._reader.path)!r}>"
+        rank = "" if self._rank is None else f" by rank {self._rank}"
+        return f"<Table of {self._pattern!r}{rank} in {str(self._ranks.path)!r}>"
 
 
 class Run:
@@ -138,23 +141,28 @@ class Run:
     A pattern is as a shell's, but `*` also matches `/`: `*` any characters, `?` one, `[abc]` or `[a-c]`
     one of these, `[!abc]` one that is none of these, `[*]` a star itself.
 
+    The processes of a distributed run each record a part of it, their rank, and are read as one run: it has the
+    series of all ranks, and one that several have is that of the lowest of them. `rank=` asks a given rank instead,
+    and raises FileNotFoundError if that has recorded nothing. What is not a matter of series, such as the
+    configuration, is what the lowest rank says. Ranks that begin while the run is open are seen.
+
     Every method that reads raises `StoreError` if a file cannot be read or is damaged.
     """
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_ranks",)
 
-    def __init__(self, reader: _core.Reader) -> None:
-        self._reader = reader
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
 
     @property
     def path(self) -> pathlib.Path:
         """The run's directory."""
-        return self._reader.path
+        return self._ranks.path
 
     @property
     def name(self) -> str:
         """The name that the run was given, else that of its directory."""
-        return self._reader.name
+        return self._ranks.lowest().name
 
     @property
     def id(self) -> str:
@@ -163,28 +171,28 @@ class Run:
 
     @property
     def rank(self) -> int:
-        """Which process of a distributed run recorded this; 0 otherwise."""
-        return self._reader.rank
+        """The lowest rank that has recorded: 0, unless rank 0 has recorded nothing or this is another rank alone."""
+        return self._ranks.lowest().rank
 
     @property
     def created(self) -> dt.datetime:
         """When the run was begun, in UTC."""
         epoch = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-        return epoch + dt.timedelta(microseconds=self._reader.started_micros)
+        return epoch + dt.timedelta(microseconds=self._ranks.lowest().started_micros)
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What `run.json` holds now."""
-        return dict(json.loads(self._reader.manifest_json()))
+        return dict(json.loads(self._ranks.lowest().manifest_json()))
 
     @property
     def revision(self) -> str:
         """A word that is another one whenever the run has got new points, was closed, gone on with or recovered.
 
-        It costs some microseconds, so that it may be polled. What is read after it is at least as new as it says. It
-        may change although there is nothing new, and says nothing of the order of two.
+        It costs some microseconds for each rank, so that it may be polled. What is read after it is at least as new
+        as it says. It may change although there is nothing new, and says nothing of the order of two.
         """
-        return self._reader.revision()
+        return self._ranks.revision()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -202,8 +210,11 @@ class Run:
 
         Crashed means that nothing was closed and that no process is recording any more: also where
         nobody has recovered the run, which reading does not need.
+
+        A run of several ranks is running as long as one of them is. After that it has crashed if any of them has,
+        else failed if any has.
         """
-        return self._reader.status()
+        return self._ranks.status()
 
     @property
     def events(self) -> "list[Alert]":
@@ -214,47 +225,55 @@ class Run:
 
     @property
     def is_live(self) -> bool:
-        """Whether a process is recording the run."""
-        return self._reader.is_live()
+        """Whether a process is recording the run, or any rank of it."""
+        return self._ranks.is_live()
 
     @property
     def ranks(self) -> list[int]:
-        """The ranks that have recorded so far, this one included."""
-        return self._reader.ranks()
+        """The ranks that have recorded so far, ascending; of a rank that was opened alone that one."""
+        return self._ranks.numbers()
 
-    def open_rank(self, rank: int) -> "Run":
-        """Return another rank of the same run.
+    def open_rank(self, rank: SupportsIndex) -> "Run":
+        """Return one rank alone, as a run of which the others are no part.
 
         Raises:
             FileNotFoundError: If this rank has recorded nothing.
         """
-        return Run(self._reader.open_rank(rank))
+        return Run(self._ranks.alone(rank))
 
-    def names(self, pattern: str = "*") -> list[str]:
+    def names(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> list[str]:
         """Return the names of the series that match `pattern` and have a point, in order."""
-        return self._reader.names(pattern)
+        return self._ranks.names(pattern, rank)
 
-    def facts(self, pattern: str = "*") -> list[SeriesFacts]:
+    def facts(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> list[SeriesFacts]:
         """Return what there is to know of the series that match `pattern`, in the order of their names.
 
         Costs about as much as `names`: no point is read for it, unless the run was recorded without its
         database.
         """
-        return [SeriesFacts(*facts) for facts in self._reader.facts(pattern)]
+        return [SeriesFacts(*facts) for facts in self._ranks.facts(pattern, rank)]
 
-    def series(self, name: str, start: SupportsIndex | None = None, stop: SupportsIndex | None = None) -> Series:
+    def series(
+        self,
+        name: str,
+        start: SupportsIndex | None = None,
+        stop: SupportsIndex | None = None,
+        *,
+        rank: SupportsIndex | None = None,
+    ) -> Series:
         """Return the points of one series.
 
         Args:
             name: The metric's name.
             start: The first step that is wanted; all from the beginning if None.
             stop: The step after the last one that is wanted, as in a `range`; all to the end if None.
+            rank: Whose series; that of the lowest rank that has it if None.
 
         Raises:
             KeyError: If the run has no series of this name.
         """
         first, end = _bounds(start, stop)
-        return self._read(name, lambda: self._reader.series(name, first, end))
+        return self._read(name, lambda reader: reader.series(name, first, end), rank)
 
     def downsample(
         self,
@@ -262,6 +281,8 @@ class Run:
         points: SupportsIndex = 1000,
         start: SupportsIndex | None = None,
         stop: SupportsIndex | None = None,
+        *,
+        rank: SupportsIndex | None = None,
     ) -> Series:
         """Return fewer points of one series, such that a plot of them looks like a plot of all.
 
@@ -274,6 +295,7 @@ class Run:
             points: At most so many points are returned, or 5 if that is more.
             start: As for `series`.
             stop: As for `series`.
+            rank: As for `series`.
 
         Raises:
             KeyError: If the run has no series of this name.
@@ -283,7 +305,7 @@ class Run:
         if count < 1:
             raise ValueError(f"points must be at least 1, got {count}")
         first, end = _bounds(start, stop)
-        return self._read(name, lambda: self._reader.downsample(name, min(count, _MAX_STEP), first, end))
+        return self._read(name, lambda reader: reader.downsample(name, min(count, _MAX_STEP), first, end), rank)
 
     def buckets(
         self,
@@ -293,8 +315,9 @@ class Run:
         max_buckets: SupportsIndex = 1000,
         start: SupportsIndex | None = None,
         stop: SupportsIndex | None = None,
+        rank: SupportsIndex | None = None,
     ) -> list[Buckets]:
-        """Return series in buckets of steps, all of one width and as of one moment.
+        """Return series in buckets of steps, all of one width and, rank by rank, as of one moment.
 
         What a run has recorded in its database is read from sums that were kept while it was recorded, so
         the cost is that of the buckets and not that of the points. Runs without a database, and what was logged again
@@ -305,11 +328,13 @@ class Run:
                 it in the order of their names.
             width: How many steps a bucket covers: 1 or 64 * 8**k, at most 2**60. If None, it is 1 where no series
                 has more than `max_buckets` points in the range, else the smallest for which all of the steps that the
-                series have in the range, divided by it, are at most `max_buckets`.
+                series have in the range, divided by it, are at most `max_buckets`. Where the series are those
+                of several ranks, it is the largest that any of these ranks alone would get.
             max_buckets: About how many buckets are wanted.
             start: The first step that is wanted; all from the beginning if None. Buckets wider than 1 are
                 given whole if any of their steps is wanted.
             stop: The step after the last one that is wanted, as in a `range`; all to the end if None.
+            rank: As for `series`.
 
         Raises:
             KeyError: If the run has no series of one of these names.
@@ -318,45 +343,55 @@ class Run:
         most = operator.index(max_buckets)
         if most < 1:
             raise ValueError(f"max_buckets must be at least 1, got {most}")
-        exact, pattern = (None, names) if isinstance(names, str) else (list(names), "")
-        first, end = _bounds(start, stop)
+        chosen = names if isinstance(names, str) else list(names)
+        bounds = _bounds(start, stop)
         wanted = None if width is None else max(_MIN_STEP, min(operator.index(width), _MAX_STEP))
         try:
-            found = self._reader.buckets(exact, pattern, wanted, min(most, _MAX_STEP), first, end)
+            found = self._ranks.buckets(chosen, wanted, min(most, _MAX_STEP), bounds, rank)
         except KeyError:
-            known = set(self.names())
-            unknown = next((name for name in exact or () if name not in known), "")
-            raise self._no_series(unknown) from None
+            known = set(self.names(rank=rank))
+            unknown = next((name for name in chosen if name not in known), "")
+            raise self._no_series(unknown, rank) from None
         return [from_columns(name, found[0], columns) for name, columns in found[1]]
 
-    def table(self, pattern: str = "*") -> Table:
-        """Return the points of the series that match `pattern` for Arrow's readers; see `Table`."""
-        return Table(self._reader, pattern)
+    def table(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> Table:
+        """Return the points of the series that match `pattern` for Arrow's readers; see `Table`.
 
-    def to_arrow(self, pattern: str = "*") -> "pa.Table":
-        """Return the points of the series that match `pattern` as a pyarrow Table; see `Table`.
+        Args:
+            pattern: Which series.
+            rank: Whose; those of all ranks if None.
+        """
+        return Table(self._ranks, pattern, rank)
+
+    def to_arrow(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> "pa.Table":
+        """Return the points of the series that match `pattern` as a pyarrow Table; see `table`.
 
         Raises:
             ImportError: If pyarrow is not installed.
         """
-        return _load("pyarrow", "arrow").table(self.table(pattern))
+        return _load("pyarrow", "arrow").table(self.table(pattern, rank=rank))
 
-    def to_pandas(self, pattern: str = "*", *, wide: bool = False) -> "pd.DataFrame":
+    def to_pandas(self, pattern: str = "*", *, wide: bool = False, rank: SupportsIndex | None = None) -> "pd.DataFrame":
         """Return the points of the series that match `pattern` as a pandas DataFrame.
 
         Args:
             pattern: Which series.
-            wide: If False, one row for each point, by name and step, with the columns `name`
-                (categorical), `step` (int64), `value` (float64) and `timestamp` (datetime64[us, UTC]).
+            wide: If False, one row for each point, by rank, name and step, with the columns `rank` (int32),
+                `name` (categorical), `step` (int64), `value` (float64) and `timestamp` (datetime64[us, UTC]).
                 If True, one row for each step, which is the index, and one float64 column for each
-                series; NaN then stands for a step that was not logged, too.
+                series, of the lowest rank that has it; NaN then stands for a step that was not logged, too.
+            rank: Whose series; those of all ranks if None.
 
         Raises:
             ImportError: If pandas is not installed.
         """
         pandas = _load("pandas", "pandas")
-        all_series = [_series(name, columns) for name, columns in self._reader.all_series(pattern)]
-        return _wide(pandas, all_series) if wide else _long(pandas, all_series)
+        found = [
+            (reader.rank, _series(name, columns))
+            for reader in self._ranks.readers(rank)
+            for name, columns in reader.all_series(pattern)
+        ]
+        return _frames.wide(pandas, found) if wide else _frames.long(pandas, found)
 
     def plot(self, pattern: str = "*", band: "BandKind | None" = None, **options: Any) -> "go.Figure":
         """Return a plotly figure of the series that match `pattern`, which a notebook shows.
@@ -379,18 +414,19 @@ class Run:
         figure: go.Figure = _load("holter.plots.notebook").figure_of(self, pattern, band, **options)
         return figure
 
-    def _read(self, name: str, read: Callable[[], _Columns]) -> Series:
+    def _read(self, name: str, read: Callable[[_core.Reader], _Columns], rank: SupportsIndex | None) -> Series:
         try:
-            columns = read()
+            columns = self._ranks.first(read, rank)
         except KeyError:
-            raise self._no_series(name) from None
+            raise self._no_series(name, rank) from None
         return _series(name, columns)
 
-    def _no_series(self, name: str) -> KeyError:
-        names = self.names()
+    def _no_series(self, name: str, rank: SupportsIndex | None) -> KeyError:
+        names = self.names(rank=rank)
         close = difflib.get_close_matches(name, names[:10_000], n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"names() lists the {len(names)} that there are"
-        return KeyError(f"{self.path} has no series {name!r}; {hint}")
+        place = self.path if rank is None else f"rank {operator.index(rank)} of {self.path}"
+        return KeyError(f"{place} has no series {name!r}; {hint}")
 
     def __repr__(self) -> str:
         try:
@@ -404,14 +440,15 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     """Open the run in the directory `path` for reading.
 
     Args:
-        path: The directory that was given to `holter.Logger`.
+        path: The directory that was given to `holter.Logger`, for all ranks of the run; or the directory of one rank
+            in it, such as `rank-00002`, for that rank alone.
 
     Raises:
         FileNotFoundError: If there is no run.
         FormatVersionError: If a newer Holter wrote it.
         StoreError: If its manifest is damaged.
     """
-    return Run(_core.Reader(path))
+    return Run(opened(path))
 
 
 def list_runs(
@@ -419,8 +456,8 @@ def list_runs(
 ) -> list[Run]:
     """Return the runs at or below a directory, at most three levels down, the oldest first.
 
-    Symbolic links and hidden directories are not followed. Of what looks like a run and cannot be read a
-    `HolterWarning` tells; the others are returned.
+    The ranks of a run are one run. Symbolic links and hidden directories are not followed. Of what looks like a run
+    and cannot be read a `HolterWarning` tells; the others are returned.
 
     Args:
         root: Where to look.
@@ -437,7 +474,7 @@ def list_runs(
             warnings.warn(f"{path} is left out: {reason}", HolterWarning, stacklevel=2)
         else:
             on_unreadable(path, reason)
-    return [Run(reader) for reader in readers]
+    return [Run(listed(reader, root)) for reader in readers]
 
 
 def _series(name: str, columns: _Columns) -> Series:
@@ -453,34 +490,6 @@ def _bounds(start: SupportsIndex | None, stop: SupportsIndex | None) -> tuple[in
     if first is not None and first > _MAX_STEP:
         return _MIN_STEP, _MIN_STEP  # behind every step: an empty range
     return first, None if end is None or end > _MAX_STEP else end
-
-
-def _long(pandas: Any, all_series: list[Series]) -> "pd.DataFrame":
-    numpy = _load("numpy")
-    codes = numpy.repeat(numpy.arange(len(all_series)), [len(series) for series in all_series])
-    timestamps = _joined(numpy, "<M8[us]", [series.timestamps for series in all_series])
-    return pandas.DataFrame(
-        {
-            "name": pandas.Categorical.from_codes(codes, [series.name for series in all_series]),
-            "step": _joined(numpy, "<i8", [series.steps for series in all_series]),
-            "value": _joined(numpy, "<f8", [series.values for series in all_series]),  # noqa: PD011
-            "timestamp": pandas.Series(timestamps).dt.tz_localize("UTC"),
-        }
-    )
-
-
-def _wide(pandas: Any, all_series: list[Series]) -> "pd.DataFrame":
-    numpy = _load("numpy")
-    steps = numpy.unique(_joined(numpy, "<i8", [series.steps for series in all_series]))
-    values = numpy.full((len(steps), len(all_series)), numpy.nan)
-    for column, series in enumerate(all_series):
-        values[numpy.searchsorted(steps, series.steps), column] = series.values  # noqa: PD011
-    return pandas.DataFrame(values, pandas.Index(steps, name="step"), [series.name for series in all_series])
-
-
-def _joined(numpy: Any, dtype: str, arrays: list[Any]) -> Any:
-    """The arrays one after the other; of the right type also if there are none."""
-    return numpy.concatenate([numpy.empty(0, dtype), *arrays])
 
 
 def _load(module: str, extra: str | None = None) -> Any:

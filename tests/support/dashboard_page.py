@@ -1,4 +1,4 @@
-"""What browser tests need to know of the dashboard's page: how it is watched, where its charts are, what is drawn in them.
+"""What browser tests need to know of the dashboard's page: how it is watched, where its charts are, what they show.
 
 Whatever imports this is skipped where playwright or Chromium is missing.
 """
@@ -46,6 +46,13 @@ _TRACES = """card => card.querySelector('.js-plotly-plot').data.map(trace => ({
     x: Array.from(trace.x ?? []), y: Array.from(trace.y ?? []),
 }))"""
 
+# What is not in the address.
+_AS_AT_FIRST = """() => {
+    document.querySelectorAll('dialog[open]').forEach(dialog => dialog.close());
+    document.activeElement?.blur();
+    document.getElementById('run-filter').value = '';
+}"""
+
 
 class Watched:
     """A page, and everything that goes wrong in it: errors it logs or throws, requests for another machine."""
@@ -72,10 +79,22 @@ class Watched:
             self.figure_requests.append(request.post_data_json)
 
     def open(self, state: str = "") -> Page:
-        """Open the page in a state: what stands behind the address' #."""
-        self.page.goto("about:blank")
-        self.page.goto(f"{self.url}#{state}" if state else self.url)
+        """Open the page in a state: what stands behind the address' #.
+
+        A page that is open already goes on, since plotly.js takes most of the time of a new one; all of its charts
+        are new nevertheless.
+        """
+        if self.page.url.startswith(self.url):
+            self._clear()
+        self.figure_requests.clear()
+        self.page.goto(f"{self.url}#{state}")
         return self.page
+
+    def _clear(self) -> None:
+        self.page.evaluate(_AS_AT_FIRST)
+        self.page.mouse.move(0, 0)
+        self.page.goto(f"{self.url}#run=")
+        expect(self.page.locator(".card")).to_have_count(0)
 
     def allow(self, pattern: str) -> None:
         """Say which error the test itself brings about."""
@@ -83,8 +102,8 @@ class Watched:
 
     def check(self) -> None:
         """Fail if anything went wrong."""
-        unexpected = [error for error in self._errors if not any(re.search(one, error) for one in self._allowed)]
-        assert unexpected == []
+        errors, self._errors = self._errors, []
+        assert [error for error in errors if not any(re.search(one, error) for one in self._allowed)] == []
 
 
 def card(page: Page, key: str) -> Locator:

@@ -36,6 +36,8 @@ class Layer(nn.Module):
 
 
 class Model(nn.Module):
+    followed, matrices = "layers.1.down.bias", "layers.*.up.weight"
+
     def __init__(self):
         super().__init__()
         self.embed = nn.Linear(6, WIDTH)
@@ -50,6 +52,35 @@ class Model(nn.Module):
         return x
 
 
+class Llama(nn.Module):
+    """One of transformers' models, fed with what would come out of its embedding."""
+
+    followed, matrices = "inner.layers.1.input_layernorm.weight", "inner.layers.*.mlp.up_proj.weight"
+
+    def __init__(self):
+        super().__init__()
+        import transformers
+
+        config = transformers.LlamaConfig(
+            hidden_size=6,
+            num_hidden_layers=2,
+            num_attention_heads=3,
+            num_key_value_heads=1,
+            head_dim=4,
+            intermediate_size=10,
+            vocab_size=8,
+        )
+        self.inner = transformers.LlamaModel(config)
+        self.inner.embed_tokens = None
+
+    @property
+    def layers(self):
+        return self.inner.layers
+
+    def forward(self, x):
+        return self.inner(inputs_embeds=x, use_cache=False)[0]
+
+
 def spread(model, kind, processes):
     """The model as this kind of training has it, the number of processes with rows of their own, and which this is."""
     from torch.distributed.device_mesh import init_device_mesh
@@ -58,7 +89,7 @@ def spread(model, kind, processes):
 
     if kind.startswith("ddp"):
         return nn.parallel.DistributedDataParallel(model), processes, dist.get_rank()
-    if kind == "fsdp2":
+    if kind.startswith("fsdp2") and kind != "fsdp2+tp":
         mesh = init_device_mesh("cpu", (processes,))
         across = mesh
     else:
@@ -69,9 +100,9 @@ def spread(model, kind, processes):
             parallelize_module(layer, mesh["inner"], {"up": ColwiseParallel(), "down": RowwiseParallel()})
     if kind == "tp":
         return model, 1, 0
-    for part in (*model.layers, model.attention, model):
+    for part in (*model.layers, model):
         fully_shard(part, mesh=across)
-    rows = processes if kind in ("fsdp2", "hsdp") else 2
+    rows = 2 if kind == "fsdp2+tp" else processes
     return model, rows, dist.get_rank() if rows == processes else mesh.get_local_rank("outer")
 
 
@@ -79,14 +110,14 @@ def say(expected, twin, step):
     """What the twin's gradients and parameters are, by the names that a watch records them under."""
     for name, parameter in twin.named_parameters():
         expected[f"grad_norm/{name}@{step}"] = float(parameter.grad.double().norm())
-    bias = twin.layers[1].down.bias
-    expected[f"bias/layer_1@{step}"] = float(bias.detach().mean())
-    expected[f"bias_grad/layer_1@{step}"] = float(bias.grad.mean())
+    followed = dict(twin.named_parameters())[twin.followed]
+    expected[f"followed/layer_1@{step}"] = float(followed.detach().mean())
+    expected[f"followed_grad/layer_1@{step}"] = float(followed.grad.mean())
 
 
 def train(kind, rank, processes, directory):
     torch.manual_seed(0)
-    twin, model = Model(), Model()
+    twin, model = (Llama() if "llama" in kind else Model() for _ in range(2))
     model.load_state_dict(twin.state_dict())
     model, parts, part = spread(model, kind, processes)
     batches = torch.randn(STEPS, parts, ROWS, TOKENS, 6)
@@ -103,8 +134,8 @@ def train(kind, rank, processes, directory):
                     logger,
                     optimizer,
                     attention=Attention(every=1, exact=True),
-                    parameters={"layers.1.down.bias": Parameter("bias", gradient=True)},
-                    rank=Rank("layers.*.up.weight", every=1),
+                    parameters={twin.followed: Parameter("followed", gradient=True)},
+                    rank=Rank(twin.matrices, every=1),
                 )
             )
         for step, batch in enumerate(batches):

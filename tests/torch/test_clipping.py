@@ -49,6 +49,24 @@ def test_a_clipping_that_cannot_be_seen_is_told_of_once(recorder, two_layers, ca
     assert recorder["grad_norm_may_be_clipped"] == {0: 1.0}
 
 
+@pytest.mark.expects_faults
+def test_where_our_own_clipping_fails_torch_clips(recorder, two_layers, monkeypatch):
+    def fail(*_arguments, **_keywords):
+        raise MemoryError("no room")
+
+    with watch(two_layers, recorder) as handle:
+        monkeypatch.setattr("holter.torch._gradients.norms", fail)
+        for _ in range(2):
+            two_layers.zero_grad()
+            two_layers(torch.ones(2, 6)).sum().backward()
+            norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in two_layers.parameters()])
+            assert torch.equal(handle.clip_grad_norm_(0.01), norm)
+            assert float(two_layers.layers[0].weight.grad.norm()) <= 0.01
+            handle.commit()
+        assert "clipping" in handle.disabled
+    assert recorder.names("grad_norm/") == []
+
+
 def test_clipping_reads_the_gradients_once(recorder, monkeypatch):
     model = torch.nn.Linear(400, 400)
     read = []

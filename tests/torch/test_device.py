@@ -6,6 +6,7 @@ every operation. What this cannot show is the time that the operations take, and
 """
 
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -122,7 +123,13 @@ def test_nothing_of_a_step_waits(recorder, cuda, attention):
         "*.alpha_logit": Parameter("m3_alpha", transform="sigmoid", gradient=True),
         "*.M_init": Parameter("m", transform="tanh", gradient=True, change_every=1),
     }
-    rank = Rank("*.M_init", every=1)
+    rank, threads, log_array = Rank("*.M_init", every=1), set(), recorder.log_array
+
+    def noted(*arguments):
+        threads.add(threading.current_thread().name)
+        log_array(*arguments)
+
+    recorder.log_array = noted
     with watch(
         model, recorder, optimizer, attention=attention, probes=probes, parameters=parameters, rank=rank
     ) as handle:
@@ -139,6 +146,8 @@ def test_nothing_of_a_step_waits(recorder, cuda, attention):
     assert disabled == {}
     assert cuda.found == []
     assert cuda.to_host >= 4
+    # What is derived (total, ratio, transforms, ranks) is derived right before it is logged.
+    assert threads == {"holter-staging", "holter-rank"}
     for name in ("attention_entropy", "memory_rw_ratio", "m3_alpha", "m3_alpha_grad", "m_rel_change", "effective_rank"):
         assert recorder.names(f"{name}/") == [f"{name}/layer_0", f"{name}/layer_1"], name
     assert len(recorder["grad_norm_total"]) == len(recorder["train/ppl"]) == 4

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+import holter  # noqa: E402
 from holter.torch import Probe, Ratio, emit, watch  # noqa: E402
 
 
@@ -187,6 +188,27 @@ def test_emit_from_inside_a_forward(recorder):
     assert recorder["inner/layer_0"] == {0: pytest.approx(9.0)}
     assert recorder["number/layer_1"] == {0: 1.0}
     assert recorder.names() == ["inner/layer_0", "inner/layer_1", "number/layer_0", "number/layer_1"]
+
+
+class EmittingBadly(nn.Module):
+    def forward(self, x):
+        emit(self, "no\0name", x)
+        emit(self, "good", x)
+        return x
+
+
+@pytest.mark.expects_faults
+def test_a_name_that_makes_no_metric_is_that_lines_own_failure(tmp_path):
+    model = nn.Sequential(nn.Linear(2, 2), EmittingBadly())
+    with holter.Logger(tmp_path / "run") as logger, watch(model, logger, attention=None) as handle:
+        with pytest.raises(ValueError, match="NUL"):
+            handle.log("no\0name", 1.0)
+        for _ in range(2):
+            model(torch.ones(2)).sum().backward()
+            handle.commit()
+        assert list(handle.disabled) == ["emit of no\0name/layer_1"]
+    names = {series.name for series in holter.open_run(tmp_path / "run").facts()}
+    assert {"good/layer_1", "grad_norm_total"} < names
 
 
 def test_emitters_of_the_same_layer_number_keep_apart(recorder):

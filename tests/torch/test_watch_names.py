@@ -19,6 +19,8 @@ from holter.torch._names import clean_path, labels, layer_number, matches, selec
         ("model.layers.7.self_attn.q_proj.weight", 7),
         ("encoder.layer.2.attention.self", 2),
         ("layers.4.mlp.1", 4),
+        ("layer_3.attention", 3),
+        ("attention.layer_3", 3),
         ("2", 2),
         ("embedding", None),
         ("block2.attention", None),

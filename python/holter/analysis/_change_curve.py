@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._points import FloatArray, IntArray, median
+from ._points import FloatArray, IntArray, median, stretch_medians
 
 MOST_PLACES = 200
 """A series is shortened to at most so many values; all that follows takes time by their square."""
@@ -44,7 +44,7 @@ class Curve:
 def curve(steps: IntArray, values: FloatArray) -> Curve | None:
     """Return the series made ready; None if all its values are equal. All of them must be finite."""
     bounds = np.linspace(0, len(values), min(len(values), MOST_PLACES) + 1).astype(np.int64)
-    medians = _medians(values, bounds)
+    medians = stretch_medians(values, bounds)
     lowest, highest = float(medians.min()), float(medians.max())
     if lowest == highest:
         return None
@@ -68,19 +68,6 @@ def running_median(values: FloatArray, reach: int) -> FloatArray:
     padded = np.pad(values, reach, mode="edge")
     median: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1)
     return median
-
-
-def _medians(values: FloatArray, bounds: IntArray) -> FloatArray:
-    counts = np.diff(bounds)
-    if counts.max() == 1:
-        return values.copy()
-    places = bounds[:-1, np.newaxis] + np.arange(counts.max())
-    table = values[np.minimum(places, bounds[1:, np.newaxis] - 1)]
-    table[places >= bounds[1:, np.newaxis]] = np.inf  # stretches differ by one point at most
-    table.sort(axis=1)
-    rows = np.arange(len(counts))
-    medians: FloatArray = 0.5 * table[rows, (counts - 1) // 2] + 0.5 * table[rows, counts // 2]
-    return medians
 
 
 def _noise_sizes(values: FloatArray, floor: float) -> FloatArray:

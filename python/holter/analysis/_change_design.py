@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._change_curve import Curve
-from ._points import FloatArray, IntArray
+from ._points import FloatArray
 
 _FEWEST_FOR_FULL = 40
 _TINY = 1e-6
@@ -41,10 +41,10 @@ class Design:
         values: Shape (n,): the curve.
         floor: The variance of what is too small to matter.
         trends: All trends, by their number of terms, ascending; the first is the constant alone.
-        changes: Shape (changes, n): the changes, weighted like the curve's values.
-        squares: Shape (changes,): their sums of squares.
-        places: Shape (changes,): at which place each jumps, or is half up.
-        lengths: Shape (changes,): over how many places each rises; 0 for a jump.
+        changes: Shape (lengths, places, n): the changes, weighted like the curve's values. A change is known by its
+            number: that of its length times the number of places, plus that of its place.
+        squares: Shape (lengths, places): their sums of squares.
+        lengths: Over how many places they rise, ascending; 0, a jump, is the first.
         margin: Changes are at least so many places from either end and from each other.
     """
 
@@ -53,9 +53,21 @@ class Design:
     trends: list[Trends]
     changes: FloatArray
     squares: FloatArray
-    places: IntArray
-    lengths: IntArray
+    lengths: tuple[int, ...]
     margin: int
+
+    @property
+    def flat(self) -> FloatArray:
+        """The changes by their numbers, shape (lengths * places, n)."""
+        return self.changes.reshape(-1, self.changes.shape[2])
+
+    def place(self, change: int) -> int:
+        """Return at which place a change jumps, or is half up."""
+        return self.margin + change % int(self.changes.shape[1])
+
+    def length(self, change: int) -> int:
+        """Return over how many places a change rises; 0 for a jump."""
+        return self.lengths[change // int(self.changes.shape[1])]
 
 
 def design(curve: Curve) -> Design:
@@ -69,18 +81,17 @@ def design(curve: Curve) -> Design:
         trends.append(Trends(bases, curve.values - fits[..., 0]))
     margin = max(4, count // 20)
     places = np.arange(margin, count - margin + 1)
-    lengths = [0, *(count // part for part in _RAMPS if count // part >= 3)]
+    lengths = (0, *(count // part for part in _RAMPS if count // part >= 3))
     distance = np.arange(count) - places[:, np.newaxis] + 0.5
     shapes = [np.heaviside(distance, 1) if not length else np.clip(distance / length + 0.5, 0, 1) for length in lengths]
-    changes = np.concatenate(shapes) * weights
+    changes = np.stack(shapes) * weights
     return Design(
         curve.values,
         curve.floor + _TINY,
         trends,
         changes,
-        np.einsum("ij,ij->i", changes, changes),
-        np.tile(places, len(lengths)),
-        np.repeat(lengths, len(places)),
+        np.einsum("ijk,ijk->ij", changes, changes),
+        lengths,
         margin,
     )
 
@@ -95,8 +106,7 @@ def _trends(t: FloatArray) -> list[FloatArray]:
         [[one]],
         [[one, term] for term in (t, *decays)],
         [*([one, t, decay] for decay in decays), [one, t, t**2]],
-        [*([one, t, t**2, decay] for decay in decays), *([one, t, *pair] for pair in pairs), [one, t, t**2, t**3]],
-        [[one, t, t**2, *pair] for pair in pairs],
+        [*([one, t, *pair] for pair in pairs), [one, t, t**2, t**3]],
     ]
     stacked = [np.stack([np.stack(terms, axis=1) for terms in trends]) for trends in by_number]
     if len(t) >= _FEWEST_FOR_FULL:

@@ -1,8 +1,8 @@
 """How well a model explains a curve, when its noise is autocorrelated and may have spikes.
 
 The residuals are taken for an autoregression of at most three terms. Its innovations' variance, with all beyond three
-standard deviations cut off there, gives the likelihood; each parameter costs log n (Schwarz, 1978). A single innovation
-explains a spike that dies out, but no change of level that lasts.
+standard deviations cut off there, gives the likelihood. A single innovation explains a spike that dies out, but no
+change of level that lasts.
 """
 
 import math
@@ -11,6 +11,9 @@ import numpy as np
 
 from ._points import FloatArray
 
+CHANGE_PARAMETERS = 3
+"""A change's: its place, its height, and its length."""
+_TERM_PRICE = 2.0
 _MOST_TERMS = 3
 _CUT = 3.0
 _MAD_TO_STD = 1.4826
@@ -36,13 +39,17 @@ def autoregression(residuals: FloatArray, num_parameters: float) -> FloatArray:
     return coefficients
 
 
-def cost(residuals: FloatArray, coefficients: FloatArray, num_parameters: float, floor: float) -> float:
-    """Return minus twice the log-likelihood, plus log n for each parameter; smaller is better.
+def cost(residuals: FloatArray, coefficients: FloatArray, num_terms: int, num_changes: int, floor: float) -> float:
+    """Return minus twice the log-likelihood, plus the price of the parameters; smaller is better.
+
+    A change costs log n for its place, its height and its length each (Schwarz, 1978), a trend's term only 2 (Akaike,
+    1974): a trend that is bent too much is no harm, a change that is none is.
 
     Args:
         residuals: Of the fit, in units of the noise's size.
         coefficients: The noise's autoregression.
-        num_parameters: Of the fit.
+        num_terms: Of the fit's trend.
+        num_changes: Of the fit.
         floor: A variance that the innovations have at least: no model is taken to be better than that.
     """
     count = len(residuals)
@@ -57,7 +64,8 @@ def cost(residuals: FloatArray, coefficients: FloatArray, num_parameters: float,
         cut = np.minimum(sizes, limit)
         variance = float(cut @ cut) / len(cut)
         limit = _CUT * math.sqrt(variance)
-    return count * math.log(variance + floor) + math.log(count) * (num_parameters + order)
+    price = math.log(count) * (CHANGE_PARAMETERS * num_changes + order) + _TERM_PRICE * num_terms
+    return count * math.log(variance + floor) + price
 
 
 def _median_size(sizes: FloatArray) -> float:

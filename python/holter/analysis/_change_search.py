@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ._change_design import Design, Trends
-from ._change_evidence import autoregression, cost
+from ._change_evidence import CHANGE_PARAMETERS, autoregression, cost
 from ._points import FloatArray
 
-_CHANGE_PARAMETERS = 3
-"""A change costs as much as so many parameters: its place, its height, and its length."""
+_RAMP_PRICE = 10
+"""A ramp is taken for one only if it explains so much more than a jump, in units of the noise's variance."""
 _TURNS = 2
 _LEAST_TRIED = 3
-"""Two changes may hide each other, so more are tried before the search ends."""
+"""Changes may hide each other, so more are tried before the search ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class Model:
     """A trend, changes, and how well they explain the curve.
 
     Attributes:
-        changes: The columns of the design's changes, by place.
+        changes: The numbers of the design's changes, by place.
         coefficients: Of the noise's autoregression.
         cost: As in `_change_evidence.cost`.
         trend: The trend's terms, orthonormal.
@@ -69,11 +69,13 @@ def best_model(design: Design, changes: tuple[int, ...], coefficients: FloatArra
     best: Model | None = None
     for trends in design.trends:
         chosen, residuals, heights = _best_trend(design, trends, changes)
-        number = trends.bases.shape[2] + _CHANGE_PARAMETERS * len(changes)
-        noise = autoregression(residuals, number) if coefficients is None else coefficients
-        its_cost = cost(residuals, noise, number, design.floor)
+        num_terms = trends.bases.shape[2]
+        noise = coefficients
+        if noise is None:
+            noise = autoregression(residuals, num_terms + CHANGE_PARAMETERS * len(changes))
+        its_cost = cost(residuals, noise, num_terms, len(changes), design.floor)
         if best is None or its_cost < best.cost:
-            leveled = residuals + heights @ design.changes[list(changes)]
+            leveled = residuals + heights @ design.flat[list(changes)]
             best = Model(changes, noise, its_cost, trends.bases[chosen], leveled)
     assert best is not None  # noqa: S101  the constant is always among the trends
     return best
@@ -84,7 +86,7 @@ def _best_trend(design: Design, trends: Trends, changes: tuple[int, ...]) -> tup
     if not changes:
         chosen = int(np.argmin(np.einsum("ij,ij->i", trends.residuals, trends.residuals)))
         return chosen, trends.residuals[chosen], np.zeros(0)
-    columns = design.changes[list(changes)].T
+    columns = design.flat[list(changes)].T
     left = columns - trends.bases @ (trends.bases.transpose(0, 2, 1) @ columns)
     normal = left.transpose(0, 2, 1) @ left + 1e-9 * np.eye(len(changes))
     heights = np.linalg.solve(normal, left.transpose(0, 2, 1) @ trends.residuals[..., np.newaxis])
@@ -123,25 +125,38 @@ def _placed(design: Design, leveled: FloatArray, number: int, ruptures: Any) -> 
 def _refined(design: Design, trend: FloatArray, changes: list[int]) -> tuple[int, ...]:
     """The changes, each moved to where, and given the length with which, it explains most beside the others."""
     changes = list(changes)
-    reach = len(design.values) // 8
     for _ in range(min(2, len(changes))):
         before = list(changes)
-        for index, change in enumerate(before):
+        for index in range(len(changes)):
             others = changes[:index] + changes[index + 1 :]
-            basis = np.linalg.qr(np.column_stack([trend, design.changes[others].T]))[0] if others else trend
-            is_near = np.abs(design.places - design.places[change]) <= reach
-            for other in others:
-                is_near &= np.abs(design.places - design.places[other]) >= design.margin
-            near = np.flatnonzero(is_near)
-            if not len(near):
-                continue
-            rows = design.changes[near]
-            residuals = design.values - basis @ (basis.T @ design.values)
-            bent = rows @ basis
-            left = design.squares[near] - np.einsum("ij,ij->i", bent, bent)
-            # What trend and others explain nearly by themselves has no height worth the name.
-            explained = np.where(left > 1e-3 * design.squares[near], (rows @ residuals) ** 2, 0) / left.clip(1e-12)
-            changes[index] = int(near[np.argmax(explained)])
+            basis = np.linalg.qr(np.column_stack([trend, design.flat[others].T]))[0] if others else trend
+            changes[index] = _best_near(design, basis, changes[index], others)
         if changes == before:
             break
-    return tuple(sorted(changes, key=lambda change: int(design.places[change])))
+    return tuple(sorted(changes, key=design.place))
+
+
+def _best_near(design: Design, basis: FloatArray, change: int, others: list[int]) -> int:
+    """The change, of those within an eighth of the curve, that explains most beside what the basis does."""
+    num_places = int(design.changes.shape[1])
+    reach = len(design.values) // 8
+    middle = change % num_places
+    first, end = max(0, middle - reach), min(num_places, middle + reach + 1)
+    for other in others:
+        place = other % num_places
+        if place < middle:
+            first = max(first, place + design.margin)
+        else:
+            end = min(end, place - design.margin + 1)
+    if first >= end:
+        return change
+    near = design.changes[:, first:end]
+    residuals = design.values - basis @ (basis.T @ design.values)
+    bent = near @ basis
+    left = design.squares[:, first:end] - np.einsum("ijk,ijk->ij", bent, bent)
+    # What trend and others explain nearly by themselves has no height worth the name.
+    has_height = left > 1e-3 * design.squares[:, first:end]
+    explained = np.where(has_height, (near @ residuals) ** 2, 0) / np.maximum(left, 1e-12)
+    explained[1:] -= _RAMP_PRICE
+    shape, place = divmod(int(np.argmax(explained)), end - first)
+    return shape * num_places + first + place

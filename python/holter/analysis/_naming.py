@@ -5,9 +5,12 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Better: TypeAlias = Literal["lower", "higher"] | None
+Split: TypeAlias = Literal["val", "train"]
+Metric: TypeAlias = Literal["ppl", "loss"]
 
 _SPLITS = {
     **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation", "dev", "heldout"), "val"),
@@ -22,7 +25,7 @@ _LONGEST = 200
 """A longer name is not one that people give to a loss."""
 
 
-def find(names: Iterable[str], split: Literal["val", "train"], metric: Literal["ppl", "loss"]) -> str | None:
+def find(names: Iterable[str], split: Split, metric: Metric) -> str | None:
     """Return the first name, in order, of the metric on the split; None without one.
 
     Where the training is looked for, a name without a split will do: `loss` is the training loss.
@@ -52,6 +55,7 @@ def measures(name: str, metric: str) -> bool:
     return f" {metric} " in f" {' '.join(_words(name))} "
 
 
+@lru_cache(maxsize=1 << 14)  # a run's names are looked through for one metric after the other
 def _meaning(name: str) -> tuple[str, str]:
     """The split, if the first or last word is one, and the metric."""
     words = _words(name)

@@ -47,6 +47,20 @@ def median(values: FloatArray) -> float:
     return float(0.5 * ordered[(len(ordered) - 1) // 2] + 0.5 * ordered[len(ordered) // 2])
 
 
+def stretch_medians(values: FloatArray, bounds: IntArray) -> FloatArray:
+    """Return the median of each stretch `values[bounds[i]:bounds[i + 1]]`; the stretches are of nearly one length."""
+    counts = np.diff(bounds)
+    if counts.max() == 1:
+        return values.copy()
+    places = bounds[:-1, np.newaxis] + np.arange(counts.max())
+    table = values[np.minimum(places, bounds[1:, np.newaxis] - 1)]
+    table[places >= bounds[1:, np.newaxis]] = np.inf
+    table.sort(axis=1)
+    rows = np.arange(len(counts))
+    medians: FloatArray = 0.5 * table[rows, (counts - 1) // 2] + 0.5 * table[rows, counts // 2]
+    return medians
+
+
 def _checked(array: npt.ArrayLike, what: str, kind: type, wanted: str) -> npt.NDArray[Any]:
     given = np.asarray(array)
     if given.ndim != 1:

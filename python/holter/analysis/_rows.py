@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _naming
+from . import _naming, _windows
 from ._cells import Cell, Row, absent, row
 from ._points import FloatArray, IntArray
 from ._texts import number, setting, step_label, visible
@@ -43,7 +43,7 @@ class Source:
             self._read[name] = self.run.series(name)
         return self._read[name]
 
-    def find(self, split: Any, *metrics: Any) -> str | None:
+    def find(self, split: _naming.Split, *metrics: _naming.Metric) -> str | None:
         """Return the first of the metrics that the run has for the split."""
         found = (_naming.find(self.names, split, metric) for metric in metrics)
         return next((name for name in found if name), None)
@@ -228,7 +228,7 @@ def _rank(group: Sequence[Source]) -> Cell:
 
 
 def _train_above(source: Source, metric: str) -> Cell:
-    wanted = "ppl" if metric == "PPL" else "loss"
+    wanted: _naming.Metric = "ppl" if metric == "PPL" else "loss"
     train, validated = source.find("train", wanted), source.find("val", wanted)
     if train is None or validated is None:
         return absent(f"no {'training' if train is None else 'validation'} {metric} was found")
@@ -250,8 +250,7 @@ def _around(series: "Series", steps: IntArray) -> FloatArray:
     own_steps, values = series.steps[is_finite], series.values[is_finite]
     lefts = np.searchsorted(own_steps, steps - width)
     rights = np.searchsorted(own_steps, steps + width, side="right")
-    parts = [values[left:right] for left, right in zip(lefts, rights, strict=True)]
-    return np.array([part.mean() if len(part) else np.nan for part in parts])
+    return _windows.moments(values, lefts, rights)[0]
 
 
 def _divergence(first: Source, other: Source) -> Cell:

@@ -5,8 +5,8 @@ an eighth of the run) and autocorrelated noise with spikes. A change is reported
 much better than the best without it, which may bend its trend instead, as noise alone hardly ever makes it. The
 changes are placed with the library `ruptures` (Truong, Oudre and Vayatis, 2020).
 
-What is so much better was measured on noise: white, autoregressive to 0.8, with heavy tails and skewed, constant or
-growing, alone and around decays. `docs/analysis.md` has the table. Nothing here is random.
+What is so much better was measured on noise: white, autoregressive to 0.8, with heavy tails and skewed, of one size or
+changing, alone and around decays. `docs/analysis.md` has the table. Nothing here is random.
 """
 
 import importlib
@@ -23,11 +23,15 @@ from ._change_search import Model, evidence_of_each, search
 from ._points import FloatArray, IntArray, median, points
 
 _FEWEST_POINTS = 20
+_MOST_SEARCHED = 5
+"""Changes are searched together, since two may hide each other; also where fewer are asked for."""
 _NEIGHBOURHOOD = 10
 """The levels before and after are medians over one part of the series in so many."""
 _FALSE_ALARMS = 0.05
-_TAIL = 4.0
-"""By so much more evidence noise comes e times less often."""
+_NEEDED = ((20, 60, 100, 200), (38.0, 38.0, 16.0, 8.0))
+"""For so many values, the evidence that noise gives in fewer than 5 of 100 series."""
+_TAIL = 0.5
+"""By so much more of the evidence needed noise comes e times less often."""
 _MOST_CONFIDENT = 0.999
 """Rarer noise than one series in a thousand has not been looked at."""
 
@@ -59,7 +63,7 @@ def change_points(
     Args:
         steps: Shape (n,), integers, strictly ascending.
         values: Shape (n,); NaN and infinities are passed over. Of fewer than 20 finite ones nothing is said.
-        max_points: Return the best explanation with at most so many.
+        max_points: Return at most so many, those that stand out most.
         min_confidence: Return only those of at least this confidence.
 
     Raises:
@@ -68,7 +72,7 @@ def change_points(
         ValueError: If the shapes differ, the steps do not ascend, `max_points` is less than 1, or the confidence is
             not between 0 and 1.
     """
-    return [change for change, _ in _found(steps, values, max_points, min_confidence)]
+    return _found(steps, values, max_points, min_confidence)
 
 
 def phase_transition(
@@ -88,14 +92,12 @@ def phase_transition(
         TypeError: If a step is not an integer.
         ValueError: As for `change_points`.
     """
-    found = _found(steps, values, 5, min_confidence)
-    return max(found, key=lambda pair: pair[1])[0] if found else None
+    found = _found(steps, values, 1, min_confidence)
+    return found[0] if found else None
 
 
-def _found(
-    steps: npt.ArrayLike, values: npt.ArrayLike, max_points: int, min_confidence: float
-) -> list[tuple[ChangePoint, float]]:
-    """The changes and the evidence for each."""
+def _found(steps: npt.ArrayLike, values: npt.ArrayLike, max_points: int, min_confidence: float) -> list[ChangePoint]:
+    """The changes with the most evidence, by step."""
     if max_points < 1:
         raise ValueError(f"max_points must be at least 1, got {max_points}")
     if not 0 <= min_confidence <= 1:
@@ -110,15 +112,16 @@ def _found(
     if prepared is None:
         return []
     terms = design(prepared)
-    model = _best_number(terms, max_points, ruptures)
-    limits = [0, *(int(prepared.bounds[terms.places[change]]) for change in model.changes), len(value_array)]
+    model = _best_number(terms, max(max_points, _MOST_SEARCHED), ruptures)
+    limits = [0, *(int(prepared.bounds[terms.place(change)]) for change in model.changes), len(value_array)]
+    each = evidence_of_each(terms, model)
     changes = []
-    for index, evidence in enumerate(evidence_of_each(terms, model)):
-        confidence = _confidence(evidence, len(prepared.values))
+    for index in sorted(sorted(range(len(each)), key=lambda index: -each[index])[:max_points]):
+        confidence = _confidence(each[index], len(prepared.values))
         if confidence >= min_confidence:
-            around = limits[index], limits[index + 2]
             place = _place(prepared, terms, model.changes[index], value_array)
-            changes.append((_described(step_array, value_array, place, around, confidence), evidence))
+            around = limits[index], limits[index + 2]
+            changes.append(_described(step_array, value_array, place, around, confidence))
     return changes
 
 
@@ -135,18 +138,18 @@ def _best_number(terms: Design, most: int, ruptures: Any) -> Model:
 
 
 def _needed(count: int) -> float:
-    """The evidence that noise gives in fewer than 5 of 100 series: more where there are few values."""
-    return 4 + 1000 / count
+    return float(np.interp(count, *_NEEDED))
 
 
 def _confidence(evidence: float, count: int) -> float:
-    alarms = _FALSE_ALARMS * math.exp(min(100.0, (_needed(count) - evidence) / _TAIL))
+    needed = _needed(count)
+    alarms = _FALSE_ALARMS * math.exp(min(100.0, (1 - evidence / needed) / _TAIL))
     return min(_MOST_CONFIDENT, 1 - min(1.0, alarms))
 
 
 def _place(prepared: Curve, terms: Design, change: int, values: FloatArray) -> tuple[int, int, int]:
     """Where a change begins, has its middle, and ends, as positions of points; all the same for a jump."""
-    place, length = int(terms.places[change]), int(terms.lengths[change])
+    place, length = terms.place(change), terms.length(change)
     bounds = prepared.bounds
     if not length:
         jump = _jump(values, int(bounds[place - 2]), int(bounds[place]), int(bounds[place + 2]))

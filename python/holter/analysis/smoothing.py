@@ -70,21 +70,12 @@ def ema(
         raise ValueError(f"half_life must be a number of steps and at least 0, got {half_life}")
     weights = _weights(counts, len(value_array))
     used = np.isfinite(value_array) & (weights > 0)
-    used_steps, used_values, used_weights = step_array[used], value_array[used], weights[used]
-    result = np.full(len(value_array), np.nan)
-    if not len(used_steps):
-        return result
-    with np.errstate(under="ignore"):
-        decays = np.zeros(len(used_steps))
-        if half_life > 0:
-            decays[1:] = np.exp2(gaps(used_steps) / -half_life)
-        totals = _recurrence(decays, used_weights)
-        kept = np.zeros(len(used_steps))
-        kept[1:] = decays[1:] * (totals[:-1] / totals[1:])
-        averages = _recurrence(kept, used_values * (used_weights / totals))
+    if used.all():
+        return _averages(step_array, value_array, weights, half_life)
+    averages = _averages(step_array[used], value_array[used], weights[used], half_life)
     latest = np.cumsum(used) - 1
-    seen = latest >= 0
-    result[seen] = averages[latest[seen]]
+    result = np.full(len(value_array), np.nan)
+    result[latest >= 0] = averages[latest[latest >= 0]]
     return result
 
 
@@ -138,6 +129,24 @@ def _weights(counts: npt.ArrayLike | None, length: int) -> FloatArray:
     if not np.all((weights >= 0) & (weights < np.inf)):
         raise ValueError("counts must be finite and at least 0")
     return weights
+
+
+def _averages(steps: IntArray, values: FloatArray, weights: FloatArray, half_life: float) -> FloatArray:
+    """The average at each step, of values that are all finite and weights above 0.
+
+    The recurrence is that of the average itself, a mean of the last average and the value: sums of large values could
+    overflow, and an average between two values stays between them.
+    """
+    if not len(steps):
+        return np.zeros(0)
+    kept = np.zeros(len(steps))
+    with np.errstate(under="ignore"):
+        decays = np.zeros(len(steps))
+        if half_life > 0:
+            np.exp2(gaps(steps) / -half_life, out=decays[1:])
+        totals = _recurrence(decays, weights)
+        np.multiply(decays[1:], totals[:-1] / totals[1:], out=kept[1:])
+        return _recurrence(kept, values * (weights / totals))
 
 
 def _recurrence(decays: FloatArray, inputs: FloatArray) -> FloatArray:

@@ -56,10 +56,10 @@ def selections(runs: Sequence[holter.Run], patterns: Sequence[str]) -> list[Sele
     """
     chosen = []
     for run in runs:
-        ranks = [run.open_rank(rank) for rank in run.ranks if rank != run.rank] if run.rank == 0 else []
+        ranks = [run.open_rank(rank) for rank in run.ranks]
         if patterns:
-            chosen_series(run, patterns)  # the other ranks may lack what rank 0 has, and the other way round
-        for member in (run, *ranks):
+            chosen_series(run, patterns)  # what one rank has the others may lack
+        for member in ranks:
             found = {series.name: series for pattern in patterns or ("*",) for series in member.facts(pattern)}
             # The order of the names is that of their bytes, as in the run's own Parquet.
             chosen.append(Selection(member, sorted(found.values(), key=lambda series: series.name.encode())))

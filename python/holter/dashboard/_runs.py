@@ -173,14 +173,16 @@ class RunFolder:
         if len(runs) > MAX_LISTED:
             tell(self.root, f"it holds {len(runs)} runs; the newest {MAX_LISTED} are shown")
         for run in runs[-MAX_LISTED:]:
-            yield run
             try:
-                ranks = [rank for rank in run.ranks if rank != run.rank]
-            except (OSError, holter.HolterError):
-                continue  # the run is gone, or reading it tells why
-            if len(ranks) > MAX_RANKS:
-                tell(run.path, f"it has {len(ranks)} more ranks; the first {MAX_RANKS} of them are shown")
-            for rank in ranks[:MAX_RANKS]:
+                lowest, *others = run.ranks
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+            except (OSError, holter.HolterError) as error:
+                tell(run.path, str(error))
+                continue
+            if len(others) > MAX_RANKS:
+                tell(run.path, f"it has {len(others)} more ranks; the first {MAX_RANKS} of them are shown")
+            for rank in (lowest, *others[:MAX_RANKS]):
                 with _told(run.path, f"rank {rank} cannot be read: ", tell):
                     yield run.open_rank(rank)
 

@@ -80,12 +80,11 @@ class Folder:
         except (OSError, holter.HolterError) as error:
             self.tell(self.root, str(error))
             return []
-        members = []
+        members: list[holter.Run] = []
         for run in runs:
-            members.append(run)
             try:
-                members += [run.open_rank(rank) for rank in run.ranks if rank != run.rank]
-            except (OSError, holter.HolterError) as error:
+                members.extend(run.open_rank(rank) for rank in run.ranks)  # those before one that fails are kept
+            except (OSError, holter.HolterError) as error:  # noqa: PERF203  the other runs are shown
                 self.tell(run.path, str(error))
         return members
 

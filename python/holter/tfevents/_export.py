@@ -45,7 +45,7 @@ def write(
     """Write a run's points as event files; the ranks of a distributed run go into directories of their own below.
 
     Args:
-        run: the run, its rank 0 for all of its ranks.
+        run: the run.
         directory: TensorBoard's run; made if it is missing.
         pattern: which series, as `Run.names` takes it; or several patterns, for what any of them matches.
         progress: called with the number of points that each step has written.
@@ -57,8 +57,7 @@ def write(
         FileExistsError: the directory holds event files already, which TensorBoard would mix with these.
         OSError, StoreError: something cannot be written, or read.
     """
-    ranks = run.ranks if run.rank == 0 else [run.rank]
-    parts = [(run if rank == run.rank else run.open_rank(rank), rank) for rank in ranks]
+    parts = [(run.open_rank(rank), rank) for rank in run.ranks]
     places = [(part, Path(directory, f"rank-{rank:05}") if rank else Path(directory)) for part, rank in parts]
     for _, place in places:
         if place.is_dir() and event_files(place):

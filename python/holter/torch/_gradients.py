@@ -80,6 +80,11 @@ class Gradients:
         self._known = {id(parameter) for _, parameter in self._parameters}
 
     @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The model's parameters."""
+        return [parameter for _, parameter in self._parameters]
+
+    @property
     def taken(self) -> bool:
         """Whether this step has norms already, so that they must not be taken again (after clipping, say)."""
         return bool(self._vectors)
@@ -133,7 +138,7 @@ class Gradients:
         """
         names = {id(parameter): name for name, parameter in self._parameters}
         if parameters is None:
-            parameters = [parameter for _, parameter in self._parameters]
+            parameters = self.parameters
         vectors = []
         for group in _groups([(names.get(id(parameter)), parameter) for parameter in parameters]):
             is_precise = group.is_precise or not to_the_bit

@@ -123,7 +123,13 @@ class Recording:
         with torch.no_grad():
             if is_due:
                 self.faults.run("parameters", self._parameters.read)
-            return self._gradients.clip(parameters, max_norm, keep=self._wanted.gradients and is_due)
+            keeps = self._wanted.gradients and is_due
+            total = self.faults.run("clipping", self._gradients.clip, parameters, max_norm, keep=keeps)
+        if total is None:
+            total = torch.nn.utils.clip_grad_norm_(
+                self._gradients.parameters if parameters is None else parameters, max_norm
+            )
+        return total
 
     def close(self) -> None:
         """Hand over what is under way, take every hook off. May be called again."""
@@ -248,10 +254,11 @@ class Recording:
     def _stage(self) -> None:
         is_first_look = not self._has_looked and self._gradients.taken
         self._has_looked = self._has_looked or is_first_look
-        self._values.stage(self.staging, self._say_blind if is_first_look else None)
-        self._gradients.stage(self.staging)
-        self._parameters.stage(self.staging)
-        self.scalars.stage(self.staging)
+        report_blind = self._say_blind if is_first_look else None
+        self.faults.run("recording of the forward pass", self._values.stage, self.staging, report_blind)
+        self.faults.run("recording of the gradient norms", self._gradients.stage, self.staging)
+        self.faults.run("recording of the parameters", self._parameters.stage, self.staging)
+        self.faults.run("recording of numbers", self.scalars.stage, self.staging)
         self.staging.commit(self._step)
         self._cadence.done(self._step)
         if self._attention is not None:

@@ -35,6 +35,7 @@ class Scalars:
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
         self._plans: dict[_Key, _Plan] = {}
+        self._known: set[str] = set()
         self._found: dict[tuple[str, str | None], list[Tensor]] = {}
 
     def put(self, name: str, value: Tensor | float, transform: str | None) -> None:
@@ -42,9 +43,12 @@ class Scalars:
 
         Raises:
             TypeError: it is not a number.
-            ValueError: it is more than one number, or the transform is unknown.
+            ValueError: it is more than one number, the transform is unknown, or the logger refuses the name.
         """
         check(transform)
+        if name not in self._known:
+            self._logger.metrics([name])
+            self._known.add(name)
         if isinstance(value, torch.Tensor):
             if value.numel() != 1:
                 raise ValueError(f"value must be one number, not a tensor of shape {tuple(value.shape)}")

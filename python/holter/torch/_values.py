@@ -98,6 +98,7 @@ class StepValues:
         self._ratios = tuple(ratios)
         self._values: dict[tuple[str, ...], Tensor] = {}
         self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._known: set[tuple[str, ...]] = set()
         self._pulses: list[tuple[Pulse, str | None]] = []
 
     def await_from(self, pulse: Pulse, kind: str | None) -> None:
@@ -114,7 +115,14 @@ class StepValues:
         return names in self._values
 
     def put(self, names: tuple[str, ...], values: Tensor) -> None:
-        """Keep a vector (or a 0-d tensor, for one name) whose elements are the values of these names."""
+        """Keep a vector (or a 0-d tensor, for one name) whose elements are the values of these names.
+
+        Raises:
+            ValueError: the logger refuses a name. It is asked here, where the failure is one probe's own.
+        """
+        if names not in self._known:
+            self._logger.metrics(list(names))
+            self._known.add(names)
         if names not in self._values:
             self._values[names] = values.detach()
 

@@ -138,7 +138,7 @@ class Watch:
 
         Raises:
             TypeError: value is not a number.
-            ValueError: value is more than one number, or the transform is unknown.
+            ValueError: value is more than one number, the transform is unknown, or the name makes no metric.
         """
         if not self._recording.is_closed:
             self._recording.scalars.put(name, value, transform)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use holter::error::Result as CoreResult;
 use holter::reader::{self, Columns, Names, SeriesFacts};
 use holter::rollup::{Bucket, Level};
+use holter::table::Table;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyCapsule};
 
@@ -29,7 +30,7 @@ type Bucketed<'py> = (i64, Vec<(String, BucketBuffers<'py>)>);
 /// Runs, and what could not be read: each its path and the reason.
 type Found = (Vec<Reader>, Vec<(PathBuf, String)>);
 
-/// A run, or one rank of it, to be read.
+/// One rank of a run to be read.
 #[pyclass(frozen, module = "holter._core")]
 pub(crate) struct Reader(reader::Reader);
 
@@ -85,16 +86,6 @@ impl Reader {
         py.detach(|| self.0.is_live())
     }
 
-    /// The ranks that have written to the run so far.
-    fn ranks(&self, py: Python<'_>) -> PyResult<Vec<u32>> {
-        detached(py, || self.0.ranks())
-    }
-
-    /// Another rank of the same run.
-    fn open_rank(&self, py: Python<'_>, rank: u32) -> PyResult<Self> {
-        detached(py, || self.0.rank(rank)).map(Self)
-    }
-
     /// The names that match `pattern`, ascending.
     fn names(&self, py: Python<'_>, pattern: &str) -> PyResult<Vec<String>> {
         detached(py, || self.0.names(Some(pattern)))
@@ -139,6 +130,7 @@ impl Reader {
     }
 
     /// Series in buckets of the width that is returned: those of `names`, or those that match `pattern`.
+    /// `bounds` are the first step that is wanted and the one past the last.
     fn buckets<'py>(
         &self,
         py: Python<'py>,
@@ -146,12 +138,11 @@ impl Reader {
         pattern: &str,
         width: Option<i64>,
         max_buckets: usize,
-        start: Option<i64>,
-        stop: Option<i64>,
+        bounds: (Option<i64>, Option<i64>),
     ) -> PyResult<Bucketed<'py>> {
-        let (width, all) = detached(py, || {
+        let (width, all) = detached(py, move || {
             let names = names.as_deref().map_or(Names::Matching(pattern), Names::Exact);
-            self.0.buckets(names, width, max_buckets, start, stop)
+            self.0.buckets(names, width, max_buckets, bounds.0, bounds.1)
         })?;
         let all = all.into_iter().map(|series| Ok((series.name, bucket_buffers(py, width, &series.buckets)?)));
         Ok((width, all.collect::<PyResult<_>>()?))
@@ -161,15 +152,37 @@ impl Reader {
     fn revision(&self, py: Python<'_>) -> PyResult<String> {
         detached(py, || self.0.revision())
     }
-
-    /// The capsule of the Arrow `PyCapsule` interface, good for one reading.
-    fn arrow_stream<'py>(&self, py: Python<'py>, pattern: &str) -> PyResult<Bound<'py, PyCapsule>> {
-        let stream = detached(py, || Ok(self.0.table(Some(pattern))?.into_ffi()))?;
-        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
-    }
 }
 
-/// The runs at or below `root`, the oldest first.
+/// The points of several readers, one after the other: a capsule of the Arrow `PyCapsule` interface, good for one
+/// reading.
+#[pyfunction]
+fn arrow_stream<'py>(
+    py: Python<'py>,
+    readers: Vec<PyRef<'py, Reader>>,
+    pattern: &str,
+) -> PyResult<Bound<'py, PyCapsule>> {
+    let readers: Vec<reader::Reader> = readers.into_iter().map(|reader| reader.0.clone()).collect();
+    let stream = detached(py, || {
+        let tables: CoreResult<Vec<Table>> = readers.iter().map(|reader| reader.table(Some(pattern))).collect();
+        Ok(Table::into_ffi(tables?))
+    })?;
+    PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+}
+
+/// The ranks that have recorded in the directory `run` so far, ascending.
+#[pyfunction]
+fn ranks(py: Python<'_>, run: PathBuf) -> PyResult<Vec<u32>> {
+    detached(py, || reader::ranks(run))
+}
+
+/// What the rank `rank` of the run in the directory `run` has recorded.
+#[pyfunction]
+fn open_rank(py: Python<'_>, run: PathBuf, rank: u32) -> PyResult<Reader> {
+    detached(py, || reader::open_rank(run, rank)).map(Reader)
+}
+
+/// The lowest rank of each run at or below `root`, the oldest first.
 #[pyfunction]
 fn list_runs(py: Python<'_>, root: PathBuf) -> PyResult<Found> {
     let found = detached(py, || reader::list_runs(root))?;
@@ -180,7 +193,10 @@ fn list_runs(py: Python<'_>, root: PathBuf) -> PyResult<Found> {
 /// Adds what this file defines to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Reader>()?;
-    module.add_function(wrap_pyfunction!(list_runs, module)?)
+    module.add_function(wrap_pyfunction!(arrow_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(list_runs, module)?)?;
+    module.add_function(wrap_pyfunction!(open_rank, module)?)?;
+    module.add_function(wrap_pyfunction!(ranks, module)?)
 }
 
 fn detached<T: Send>(py: Python<'_>, read: impl FnOnce() -> CoreResult<T> + Send) -> PyResult<T> {

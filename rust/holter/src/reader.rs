@@ -9,6 +9,7 @@ mod database;
 pub(crate) mod glob;
 mod list;
 mod pending;
+mod ranks;
 mod revision;
 mod view;
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 pub use self::buckets::{Names, SeriesBuckets};
 pub use self::list::{Runs, list_runs};
 use self::pending::Pending;
+pub use self::ranks::{open_rank, ranks};
 use self::revision::{JournalEnd, JournalPlace};
 use self::view::Committed;
 pub(crate) use self::view::View;
@@ -33,7 +35,7 @@ use crate::parts;
 pub use crate::parts::Columns;
 use crate::point::{Step, Timestamp};
 use crate::run_dir::RunDir;
-use crate::schema::{file, manifest, sink};
+use crate::schema::{manifest, sink};
 use crate::table::Table;
 
 /// How often a read is begun again because the run's journal was replaced meanwhile.
@@ -47,7 +49,7 @@ const AGE_NANOS_PER_POINT: u64 = 500;
 /// And none goes unread for longer than this.
 const MAX_AGE: Duration = Duration::from_millis(500);
 
-/// A run, or one rank of it, to be read. Cheap to clone, and free to be shared between threads.
+/// One rank of a run to be read: all of the run where it has no others. Cheap to clone, and free to be shared between threads.
 #[derive(Clone, Debug)]
 pub struct Reader {
     inner: Arc<Inner>,
@@ -192,34 +194,6 @@ impl Reader {
     /// Whether a living process writes to the run.
     pub fn is_live(&self) -> bool {
         self.inner.dir.is_live()
-    }
-
-    /// The ranks that have written to the run so far, this one included, ascending.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the directory cannot be listed.
-    pub fn ranks(&self) -> Result<Vec<u32>> {
-        let path = self.path();
-        let mut ranks = vec![self.inner.rank];
-        for entry in fs::read_dir(path).map_err(Error::io("list", path))? {
-            let name = entry.map_err(Error::io("list", path))?.file_name();
-            let digits = name.to_str().and_then(|name| name.strip_prefix("rank-"));
-            let rank = digits.and_then(|digits| digits.parse().ok());
-            ranks.extend(rank.filter(|&rank| name == *file::rank_dir(rank) && self.rank_dir(rank).exists()));
-        }
-        ranks.sort_unstable();
-        ranks.dedup();
-        Ok(ranks)
-    }
-
-    /// Another rank of the same run.
-    ///
-    /// # Errors
-    ///
-    /// As [`Reader::open`].
-    pub fn rank(&self, rank: u32) -> Result<Self> {
-        if rank == self.inner.rank { Ok(self.clone()) } else { Self::open(self.rank_dir(rank).path()) }
     }
 
     /// The names of the series that have a point, ascending by code point. `pattern` is as a shell's,
@@ -371,9 +345,5 @@ impl Reader {
         status.map(str::to_owned).ok_or_else(|| {
             Error::damaged(self.inner.dir.manifest(), format!("it has no proper {:?}", manifest::STATUS))
         })
-    }
-
-    fn rank_dir(&self, rank: u32) -> RunDir {
-        RunDir::new(self.path().join(file::rank_dir(rank)))
     }
 }

@@ -79,9 +79,9 @@ impl Table {
         Arc::clone(&SCHEMA)
     }
 
-    /// The stream in the form in which libraries of any language take it over.
-    pub fn into_ffi(self) -> FFI_ArrowArrayStream {
-        FFI_ArrowArrayStream::new(Box::new(self))
+    /// Tables one after the other, in the form in which libraries of any language take a stream over.
+    pub fn into_ffi(tables: impl IntoIterator<Item = Self>) -> FFI_ArrowArrayStream {
+        FFI_ArrowArrayStream::new(Box::new(Chain(tables.into_iter().collect())))
     }
 
     /// Reads all that is left, series by series.
@@ -191,9 +191,31 @@ impl Iterator for Table {
     }
 }
 
-impl RecordBatchReader for Table {
+/// The rows of several tables; an error ends them all.
+#[derive(Debug)]
+struct Chain(VecDeque<Table>);
+
+impl Iterator for Chain {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(table) = self.0.front_mut() {
+            match table.next() {
+                None => self.0.pop_front(),
+                Some(Ok(batch)) => return Some(Ok(batch)),
+                Some(Err(error)) => {
+                    self.0.clear();
+                    return Some(Err(error));
+                }
+            };
+        }
+        None
+    }
+}
+
+impl RecordBatchReader for Chain {
     fn schema(&self) -> SchemaRef {
-        Self::schema(self)
+        Arc::clone(&SCHEMA)
     }
 }
 

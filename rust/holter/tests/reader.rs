@@ -17,7 +17,7 @@ use arrow_array::cast::AsArray as _;
 use holter::attempt::{Attempt, AttemptOptions};
 use holter::config::{Config, Pace};
 use holter::error::Error;
-use holter::reader::{Reader, list_runs};
+use holter::reader::{Reader, list_runs, open_rank, ranks};
 use holter::recorder::Outcome;
 use holter::recover;
 use holter::run_dir::RunDir;
@@ -299,21 +299,29 @@ fn runs_are_found_in_the_order_of_their_creation() {
     make("z/inside-a-run");
     make("a");
     make(".hidden");
-    open_rank(&root.join("a"), 1).close("finished").unwrap();
+    record_rank(&root.join("a"), 1).close("finished").unwrap();
+    let headless = root.join("project/deep/headless");
+    record_rank(&headless, 12).close("finished").unwrap();
+    record_rank(&headless, 7).close("finished").unwrap();
+    fs::create_dir(headless.join("rank-00002")).unwrap();
+    fs::create_dir(headless.join("rank-00003")).unwrap();
+    fs::write(headless.join("rank-00003/run.json"), "{").unwrap();
     std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
     fs::create_dir(root.join("broken")).unwrap();
     fs::write(root.join("broken/run.json"), "{").unwrap();
     fs::write(root.join("file"), "").unwrap();
     let found = list_runs(root).unwrap();
     let paths: Vec<&Path> = found.runs.iter().map(|run| run.path().strip_prefix(root).unwrap()).collect();
-    assert_eq!(paths, ["z", "project/b", "project/deep/c", "a"].map(Path::new));
-    assert_eq!(found.unreadable.len(), 1);
-    assert!(matches!(&found.unreadable[0], (path, Error::Damaged { .. }) if path.ends_with("broken")));
+    let expected = ["z", "project/b", "project/deep/c", "a", "project/deep/headless/rank-00007"];
+    assert_eq!(paths, expected.map(Path::new));
+    let damaged: Vec<&Path> = found.unreadable.iter().map(|(path, _)| path.strip_prefix(root).unwrap()).collect();
+    assert_eq!(damaged, ["broken", "project/deep/headless/rank-00003"].map(Path::new));
+    assert!(found.unreadable.iter().all(|(_, error)| matches!(error, Error::Damaged { .. })));
     assert_eq!(list_runs(root.join("z")).unwrap().runs.len(), 1, "a run itself is found");
     assert!(matches!(list_runs(root.join("nowhere")), Err(Error::Io { .. })));
 }
 
-fn open_rank(path: &Path, rank: u32) -> Attempt {
+fn record_rank(path: &Path, rank: u32) -> Attempt {
     let config = Config { journal_capacity: 1 << 10, ..Config::default() };
     Attempt::open(AttemptOptions { path: path.to_owned(), rank, config, ..AttemptOptions::default() }).unwrap()
 }
@@ -322,23 +330,29 @@ fn open_rank(path: &Path, rank: u32) -> Attempt {
 fn ranks_are_read_one_by_one() {
     let scratch = tempfile::tempdir().unwrap();
     let mut models = Vec::new();
-    for rank in [0, 1, 12] {
-        let attempt = open_rank(scratch.path(), rank);
+    for rank in [12, 0, 1] {
+        let attempt = record_rank(scratch.path(), rank);
         let mut model = Model::default();
         model.log(&attempt, "a", 0, f64::from(rank));
         attempt.close("finished").unwrap();
         models.push((rank, model));
     }
-    fs::create_dir(scratch.path().join("rank-00002")).unwrap();
-    let reader = Reader::open(scratch.path()).unwrap();
-    assert_eq!(reader.ranks().unwrap(), [0, 1, 12]);
+    for name in ["rank-00002", "rank-3", "rank-00000", "rank-x"] {
+        fs::create_dir(scratch.path().join(name)).unwrap();
+    }
+    fs::copy(scratch.path().join("run.json"), scratch.path().join("rank-3/run.json")).unwrap();
+    fs::copy(scratch.path().join("run.json"), scratch.path().join("rank-00000/run.json")).unwrap();
+    assert_eq!(ranks(scratch.path()).unwrap(), [0, 1, 12]);
     for (rank, model) in models {
-        let reader = reader.rank(rank).unwrap();
+        let reader = open_rank(scratch.path(), rank).unwrap();
         assert_eq!(reader.rank_number(), rank);
         let values = reader.series("a", None, None).unwrap().values;
         assert_eq!(values, [model.0["a"][&0]]);
     }
-    assert!(matches!(reader.rank(2), Err(Error::NoRun(_))));
+    assert!(matches!(open_rank(scratch.path(), 2), Err(Error::NoRun(_))));
+    fs::remove_file(scratch.path().join("run.json")).unwrap();
+    assert_eq!(ranks(scratch.path()).unwrap(), [1, 12]);
+    assert!(matches!(ranks(scratch.path().join("nowhere")), Err(Error::NoRun(_))));
 }
 
 #[test]

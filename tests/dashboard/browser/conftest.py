@@ -1,5 +1,6 @@
-"""A real Chromium on a real server. Whatever the page logs as an error, throws, or asks of another machine fails the test."""
+"""A real Chromium on a real server. What the page logs as an error, throws, or asks of another machine fails a test."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 import sample_runs
 
-DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+DESKTOP = {"viewport": {"width": 1200, "height": 760}}
 
 
 @pytest.fixture(scope="session")
@@ -42,30 +43,47 @@ def serve() -> Iterator:
 
 @pytest.fixture(scope="session")
 def shared_context(chromium):
-    """Where pages share what the browser keeps: plotly.js is fetched and compiled once."""
+    """Where pages share what the browser keeps."""
     return chromium.new_context(**DESKTOP)
 
 
 @pytest.fixture
-def watch(chromium, shared_context) -> Iterator:
-    """Makes watched pages of a server, and checks them when the test is over; options give one a context of its own."""
+def watch(chromium) -> Iterator:
+    """Makes new pages of a server, each with a browser's profile of its own, and checks them when the test is over."""
     from dashboard_page import Watched
 
     pages = []
 
     def watch_one(url: str, **options) -> Watched:
-        context = chromium.new_context(**{**DESKTOP, **options}) if options else shared_context
+        context = chromium.new_context(**{**DESKTOP, **options})
         pages.append(Watched(context.new_page(), url))
         return pages[-1]
 
     yield watch_one
     for watched in pages:
-        watched.page.evaluate("() => localStorage.clear()")
-        watched.page.close()
-        if watched.page.context is not shared_context:
-            watched.page.context.close()
+        watched.page.context.close()
     for watched in pages:
         watched.check()
+
+
+@contextlib.contextmanager
+def used_again(pages: dict, context, url: str) -> Iterator:
+    """One page for all tests of a module that ask for it; checked after each."""
+    from dashboard_page import Watched
+
+    if url not in pages:
+        pages[url] = Watched(context.new_page(), url)
+    yield pages[url]
+    pages[url].page.evaluate("() => localStorage.clear()")
+    pages[url].check()
+
+
+@pytest.fixture(scope="module")
+def pages_by_url() -> Iterator:
+    pages: dict = {}
+    yield pages
+    for watched in pages.values():
+        watched.page.close()
 
 
 @pytest.fixture(scope="session")
@@ -85,9 +103,10 @@ def runs_url(serve, runs_root) -> str:
 
 
 @pytest.fixture
-def runs_page(watch, runs_url):
+def runs_page(pages_by_url, shared_context, runs_url) -> Iterator:
     """A page, not opened yet, of the short runs."""
-    return watch(runs_url)
+    with used_again(pages_by_url, shared_context, runs_url) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +124,7 @@ def long_url(serve, long_root) -> str:
 
 
 @pytest.fixture
-def long_page(watch, long_url):
+def long_page(pages_by_url, shared_context, long_url) -> Iterator:
     """A page, not opened yet, of a run of 100,000 steps."""
-    return watch(long_url)
+    with used_again(pages_by_url, shared_context, long_url) as page:
+        yield page

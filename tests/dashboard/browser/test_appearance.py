@@ -1,4 +1,4 @@
-"""The page works at the width of a phone, in light and dark, with names for assistive technology, and within its budget."""
+"""The page works at a phone's width, in light and dark, with names for assistive technology, and within its budget."""
 
 import gzip
 import importlib.resources
@@ -9,7 +9,8 @@ from dashboard_page import drawn, expect
 from holter.plots import PALETTE, THEMES
 from waiting import wait_until
 
-NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, summary, [tabindex="0"], [role="img"], dialog[open]')]
+NAMELESS = """() => [...document.querySelectorAll(
+        'button, a[href], input, select, summary, [tabindex="0"], [role="img"], dialog[open]')]
     .filter(node => node.checkVisibility())
     .filter(node => {
         const label = node.getAttribute('aria-label') || node.labels?.[0]?.textContent || node.textContent ||
@@ -43,7 +44,7 @@ def test_phone_has_no_horizontal_scroll(watch, runs_url, tab):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_theme_follows_the_system_until_it_is_switched(watch, runs_url, scheme):
     watched = watch(runs_url, color_scheme=scheme)
-    page = watched.open("run=prose")
+    page = watched.open("run=prose&q=val/loss")
     html = page.locator("html")
     expect(html).to_have_attribute("data-theme", scheme)
     chart = drawn(page, "val/loss")
@@ -117,3 +118,11 @@ def test_charts_follow_the_size_of_the_window(watch, runs_url):
     wait_until(lambda: chart.evaluate(width) == 0, 15)
     page.locator("#columns").select_option("2")
     wait_until(lambda: chart.evaluate(width) == 0, 15)
+
+
+def test_every_module_is_fetched_at_once(runs_page):
+    folder = importlib.resources.files("holter.dashboard") / "static"
+    modules = {f"/static/{item.name}" for item in folder.iterdir() if item.name.endswith(".js")} - {"/static/main.js"}
+    page = runs_page.open("run=")
+    links = page.locator('link[rel="modulepreload"]')
+    assert {links.nth(index).get_attribute("href") for index in range(links.count())} == modules

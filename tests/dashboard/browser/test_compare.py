@@ -47,6 +47,7 @@ def test_steps_stay_in_the_address_and_runs_can_be_sorted(runs_page):
     expect(page.get_by_label("at steps")).to_have_value("300")
     row = table.locator("tbody tr", has_text="300").first
     expect(row).to_be_visible()
+    expect(table).to_have_attribute("aria-busy", "false")
     values = [float(text) for text in row.locator(".text").all_inner_texts()]
     row.locator(".sort").click()
     expect(row.locator("th")).to_have_attribute("aria-sort", "ascending")

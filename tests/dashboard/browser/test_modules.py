@@ -87,9 +87,11 @@ def test_runs_are_grouped_by_config_and_by_name(call):
         {"id": "c", "name": "lr=2 seed=1", "colour": 2, "config": {"lr": 2}},
         {"id": "d", "name": "lr=2 seed=1", "colour": 3, "config": {}},
     ]
-    labels = lambda grouping: {
-        group["label"]: [run["id"] for run in group["runs"]] for group in call("grouping", "groupRuns", runs, grouping)
-    }
+
+    def labels(grouping):
+        groups = call("grouping", "groupRuns", runs, grouping)
+        return {group["label"]: [run["id"] for run in group["runs"]] for group in groups}
+
     assert labels("config:lr") == {"lr = 1": ["a", "b"], "lr = 2": ["c"], "no lr": ["d"]}
     assert labels("name:seed=*") == {"lr=1 seed=*": ["a", "b"], "lr=2 seed=*": ["c", "d"]}
     assert labels("") == {

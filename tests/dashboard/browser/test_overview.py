@@ -31,7 +31,8 @@ def test_only_what_is_near_the_viewport_is_drawn(runs_page):
     assert first.locator(".main-svg").count() == 0, "what is out of view is emptied"
 
 
-def test_charts_of_one_frame_are_asked_for_together(runs_page):
+def test_charts_of_one_frame_are_asked_for_together(watch, runs_url):
+    runs_page = watch(runs_url)
     page = runs_page.open()
     expect(page.locator("#overview .card").first).to_have_attribute("data-state", "drawn")
     assert max(len(request["charts"]) for request in runs_page.figure_requests) > 2

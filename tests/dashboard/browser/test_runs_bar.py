@@ -46,7 +46,7 @@ def test_status_and_nonfinite_count_are_in_the_list(runs_page):
 
 
 def test_group_by_config_key_draws_one_band_a_group(runs_page):
-    page = runs_page.open()
+    page = runs_page.open("q=val")
     expect(page.locator("#run-group option", has_text="by data")).to_have_count(1)
     page.locator("#run-group").select_option("config:data")
     chart = drawn(page, "val/loss")
@@ -55,7 +55,7 @@ def test_group_by_config_key_draws_one_band_a_group(runs_page):
 
 
 def test_group_by_name_pattern(runs_page):
-    page = runs_page.open("group=name:seed=*")
+    page = runs_page.open("group=name:seed=*&q=val")
     expect(page.locator("#run-pattern")).to_have_value("seed=*")
     chart = drawn(page, "val/loss")
     expect(chart).to_have_attribute("data-kind", "band")

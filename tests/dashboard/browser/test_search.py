@@ -1,4 +1,4 @@
-"""Search finds series by words, by a shell's pattern and by a regular expression, and says what is wrong with a bad one."""
+"""Search finds series by words, a shell's pattern or a regular expression, and says what is wrong with a bad one."""
 
 import pytest
 

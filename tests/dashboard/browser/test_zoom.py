@@ -4,7 +4,7 @@ from dashboard_page import LONG_STEPS, drag, drawn, expect, lines
 
 
 def test_zoom_fetches_finer_data_down_to_the_points_and_back(long_page):
-    page = long_page.open()
+    page = long_page.open("q=train")
     chart = drawn(page, "train/loss")
     full = chart.get_attribute("data-width")
     assert int(full) >= 64
@@ -29,7 +29,7 @@ def test_zoom_fetches_finer_data_down_to_the_points_and_back(long_page):
 
 
 def test_shift_zooms_one_chart_alone(long_page):
-    page = long_page.open()
+    page = long_page.open("q=train")
     chart = drawn(page, "train/loss")
     full = chart.get_attribute("data-width")
     page.keyboard.down("Shift")
@@ -44,7 +44,7 @@ def test_shift_zooms_one_chart_alone(long_page):
 
 
 def test_zoom_is_in_steps_whatever_the_axis(long_page):
-    page = long_page.open("x=relative")
+    page = long_page.open("x=relative&q=train")
     chart = drawn(page, "train/loss")
     full = int(chart.get_attribute("data-width"))
     drag(page, chart, 0.4, 0.6)
@@ -56,7 +56,7 @@ def test_zoom_is_in_steps_whatever_the_axis(long_page):
 
 
 def test_browser_back_undoes_a_zoom(long_page):
-    page = long_page.open()
+    page = long_page.open("q=train")
     chart = drawn(page, "train/loss")
     full = chart.get_attribute("data-width")
     drag(page, chart, 0.1, 0.12)

@@ -29,8 +29,8 @@ def check_run(path: Path) -> list[Finding]:
     """Look at a run, all its ranks included."""
     try:
         run = holter.open_run(path)
-        facts = read_facts(run)
-        ranks = [run.open_rank(rank).path for rank in run.ranks if rank != run.rank] if run.rank == 0 else []
+        lowest, *others = [run.open_rank(rank) for rank in run.ranks]
+        facts = read_facts(lowest)
     except holter.FormatVersionError as error:
         return [Finding("readable", Severity.PROBLEM, str(error), "pip install --upgrade holter", str(path))]
     except (OSError, holter.HolterError) as error:
@@ -46,8 +46,8 @@ def check_run(path: Path) -> list[Finding]:
         *check_parts(facts),
         *_permissions(facts),
     ]
-    located = [Finding(one.check, one.severity, one.text, one.way_out, str(path)) for one in findings]
-    return located + [finding for rank in ranks for finding in check_run(rank)]
+    located = [Finding(one.check, one.severity, one.text, one.way_out, str(lowest.path)) for one in findings]
+    return located + [finding for rank in others for finding in check_run(rank.path)]
 
 
 def _unreadable(path: Path) -> str:

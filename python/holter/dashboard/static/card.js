@@ -175,7 +175,7 @@ export class Card {
     this.element.dataset.kind = this.kind;
     this.element.dataset.draws = Number(this.element.dataset.draws ?? 0) + 1;
     this.noteText = answer.note ?? "";
-    this.note.textContent = this.noteText;
+    if (this.cursor.hidden) this.note.textContent = this.noteText; // else it has the values at the cursor
     this.note.classList.remove("wrong");
     this.#fillLegend();
     const shown = this.kind === "line" || this.kind === "band" ? `, ${this.lines.length} lines` : "";
@@ -222,7 +222,7 @@ export class Card {
   /** Plotly's x axis once drawn, which maps between pixels and values; null where there is none of numbers or times. */
   get axis() {
     const axis = this.box._fullLayout?.xaxis;
-    return this.element.dataset.state === "drawn" && axis && axis.type !== "category" && this.kind !== "latest" ? axis : null;
+    return axis && axis.type !== "category" ? axis : null;
   }
 }
 

@@ -173,8 +173,8 @@ async function draw(card, signature, answer) {
 
 let plotly = null;
 
-/** Loads plotly.js with the first chart, so that the page itself does not wait for its 4.8 MB. */
-function loadPlotly() {
+/** Loads plotly.js, once: not with the page, which would then wait for its 4.8 MB, but while the first figures are made. */
+export function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
     const script = element("script", { src: "/static/plotly.min.js", async: true });
     script.addEventListener("load", () => resolve(globalThis.Plotly));

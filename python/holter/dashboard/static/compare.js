@@ -9,7 +9,7 @@ import { store } from "./state.js";
 let parts = null;
 let shown = null;
 let asked = "";
-let sorting = { row: null, isDown: false };
+let sorting = { label: null, isDown: false };
 
 export function setUpCompare(nodes) {
   parts = nodes;
@@ -34,7 +34,8 @@ export function setUpCompare(nodes) {
 export async function renderCompare() {
   if (store.now.tab !== "compare") return;
   if (!model.isLoaded) return;
-  const groups = model.groups.map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
+  // The oldest first: it is what the others are measured by.
+  const groups = model.groups.toReversed().map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
   if (!groups.length) return say("Select one or more runs to compare them.");
   const content = { groups, at: numbers(store.now.at), metrics: words(store.now.metric) };
   const wanted = JSON.stringify([content, model.selected.map((run) => run.revision)]);
@@ -79,8 +80,8 @@ function draw() {
   enableCopies();
   const order = sortedRuns();
   const head = element("tr", {}, element("th", { scope: "col", text: "" }), ...order.map(runHead));
-  const rows = shown.rows.map((row, index) => {
-    const name = element("th", { scope: "row", title: row.help, "aria-sort": sortingOf(index) }, sortButton(row, index));
+  const rows = shown.rows.map((row) => {
+    const name = element("th", { scope: "row", title: row.help, "aria-sort": sortingOf(row) }, sortButton(row));
     return element("tr", {}, name, ...order.map((run) => cell(row, run)));
   });
   fill(parts.table, element("thead", {}, head), element("tbody", {}, ...rows));
@@ -88,29 +89,29 @@ function draw() {
 
 function runHead(index) {
   const label = shown.runs[index];
-  const group = model.groups.find((one) => one.label === label) ?? model.groups[index];
+  const group = model.groups.find((one) => one.label === label);
   const swatch = element("span", { class: "swatch", style: { "--colour": colourOf(group?.colour) } });
   return element("th", { scope: "col" }, swatch, label);
 }
 
-function sortButton(row, index) {
+function sortButton(row) {
   const button = element("button", { type: "button", class: "sort", text: row.label, title: `sort the runs by ${row.label}` });
   button.addEventListener("click", () => {
-    const isSame = sorting.row === index;
-    sorting = { row: isSame && sorting.isDown ? null : index, isDown: isSame && !sorting.isDown };
+    const isSame = sorting.label === row.label;
+    sorting = { label: isSame && sorting.isDown ? null : row.label, isDown: isSame && !sorting.isDown };
     draw();
   });
   return button;
 }
 
-function sortingOf(index) {
-  if (sorting.row !== index) return null;
+function sortingOf(row) {
+  if (sorting.label !== row.label) return null;
   return sorting.isDown ? "descending" : "ascending";
 }
 
 function sortedRuns() {
   const order = shown.runs.map((_, index) => index);
-  const row = shown.rows[sorting.row];
+  const row = shown.rows.find(({ label }) => label === sorting.label);
   if (!row) return order;
   const size = ({ value, text }) => (typeof value === "number" ? value : Number.NaN) || Number.parseFloat(text);
   const sign = sorting.isDown ? -1 : 1;

@@ -66,15 +66,18 @@ function swatch({ colour, dash, label }) {
 function showTooltip(card, x, clientX, clientY) {
   tooltip ??= document.getElementById("tooltip");
   const found = valuesAt(card, x).sort((left, right) => right.y - left.y);
-  const rows = found.slice(0, LISTED).map(({ line, y }) => {
+  // Where lines have points at different steps, those of the nearest one are meant, and the others say their own.
+  const here = found.reduce((best, one) => (Math.abs(one.x - x) < Math.abs(best - x) ? one.x : best), Infinity);
+  const rows = found.slice(0, LISTED).map(({ line, x: at, y }) => {
     const name = element("span", { class: "name", text: line.label });
-    return element("li", {}, swatch(line), name, element("b", { text: value(y) }));
+    const where = at === here ? null : element("span", { class: "quiet", text: `at ${placeName(at).replace("step ", "")}` });
+    return element("li", {}, swatch(line), name, where, element("b", { text: value(y) }));
   });
   const rest = found.length - rows.length;
   if (rest > 0) rows.push(element("li", { class: "quiet", text: `and ${rest} more` }));
   const near = card.signs.filter((sign) => Math.abs(card.axis.l2p(sign.x) - card.axis.l2p(x)) <= NEAR).slice(0, LISTED);
   rows.push(...near.map(({ text }) => element("li", { class: "sign", text })));
-  fill(tooltip, element("p", { text: placeName(found[0]?.x ?? x) }), element("ul", {}, ...rows));
+  fill(tooltip, element("p", { text: placeName(Number.isFinite(here) ? here : x) }), element("ul", {}, ...rows));
   // What is outside of an open dialog is behind it.
   const parent = card.element.closest("dialog") ?? document.body;
   if (tooltip.parentElement !== parent) parent.append(tooltip);
@@ -96,6 +99,6 @@ function clear() {
   if (tooltip) tooltip.hidden = true;
   for (const card of visibleCards()) {
     card.cursor.hidden = true;
-    if (card.element.dataset.state === "drawn") card.note.textContent = card.noteText;
+    if (card.axis) card.note.textContent = card.noteText;
   }
 }

@@ -54,7 +54,8 @@ function drop() {
   if (shown) forget(shown);
   shown = null;
   // The menu and the tooltip were lent to the dialog.
-  for (const id of ["menu", "tooltip"]) document.body.append(document.getElementById(id));
+  for (const id of ["menu", "tooltip", "toast"]) document.body.append(document.getElementById(id));
+  fill(dialog());
 }
 
 function dialog() {

@@ -2,7 +2,7 @@
 
 import "./csp.js";
 import { connection } from "./api.js";
-import { refresh } from "./charts.js";
+import { loadPlotly, refresh } from "./charts.js";
 import { renderCompare, setUpCompare } from "./compare.js";
 import { renderDetails, setUpDetails } from "./details.js";
 import { announce, debounced, element, fill } from "./dom.js";
@@ -77,6 +77,7 @@ async function firstLoad() {
   try {
     await model.load();
     startLive();
+    loadPlotly().catch(() => null); // It is tried again, and the failure told, by the first chart.
   } catch (error) {
     if (error.status) announce(error.message);
     setTimeout(firstLoad, RETRY);

@@ -143,7 +143,7 @@ function paceOf(run) {
   if (run.steps_per_second) words.push(`${value(Number(run.steps_per_second.toPrecision(3)))} steps/s`);
   if (run.is_live && run.eta_seconds !== null) words.push(`${duration(run.eta_seconds)} left`);
   const age = model.age(run);
-  if (run.is_live && age !== null) words.push(`last point ${duration(age)} ago`);
+  if (run.is_live && age !== null) words.push(`seen ${duration(age)} ago`);
   if (!run.is_live && run.finished) words.push(`took ${duration((new Date(run.finished) - new Date(run.created)) / 1000)}`);
   return words.join(" · ");
 }

@@ -10,10 +10,17 @@ const MAX_HALF_LIFE_EXPONENT = 4; // of ten: 10,000 steps
 const SLIDER_STEPS = 100;
 const MAX_METRICS = 500; // offered as x axis
 
+/** What was last taken from the search box: whatever else is in the state came from elsewhere, and goes into the box. */
+let typed = "";
+
 /** `node` finds the page's elements by id. */
 export function setUpToolbar(node) {
   const search = node("search");
-  search.addEventListener("input", debounced(() => store.set({ q: search.value }, { keep: true }), 120));
+  const find = () => {
+    typed = search.value;
+    store.set({ q: typed }, { keep: true });
+  };
+  search.addEventListener("input", debounced(find, 120));
   const smoothing = node("smoothing");
   const smooth = debounced(() => store.set({ smooth: halfLife(Number(smoothing.value)) }, { keep: true }), 60);
   smoothing.addEventListener("input", () => {
@@ -35,7 +42,7 @@ export function setUpToolbar(node) {
 
 function follow(node) {
   const { q, smooth, log, trim, marks, band, x, start, stop, columns } = store.now;
-  if (document.activeElement !== node("search") || node("search").value.trim() !== q.trim()) node("search").value = q;
+  if (q !== typed) node("search").value = typed = q;
   if (halfLife(Number(node("smoothing").value)) !== smooth) node("smoothing").value = sliderPlace(smooth);
   tellSmoothing(node, smooth);
   node("log").setAttribute("aria-pressed", String(log));

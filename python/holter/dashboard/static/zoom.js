@@ -50,7 +50,9 @@ function zoom(card, left, right, isAlone) {
     request(card);
     return;
   }
-  before.push([store.now.start, store.now.stop]);
+  const { start, stop } = store.now;
+  if (start === null && stop === null) before.length = 0; // There is nothing before all steps.
+  before.push([start, stop]);
   store.set({ start: window[0], stop: window[1] });
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Reader;
+use super::ranks::rank_at;
 use crate::error::{Error, Result};
 use crate::schema::file;
 
@@ -13,7 +14,7 @@ const MAX_DEPTH: usize = 3;
 /// What [`list_runs`] found.
 #[derive(Debug, Default)]
 pub struct Runs {
-    /// The runs, the oldest first.
+    /// The lowest rank of each run, the oldest first.
     pub runs: Vec<Reader>,
     /// Directories that hold a run or may hold one, and why they cannot be read.
     pub unreadable: Vec<(PathBuf, Error)>,
@@ -21,8 +22,8 @@ pub struct Runs {
 
 /// The runs at or below `root`, at most three levels down, the oldest first.
 ///
-/// A run's ranks belong to it and are not listed. Symbolic links below `root` and hidden directories
-/// are not followed.
+/// A run's ranks belong to it and are not listed. Of a run whose rank 0 has recorded nothing the lowest rank
+/// that can be read stands for it. Symbolic links below `root` and hidden directories are not followed.
 ///
 /// # Errors
 ///
@@ -39,18 +40,40 @@ pub fn list_runs(root: impl AsRef<Path>) -> Result<Runs> {
 
 fn visit(directory: &Path, depth: usize, found: &mut Runs) {
     if directory.join(file::MANIFEST).is_file() {
-        match Reader::open(directory) {
-            Ok(reader) => found.runs.push(reader),
-            Err(error) => found.unreadable.push((directory.to_owned(), error)),
+        open(directory, found);
+        return;
+    }
+    let below = match subdirectories(directory) {
+        Ok(below) => below,
+        Err(error) => return found.unreadable.push((directory.to_owned(), error)),
+    };
+    let (mut ranks, mut others) = (Vec::new(), Vec::new());
+    for path in below {
+        match rank_at(&path) {
+            Some(rank) => ranks.push((rank, path)),
+            None => others.push(path),
         }
-        return;
     }
-    if depth == MAX_DEPTH {
-        return;
+    ranks.sort_unstable();
+    let _ = ranks.iter().any(|(_, path)| open(path, found));
+    if depth < MAX_DEPTH {
+        for directory in &others {
+            visit(directory, depth + 1, found);
+        }
     }
-    match subdirectories(directory) {
-        Ok(below) => below.iter().for_each(|directory| visit(directory, depth + 1, found)),
-        Err(error) => found.unreadable.push((directory.to_owned(), error)),
+}
+
+/// Takes in the run of this directory; whether it can be read.
+fn open(directory: &Path, found: &mut Runs) -> bool {
+    match Reader::open(directory) {
+        Ok(reader) => {
+            found.runs.push(reader);
+            true
+        }
+        Err(error) => {
+            found.unreadable.push((directory.to_owned(), error));
+            false
+        }
     }
 }
 

@@ -1,0 +1,218 @@
+"""Records the machine beside the training: `system/*` series of its processor, memory, disk, network and GPUs.
+
+A daemon thread of the monitor's own reads the sensors; the training thread never does. Nothing that a sensor
+or a closed logger does is raised into the training. Needs the extra `system`.
+"""
+
+import contextlib
+import importlib
+import math
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import holter
+
+__all__ = ["Monitor", "monitor"]
+
+_GIGA = 1e9
+_MEGA = 1e6
+_CLOSE_SECS = 5.0  # a driver that hangs must not hold up the end of a training for longer
+
+_Values = dict[str, float]
+
+
+def monitor(logger: holter.Logger, every_secs: float = 10.0) -> "Monitor":
+    """Make a monitor of this machine, which `with` or `start()` sets going.
+
+    Args:
+        logger: Takes the series. The monitor ends by itself when it is closed.
+        every_secs: Seconds between two readings, more than 0.
+
+    Returns:
+        The monitor. Its steps are whole seconds since its start, not the training's steps.
+        In a resumed run they begin at 0 again, and replace the earlier points of the same steps.
+
+    Raises:
+        ImportError: psutil is missing.
+        ValueError: `every_secs` is not a positive number.
+    """
+    return Monitor(logger, every_secs)
+
+
+class Monitor:
+    """Reads the sensors every so often and logs what they say. See `monitor`."""
+
+    def __init__(self, logger: holter.Logger, every_secs: float) -> None:
+        if not (math.isfinite(every_secs) and every_secs > 0):
+            message = f"every_secs is {every_secs}, but must be a positive number of seconds: try 10.0"
+            raise ValueError(message)
+        try:
+            psutil = importlib.import_module("psutil")
+        except ImportError as error:
+            message = "psutil is missing, which reads the machine: install it by `pip install 'holter[system]'`"
+            raise ImportError(message) from error
+        self._logger = logger
+        self._every_secs = every_secs
+        self._host = _Host(psutil, str(logger.path))
+        self._process_id = os.getpid()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._errors = 0
+
+    @property
+    def errors(self) -> int:
+        """How many readings of a sensor failed. The first is told by a `HolterWarning`."""
+        return self._errors
+
+    def start(self) -> "Monitor":
+        """Start the thread. Does nothing if it was started before, or in a forked child."""
+        if self._thread is None and os.getpid() == self._process_id:
+            self._thread = threading.Thread(target=self._watch, name="holter-system", daemon=True)
+            self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """End the thread, waiting 5 seconds at most. Does nothing in a forked child, or the second time."""
+        if os.getpid() != self._process_id:
+            return
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_SECS)
+
+    def __enter__(self) -> "Monitor":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _watch(self) -> None:
+        started = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            sensors = [*self._host.sensors()]
+            with self._counting("the GPUs"):
+                sensors += stack.enter_context(_gpu_sensors())
+            last_step = -1
+            while True:
+                step = int(time.monotonic() - started)
+                if step > last_step:  # one point a second at most, as the steps are whole seconds
+                    if not self._read(step, sensors):
+                        return
+                    last_step = step
+                if self._ended.wait(self._every_secs):
+                    return
+
+    def _read(self, step: int, sensors: list[tuple[str, Callable[[], _Values]]]) -> bool:
+        """Log what every sensor says, and tell whether the logger still takes it."""
+        values: _Values = {}
+        for name, sensor in sensors:
+            with self._counting(name):
+                values.update(sensor())
+        try:
+            self._logger.log_many(step, {f"system/{name}": value for name, value in values.items()})
+        except holter.RunClosedError:
+            return False
+        except Exception as error:  # noqa: BLE001 - nothing may reach the training
+            self._count("the logger", error)
+        return True
+
+    @contextlib.contextmanager
+    def _counting(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a driver raises what it likes
+            self._count(name, error)
+
+    def _count(self, name: str, error: Exception) -> None:
+        self._errors += 1
+        if self._errors == 1:
+            message = f"holter.system could not read {name} ({error!r}): its series have gaps; this is said once"
+            with contextlib.suppress(holter.HolterWarning):  # where warnings are errors
+                warnings.warn(message, holter.HolterWarning, stacklevel=2)
+
+
+class _Host:
+    """What psutil tells of the machine and of this process. Rates are per second since the reading before."""
+
+    def __init__(self, psutil: ModuleType, path: str) -> None:
+        self._psutil = psutil
+        self._path = path
+        self._process = psutil.Process()
+        self._counts: dict[str, tuple[float, int]] = {}
+        self._process.cpu_percent()  # the first answer of both is a meaningless 0
+        psutil.cpu_percent()
+
+    def sensors(self) -> list[tuple[str, Callable[[], _Values]]]:
+        return [
+            ("the processor", lambda: {"cpu_percent": self._psutil.cpu_percent()}),
+            ("the process", self._read_process),
+            ("the memory", self._read_memory),
+            ("the disk", self._read_disk),
+            ("the network", self._read_network),
+        ]
+
+    def _read_process(self) -> _Values:
+        memory = self._process.memory_info().rss / _GIGA
+        return {"process_cpu_percent": self._process.cpu_percent(), "process_memory_gb": memory}
+
+    def _read_memory(self) -> _Values:
+        memory = self._psutil.virtual_memory()
+        return {"memory_used_gb": (memory.total - memory.available) / _GIGA, "memory_percent": memory.percent}
+
+    def _read_disk(self) -> _Values:
+        values = {"disk_free_gb": self._psutil.disk_usage(self._path).free / _GIGA}
+        counts = self._psutil.disk_io_counters()  # None in some containers
+        if counts is not None:
+            values |= self._rate("disk_read_mb_per_sec", counts.read_bytes)
+            values |= self._rate("disk_write_mb_per_sec", counts.write_bytes)
+        return values
+
+    def _read_network(self) -> _Values:
+        counts = self._psutil.net_io_counters()
+        if counts is None:
+            return {}
+        sent = self._rate("network_sent_mb_per_sec", counts.bytes_sent)
+        return sent | self._rate("network_received_mb_per_sec", counts.bytes_recv)
+
+    def _rate(self, name: str, count: int) -> _Values:
+        """Megabytes a second since the last count; nothing at the first."""
+        now = time.monotonic()
+        before = self._counts.get(name)
+        self._counts[name] = (now, count)
+        if before is None or now <= before[0]:
+            return {}
+        return {name: (count - before[1]) / _MEGA / (now - before[0])}
+
+
+@contextlib.contextmanager
+def _gpu_sensors() -> Iterator[list[tuple[str, Callable[[], _Values]]]]:
+    """Lend four sensors for each GPU; none where there is no NVML, driver or GPU, which is no error."""
+    try:
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception:  # noqa: BLE001 - without a driver each release raises something else
+        yield []
+        return
+    try:
+        devices = [(num, nvml.nvmlDeviceGetHandleByIndex(num)) for num in range(nvml.nvmlDeviceGetCount())]
+        yield [sensor for num, device in devices for sensor in _sensors_of_gpu(nvml, num, device)]
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _sensors_of_gpu(nvml: ModuleType, num: int, device: object) -> list[tuple[str, Callable[[], _Values]]]:
+    """One sensor for each quantity: a card without one of them still gives the others."""
+    reads: dict[str, Callable[[], float]] = {
+        "utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(device).gpu,
+        "memory_used_gb": lambda: nvml.nvmlDeviceGetMemoryInfo(device).used / _GIGA,
+        "temperature_celsius": lambda: nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU),
+        "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(device) / 1000,  # NVML tells milliwatts
+    }
+
+    def sensor(name: str, read: Callable[[], float]) -> Callable[[], _Values]:
+        return lambda: {name: read()}
+
+    return [(f"gpu_{num}/{name}", sensor(f"gpu_{num}/{name}", read)) for name, read in reads.items()]

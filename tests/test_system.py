@@ -1,0 +1,101 @@
+"""The monitor of the machine: real sensors of the host, a fake of NVML, and what must not reach the training."""
+
+import os
+import sys
+import types
+import warnings
+from pathlib import Path
+
+import pytest
+
+import holter
+from holter import system
+from waiting import wait_until
+
+
+def fake_nvml(monkeypatch: pytest.MonkeyPatch, *, power_fails: bool = False) -> list[str]:
+    """Put a fake in NVML's place, of one GPU; returns the list in which it notes its shutdown."""
+    calls: list[str] = []
+
+    def power(_: object) -> int:
+        if power_fails:
+            message = "no power sensor"
+            raise RuntimeError(message)
+        return 250_500
+
+    fake = types.SimpleNamespace(
+        NVML_TEMPERATURE_GPU=0,
+        nvmlInit=lambda: None,
+        nvmlShutdown=lambda: calls.append("shutdown"),
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda num: num,
+        nvmlDeviceGetUtilizationRates=lambda _: types.SimpleNamespace(gpu=87),
+        nvmlDeviceGetMemoryInfo=lambda _: types.SimpleNamespace(used=3_000_000_000),
+        nvmlDeviceGetTemperature=lambda _device, _sensor: 61,
+        nvmlDeviceGetPowerUsage=power,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return calls
+
+
+def psutil_or_skip() -> None:
+    pytest.importorskip("psutil", reason="needs the extra `system`")
+
+
+def test_records_host_and_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil_or_skip()
+    calls = fake_nvml(monkeypatch)
+    with holter.Logger(tmp_path / "run") as logger, system.monitor(logger, every_secs=0.1) as watching:
+        wait_until(lambda: logger.health.accepted >= 18, secs=10)  # two readings, so that rates are there too
+    run = holter.open_run(tmp_path / "run")
+    assert watching.errors == 0
+    assert run.series("system/gpu_0/power_watts").values[0] == 250.5
+    assert run.series("system/gpu_0/memory_used_gb").values[0] == 3.0
+    assert run.series("system/memory_used_gb").values[0] > 0
+    assert run.series("system/process_memory_gb").values[0] > 0
+    assert list(run.series("system/cpu_percent").steps)[:2] == [0, 1]
+    assert calls == ["shutdown"]
+
+
+def test_failing_sensor_is_counted_and_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil_or_skip()
+    fake_nvml(monkeypatch, power_fails=True)
+    with warnings.catch_warnings(record=True) as said, holter.Logger(tmp_path / "run") as logger:
+        warnings.simplefilter("always")
+        with system.monitor(logger, every_secs=0.1) as watching:
+            wait_until(lambda: watching.errors >= 2, secs=10)
+    assert len([one for one in said if "power_watts" in str(one.message)]) == 1
+    assert holter.open_run(tmp_path / "run").series("system/gpu_0/temperature_celsius").values[0] == 61
+
+
+def test_ends_with_the_logger(tmp_path: Path) -> None:
+    psutil_or_skip()
+    logger = holter.Logger(tmp_path / "run")
+    watching = system.monitor(logger, every_secs=0.1).start()
+    logger.close()
+    thread = watching._thread
+    assert thread is not None
+    wait_until(lambda: not thread.is_alive(), secs=10)
+
+
+def test_does_nothing_in_a_forked_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil_or_skip()
+    with holter.Logger(tmp_path / "run") as logger:
+        watching = system.monitor(logger)
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            watching.start()
+            watching.close()
+        assert watching._thread is None
+
+
+def test_missing_psutil_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    with holter.Logger(tmp_path / "run") as logger, pytest.raises(ImportError, match=r"holter\[system\]"):
+        system.monitor(logger)
+
+
+@pytest.mark.parametrize("secs", [0.0, -1.0, float("nan"), float("inf")])
+def test_refuses_an_interval_that_is_none(tmp_path: Path, secs: float) -> None:
+    with holter.Logger(tmp_path / "run") as logger, pytest.raises(ValueError, match="every_secs"):
+        system.monitor(logger, secs)
