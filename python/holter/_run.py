@@ -6,6 +6,7 @@ reader never blocks the training, and keeps nothing open between two calls.
 
 import datetime as dt
 import difflib
+import heapq
 import importlib
 import json
 import operator
@@ -218,10 +219,11 @@ class Run:
 
     @property
     def events(self) -> "list[Alert]":
-        """What the run's alerts have said, the oldest first; empty for a run that was given no rules."""
-        from holter.alerts import alerts_of_lines
+        """What the alerts of all ranks have said, the oldest first; empty for a run that was given no rules."""
+        from holter.alerts._alert import alerts_of_lines
 
-        return alerts_of_lines(self._reader.event_lines())
+        by_rank = [alerts_of_lines(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
+        return list(heapq.merge(*by_rank, key=lambda alert: alert.time))
 
     @property
     def is_live(self) -> bool:

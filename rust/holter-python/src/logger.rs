@@ -46,6 +46,7 @@ thread_local! {
 ///     rank: The process of a distributed run. All but 0 write to a directory of their own within the run.
 ///     journal_points: How many points the journal holds, a power of two; 32 bytes of memory and disk each.
 ///     alerts: What the series are watched for: rules from `holter.alerts`.
+///     webhook: Where the alerts are sent: a `holter.alerts.Webhook`, or its URL. By default nowhere.
 ///
 /// Raises:
 ///     TypeError, ValueError: If an argument is of the wrong type or out of its range.
@@ -67,7 +68,7 @@ impl Logger {
         signature = (path = None, **settings),
         text_signature = "(path=None, *, name=None, config=None, tags=(), resume=None, \
                           sinks=('sqlite', 'parquet', 'summary'), summary_every=100, overflow=Overflow.BLOCK, rank=None, \
-                          journal_points=1048576, alerts=())"
+                          journal_points=1048576, alerts=(), webhook=None)"
     )]
     fn new(py: Python<'_>, path: Option<&Bound<'_, PyAny>>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let read = py.import("holter._logger")?.getattr("read_settings")?;
@@ -229,6 +230,22 @@ impl Logger {
         })
     }
 
+    /// Add to the run's configuration, for what is known only after it was opened.
+    ///
+    /// Writes `run.json` anew, which takes some milliseconds: it is not for every step. A disk that refuses it is a
+    /// `HolterWarning`; the configuration is then written when the run is closed.
+    ///
+    /// Args:
+    ///     values: As `config`. A key that is there already gets the new value; what is nested in it is not merged.
+    ///
+    /// Raises:
+    ///     TypeError: If it is no mapping.
+    ///     RunClosedError: If the run has been closed.
+    #[pyo3(signature = (values))]
+    fn update_config(&self, py: Python<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.session.update_config(py, values)
+    }
+
     /// Wait until everything logged before this call survives a loss of power.
     ///
     /// Args:
@@ -294,7 +311,13 @@ impl Logger {
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let lines = py.detach(|| self.session.alert_lines());
-        py.import("holter.alerts")?.getattr("alerts_of_lines")?.call1((lines,))
+        py.import("holter.alerts._alert")?.getattr("alerts_of_lines")?.call1((lines, self.session.rank()))
+    }
+
+    /// How the webhook fares, as `holter.alerts.Delivery`; None if the logger has none.
+    #[getter]
+    fn webhook<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.session.delivery(py)
     }
 
     /// How many points of an earlier attempt, which had been killed, were recovered when this one began.

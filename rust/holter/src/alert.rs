@@ -5,7 +5,8 @@
 //! touches a file or a clock.
 
 pub mod events;
-pub mod watch;
+pub mod said;
+pub(crate) mod watch;
 
 use serde_json::{Map, Value};
 

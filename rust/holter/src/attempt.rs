@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::alert::watch::{Alerts, Watcher};
+use crate::alert::said::Alerts;
+use crate::alert::watch::Watcher;
 use crate::config::{Config, Resume};
 use crate::error::{Error, Result};
 use crate::health::{Health, Monitor};
@@ -128,7 +129,7 @@ impl Attempt {
     }
 
     /// What the rules of [`Config::alerts`] have said.
-    pub fn alerts(&self) -> &Alerts {
+    pub fn alerts(&self) -> &Arc<Alerts> {
         &self.alerts
     }
 
@@ -173,6 +174,26 @@ impl Attempt {
         !self.flusher.is_over()
     }
 
+    /// Adds to the configuration in the manifest; a key that is there already gets the new value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunClosed`]; [`Error::Io`] if the disk refuses the manifest: it is then written with the next
+    /// change, or when the attempt is closed.
+    pub fn update_config(&self, config: Map<String, Value>) -> Result<()> {
+        let closed = || Error::RunClosed(self.dir.path().to_owned());
+        if self.recorder.is_forked() {
+            return Err(closed()); // The lock may be held by a thread that this process does not have.
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { manifest, .. } = open.as_mut().ok_or_else(closed)?;
+        match manifest.get_mut(manifest::CONFIG) {
+            Some(Value::Object(known)) => known.extend(config),
+            _ => drop(manifest.insert(manifest::CONFIG.to_owned(), config.into())),
+        }
+        self.dir.write_manifest(manifest)
+    }
+
     /// Refuses further points, writes what is there, and notes how the attempt ended. Does nothing if
     /// it is closed already, or in a forked child.
     ///
@@ -190,6 +211,7 @@ impl Attempt {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { writer, mut manifest, _lock }) = open.take() else { return Ok(()) };
         let ending = writer.close(self.config.close_timeout);
+        self.alerts.end();
         recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
         if ending == Ending::Complete {
             // Otherwise the journal keeps the count, for recovery.

@@ -50,6 +50,8 @@ pub mod manifest {
     pub const JOURNAL: &str = "journal";
     /// Why the journal does not lie in the run's directory; absent when it does.
     pub const JOURNAL_NOTE: &str = "journal_note";
+    /// What the user wants kept with the run, such as hyper-parameters.
+    pub const CONFIG: &str = "config";
     /// The machine that records.
     pub const HOST: &str = "host";
     /// The process that records.

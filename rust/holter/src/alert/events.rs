@@ -8,6 +8,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use crate::error::{Error, Result};
 use crate::lines;
 use crate::schema::event;
@@ -65,15 +67,14 @@ impl EventsFile {
             if num_lines >= event::MAX_LINES {
                 break;
             }
-            let is_last =
-                num_lines + 1 == event::MAX_LINES || open.length as usize + text.len() + line.len() >= event::MAX_BYTES;
-            num_lines += 1;
-            if is_last {
+            let end = open.length as usize + text.len() + line.len() + 1;
+            if num_lines + 1 == event::MAX_LINES || end >= event::MAX_BYTES {
                 text.push_str(&limit_line());
                 text.push('\n');
                 num_lines = event::MAX_LINES;
                 break;
             }
+            num_lines += 1;
             text.push_str(line);
             text.push('\n');
         }
@@ -106,9 +107,19 @@ fn open(path: &Path) -> io::Result<Open> {
     if length < event::MAX_BYTES as u64 {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        num_lines = text.iter().filter(|&&byte| byte == b'\n').count();
+        let whole_lines = text.split_inclusive(|&byte| byte == b'\n');
+        // One that has become too long ends with the same line as one of too many lines.
+        if !whole_lines.clone().next_back().is_some_and(is_limit) {
+            num_lines = whole_lines.count();
+        }
     }
     Ok(Open { file, length, num_lines })
+}
+
+/// Whether nothing is to be appended behind this line.
+fn is_limit(line: &[u8]) -> bool {
+    let found: Option<Map<String, Value>> = serde_json::from_slice(line).ok();
+    found.is_some_and(|object| object.get(event::RULE).is_some_and(|rule| rule == event::LIMIT))
 }
 
 /// The whole lines of an events file; none where there is no file.

@@ -3,58 +3,23 @@
 //! A series' points are judged in the order in which they were logged. One whose step is not past every step of its
 //! series that this attempt has logged before is not judged: what is logged again is not new.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Number, Value};
 
 use super::events::EventsFile;
+use super::said::Alerts;
 use super::{Level, Rule, State, word};
 use crate::error::Error;
 use crate::point::{Point, Step, Timestamp};
 use crate::reader::glob;
 use crate::schema::event;
 use crate::series::SeriesTable;
-use crate::sync::{AtomicU64, Ordering};
-
-/// How many of an attempt's alerts can be asked for.
-pub const MAX_RECENT: usize = 1000;
 
 /// How long the file is left alone after it was refused.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What the rules have said in this attempt; any thread may look.
-#[derive(Debug, Default)]
-pub struct Alerts {
-    should_stop: AtomicU64,
-    recent: Mutex<VecDeque<String>>,
-}
-
-impl Alerts {
-    /// Whether a rule has asked the training to stop.
-    pub fn should_stop(&self) -> bool {
-        self.should_stop.load(Ordering::Relaxed) != 0
-    }
-
-    /// The last [`MAX_RECENT`] alerts, the oldest first, each as its line in the events file.
-    pub fn recent(&self) -> Vec<String> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-
-    fn add(&self, line: String, stop: bool) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == MAX_RECENT {
-            recent.pop_front();
-        }
-        recent.push_back(line);
-        drop(recent);
-        if stop {
-            self.should_stop.store(1, Ordering::Relaxed);
-        }
-    }
-}
 
 /// The rules of a run with their states.
 #[derive(Debug)]

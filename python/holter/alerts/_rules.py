@@ -1,59 +1,14 @@
-"""Rules that watch a run's series while it is recorded, and what they say.
+"""The rules: what series are watched for. They are judged in the core; here they are made, checked and passed on."""
 
-    from holter import alerts
-
-    rules = [
-        alerts.NonFinite(stop=True),
-        alerts.Spike("train/loss"),
-        alerts.Below("tanh_input/*", threshold=0.1, steps=1000),
-    ]
-    with holter.Logger("runs/run-2", alerts=rules) as logger:
-        for step, batch in enumerate(loader):
-            logger.log(step, "train/loss", train_step(model, batch))
-            if logger.should_stop:
-                break
-
-A rule keeps a state for each series that its pattern matches, so that a healthy layer never hides a sick one. It
-speaks once when its condition begins, and again only after the condition has ended. The points are judged by the
-recording thread, in the order in which each series was logged; a step that is not past the ones of its series before
-it is not judged. `logger.alerts` and `Run.events` are what was said.
-"""
-
-import datetime as dt
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-__all__ = ["Above", "Alert", "Below", "NonFinite", "Plateau", "Rule", "Spike"]
+from holter.alerts._alert import LEVELS
 
-_LEVELS = ("info", "warning", "error")
-
-
-@dataclass(frozen=True)
-class Alert:
-    """What a rule said, once.
-
-    Attributes:
-        time: When the point was logged, UTC.
-        level: `"info"`, `"warning"` or `"error"`.
-        series: The series; None where the event is about the run's events as a whole.
-        step: The point's step; None as `series`.
-        value: The point's value; None as `series`.
-        rule: The rule's kind, as in `"spike"`; `"limit"` is the last event of a run that had too many.
-        stop: Whether the rule asks the training to stop.
-        message: What happened, in words.
-    """
-
-    time: dt.datetime
-    level: str
-    series: str | None
-    step: int | None
-    value: float | None
-    rule: str
-    stop: bool
-    message: str
+__all__ = ["Above", "Below", "NonFinite", "Plateau", "Rule", "Spike", "rules_json"]
 
 
 @dataclass(frozen=True)
@@ -83,8 +38,8 @@ class Rule:
             raise ValueError(f"pattern must be text that UTF-8 can say, got {self.pattern!r}")
         if not isinstance(self.stop, bool):
             raise TypeError(f"stop must be a bool, got {type(self.stop).__name__} {self.stop!r}")
-        if self.level not in _LEVELS:
-            raise ValueError(f"level must be one of {_LEVELS}, got {self.level!r}")
+        if self.level not in LEVELS:
+            raise ValueError(f"level must be one of {LEVELS}, got {self.level!r}")
 
 
 @dataclass(frozen=True)
@@ -192,29 +147,6 @@ def rules_json(rules: Iterable[Rule]) -> str:
             raise TypeError(f"alerts must be rules such as holter.alerts.NonFinite(), got {rule!r}")
     texts = [{"rule": rule.kind, **asdict(rule)} for rule in rules]
     return json.dumps(texts, allow_nan=False)
-
-
-def alerts_of_lines(lines: Iterable[str]) -> list[Alert]:
-    """Return the alerts that the lines of an events file tell of; what is no such line is left out."""
-    return [alert for line in lines if (alert := _alert(line)) is not None]
-
-
-def _alert(line: str) -> Alert | None:
-    try:
-        found: dict[str, Any] = json.loads(line)
-        value = found["value"]
-        return Alert(
-            time=dt.datetime.strptime(found["time"], "%Y-%m-%dT%H:%M:%S.%f%z"),
-            level=str(found["level"]),
-            series=found["series"],
-            step=found["step"],
-            value=None if value is None else float(value),
-            rule=str(found["rule"]),
-            stop=bool(found["stop"]),
-            message=str(found["message"]),
-        )
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
 
 
 def _check_number(argument: str, value: float, *, positive: bool = False) -> None:
