@@ -163,8 +163,7 @@ class Reader:
     ) -> tuple[bytearray, bytearray, bytearray]: ...
     def buckets(
         self,
-        names: list[str] | None,
-        pattern: str,
+        names: str | list[str],
         width: int | None,
         max_buckets: int,
         bounds: tuple[int | None, int | None],

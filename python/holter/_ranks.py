@@ -122,12 +122,12 @@ class Ranks:
         """
         readers = list(self.readers(rank))
         if len(readers) == 1:
-            exact, pattern = (None, names) if isinstance(names, str) else (list(names), "")
-            return readers[0].buckets(exact, pattern, width, max_buckets, bounds)
+            asked = names if isinstance(names, str) else list(names)
+            return readers[0].buckets(asked, width, max_buckets, bounds)
         owned = _owned(readers, names)
 
         def ask(reader: _core.Reader, width: int | None) -> BucketColumns:
-            return reader.buckets(owned[reader], "", width, max_buckets, bounds)
+            return reader.buckets(owned[reader], width, max_buckets, bounds)
 
         answers = {reader: ask(reader, width) for reader in owned}
         widest = max((found for found, _ in answers.values()), default=width or 1)

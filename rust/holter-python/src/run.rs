@@ -27,6 +27,13 @@ type BucketBuffers<'py> = [Bound<'py, PyByteArray>; 10];
 /// The width of the buckets, and of each series its name and its columns.
 type Bucketed<'py> = (i64, Vec<(String, BucketBuffers<'py>)>);
 
+/// A pattern, or names.
+#[derive(FromPyObject)]
+enum Wanted {
+    Matching(String),
+    Exact(Vec<String>),
+}
+
 /// Runs, and what could not be read: each its path and the reason.
 type Found = (Vec<Reader>, Vec<(PathBuf, String)>);
 
@@ -129,19 +136,21 @@ impl Reader {
         buffers(py, &detached(py, || self.0.downsample(name, points, start, stop))?)
     }
 
-    /// Series in buckets of the width that is returned: those of `names`, or those that match `pattern`.
+    /// Series in buckets of the width that is returned: those of these names, or that match a pattern.
     /// `bounds` are the first step that is wanted and the one past the last.
     fn buckets<'py>(
         &self,
         py: Python<'py>,
-        names: Option<Vec<String>>,
-        pattern: &str,
+        names: Wanted,
         width: Option<i64>,
         max_buckets: usize,
         bounds: (Option<i64>, Option<i64>),
     ) -> PyResult<Bucketed<'py>> {
         let (width, all) = detached(py, move || {
-            let names = names.as_deref().map_or(Names::Matching(pattern), Names::Exact);
+            let names = match &names {
+                Wanted::Matching(pattern) => Names::Matching(pattern),
+                Wanted::Exact(names) => Names::Exact(names),
+            };
             self.0.buckets(names, width, max_buckets, bounds.0, bounds.1)
         })?;
         let all = all.into_iter().map(|series| Ok((series.name, bucket_buffers(py, width, &series.buckets)?)));

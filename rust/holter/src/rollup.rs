@@ -11,6 +11,8 @@
 mod cover;
 mod row;
 
+use std::ops::RangeInclusive;
+
 use crate::point::Step;
 
 pub(crate) use self::cover::{Row, Source, cover};
@@ -89,6 +91,19 @@ impl Level {
     /// The last step of the block that covers `step`.
     pub fn block_end(self, step: Step) -> Step {
         step | (Step::MAX >> (Step::BITS - 1 - self.bits() - FAN_OUT_BITS))
+    }
+
+    /// The first steps of the blocks that `steps` lie in, ascending.
+    pub fn blocks(self, steps: &RangeInclusive<Step>) -> impl Iterator<Item = Step> + use<> {
+        let last = *steps.end();
+        let next = move |&start: &Step| self.block_end(start).checked_add(1).filter(|&next| next <= last);
+        std::iter::successors((!steps.is_empty()).then(|| self.block_start(*steps.start())), next)
+    }
+
+    /// How many blocks `steps` lie in.
+    fn num_blocks(self, steps: &RangeInclusive<Step>) -> u64 {
+        let bits = self.bits() + FAN_OUT_BITS;
+        (steps.end() >> bits).abs_diff(steps.start() >> bits).saturating_add(1)
     }
 
     /// Which of the eight buckets of its block covers `step`.

@@ -158,8 +158,7 @@ pub mod sql {
     ///
     /// `timestamp_micros` counts from the start of the run (`meta.started_micros`): small integers
     /// are what keeps a row at about 26 bytes. `value` is NULL for NaN only. `underived_step` is the
-    /// smallest step that a derived sink may lack, NULL when it lacks none. `rollups` is a cache of `points`:
-    /// see [`rollup`](crate::rollup).
+    /// smallest step that a derived sink may lack, NULL when it lacks none.
     pub const TABLES: &str = "
         CREATE TABLE IF NOT EXISTS meta (
             key TEXT PRIMARY KEY,
@@ -181,13 +180,6 @@ pub mod sql {
             value REAL,
             timestamp_micros INTEGER NOT NULL,
             PRIMARY KEY (series_id, step)
-        ) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS rollups (
-            series_id INTEGER NOT NULL,
-            level INTEGER NOT NULL,
-            start INTEGER NOT NULL,
-            buckets BLOB NOT NULL,
-            PRIMARY KEY (series_id, level, start)
         ) WITHOUT ROWID;";
 
     /// Creates the view with the four columns that users query.
@@ -203,8 +195,21 @@ pub mod sql {
         )
     }
 
-    /// The table of the rollups, which databases of before do not have.
+    /// The table of the rollups, which a database of the same version may lack.
     pub const ROLLUPS: &str = "rollups";
+
+    /// Creates the table of the rollups, a cache of `points`: see [`rollup`](crate::rollup).
+    ///
+    /// The key begins with the step: series move past the same steps at the same time, so that a commit
+    /// adds its rows to a few pages. By series there would be a page to write for each row.
+    pub const ROLLUPS_TABLE: &str = "
+        CREATE TABLE IF NOT EXISTS rollups (
+            level INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            series_id INTEGER NOT NULL,
+            buckets BLOB NOT NULL,
+            PRIMARY KEY (level, start, series_id)
+        ) WITHOUT ROWID;";
 
     /// `meta`: the format's version.
     pub const KEY_FORMAT_VERSION: &str = "format_version";

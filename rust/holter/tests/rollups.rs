@@ -8,6 +8,7 @@ mod run_support;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use holter::attempt::Attempt;
 use holter::error::Error;
@@ -146,7 +147,9 @@ impl Store {
             Action::Onwards(name, count, stride) => {
                 let last = self.model.get(NAMES[*name]).and_then(|series| series.last_key_value());
                 let first = last.map_or(Some(0), |(last, _)| last.checked_add(1));
-                first.into_iter().for_each(|first| self.log_stretch(*name, first, *count, *stride));
+                if let Some(first) = first {
+                    self.log_stretch(*name, first, *count, *stride);
+                }
             }
             Action::Flush => self.attempt.as_ref().unwrap().flush(None).unwrap(),
             Action::Reopen => {
@@ -181,10 +184,10 @@ impl Store {
         }
     }
 
-    /// Every width, all of the steps.
+    /// All of the steps, in the widths of runs and in the widest.
     fn check_all(&self) {
         let names: Vec<usize> = (0..NAMES.len()).collect();
-        for width in [1].into_iter().chain(Level::all().map(Level::width)) {
+        for width in [1, 64, 512, 4096, 32_768, 1 << 60] {
             let wish = Wish { names: names.clone(), width: Some(width), max_buckets: 1, start: None, stop: None };
             self.check(&self.reader, &wish);
             self.check(&Reader::open(self.path()).unwrap(), &wish);
@@ -277,8 +280,8 @@ fn assert_near(found: f64, terms: impl Iterator<Item = f64> + Clone) {
 
 /// One byte of every so many rows becomes another one, or is cut off.
 fn damage(rows: &Connection, every: i64, at: usize, flip: u8) {
-    let mut select = rows.prepare("SELECT series_id, level, start, buckets FROM rollups").unwrap();
     type Found = ((i64, i64, i64), Vec<u8>);
+    let mut select = rows.prepare("SELECT series_id, level, start, buckets FROM rollups").unwrap();
     let found: Vec<Found> = select
         .query_map([], |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)))
         .unwrap()
@@ -287,9 +290,9 @@ fn damage(rows: &Connection, every: i64, at: usize, flip: u8) {
     for ((series, level, start), mut bytes) in found.into_iter().step_by(every as usize) {
         let at = at % bytes.len();
         if flip == 255 {
-            bytes.truncate(at)
+            bytes.truncate(at);
         } else {
-            bytes[at] ^= flip
+            bytes[at] ^= flip;
         }
         rows.execute(
             "UPDATE rollups SET buckets = ?4 WHERE series_id = ?1 AND level = ?2 AND start = ?3",
@@ -327,4 +330,21 @@ proptest! {
     fn parts_alone_have_the_same_buckets(actions in actions()) {
         play(&actions, PARTS);
     }
+}
+
+/// Catches a reader that looks for every row there might be, because a file says that it has all steps there are.
+#[test]
+fn a_file_that_promises_too_much_is_read_in_time() {
+    let mut store = Store::new(DATABASE);
+    store.log_stretch(0, 0, 2_000, 1);
+    store.close();
+    let rows = Connection::open(store.path().join("metrics.sqlite")).unwrap();
+    rows.execute("UPDATE series SET count = ?1, first_step = ?2, last_step = ?3", [i64::MAX, i64::MIN, i64::MAX])
+        .unwrap();
+    drop(rows);
+    let since = Instant::now();
+    let names = [NAMES[0].to_owned()];
+    let (_, found) = store.reader.buckets(Names::Exact(&names), Some(64), 1, None, None).unwrap();
+    assert_eq!(found[0].buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 2_000);
+    assert!(since.elapsed() < Duration::from_secs(10));
 }

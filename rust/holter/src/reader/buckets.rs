@@ -39,18 +39,18 @@ pub struct SeriesBuckets {
 struct Wanted<'a> {
     /// Steps from the first of these to the last; `None` if there is no step between them.
     window: Option<&'a RangeInclusive<Step>>,
-    /// Buckets of this many steps; `None` for the finest that are not more than `max_buckets`.
+    /// Buckets of this many steps; `None` for the narrowest of which there are not many more than `max_buckets`.
     width: Option<i64>,
     max_buckets: usize,
 }
 
 impl Reader {
-    /// Series in buckets of one width, which is returned with them: those with a point at
-    /// `start <= step < stop`.
+    /// Series in buckets of one width, which is returned with them: those that cover one of the steps
+    /// `start <= step < stop`, and have a point.
     ///
     /// A width is 1, where each point is a bucket, or that of a [`Level`]. With `None` it is 1 if no series
-    /// has more than `max_buckets` points there, else the smallest at which all of the steps that the series
-    /// have there are at most `max_buckets` widths long. Buckets wider than 1 are whole: those at the ends
+    /// has more than `max_buckets` points at these steps, else the smallest of which it takes at most `max_buckets` to
+    /// get from the first of all their points there to the last. Buckets wider than 1 are whole: those at the ends
     /// have the points beyond `start` and `stop` as well.
     ///
     /// # Errors
@@ -84,19 +84,19 @@ impl View<'_> {
             Names::Exact(names) => names.to_vec(),
             Names::Matching(pattern) => self.names(pattern)?,
         };
-        let all: Vec<Stored<'_>> = self.stored(&names)?;
+        let all: Vec<OneSeries<'_>> = self.each(&names)?;
         let Some(window) = wanted.window else {
             let none = |name| SeriesBuckets { name, buckets: Vec::new() };
             return Ok((wanted.width.unwrap_or(1), names.into_iter().map(none).collect()));
         };
         let width = wanted.width.map_or_else(|| narrowest(&all, window, wanted.max_buckets), Ok)?;
-        let buckets: Vec<_> = all.iter().map(|stored| stored.buckets(width, window)).collect::<Result<_>>()?;
-        let series = names.into_iter().zip(buckets);
-        Ok((width, series.map(|(name, buckets)| SeriesBuckets { name, buckets }).collect()))
+        let buckets: Vec<_> = all.iter().map(|series| series.buckets(width, window)).collect::<Result<_>>()?;
+        let found = names.into_iter().zip(buckets).map(|(name, buckets)| SeriesBuckets { name, buckets });
+        Ok((width, found.collect()))
     }
 
     /// What there is of each of these series.
-    fn stored<'a>(&'a self, names: &'a [String]) -> Result<Vec<Stored<'a>>> {
+    fn each<'a>(&'a self, names: &'a [String]) -> Result<Vec<OneSeries<'a>>> {
         let in_parts = match self.committed {
             Committed::Parts(parts) => parts::names(parts)?,
             _ => BTreeSet::new(),
@@ -113,19 +113,19 @@ impl View<'_> {
             if pending.is_none() && committed.is_none() {
                 return Err(Error::NoSeries(name.clone()));
             }
-            Ok(Stored { committed, pending: pending.unwrap_or_default() })
+            Ok(OneSeries { committed, pending: pending.unwrap_or_default() })
         };
         names.iter().map(find).collect()
     }
 }
 
 /// The width of [`Reader::buckets`].
-fn narrowest(all: &[Stored<'_>], window: &RangeInclusive<Step>, max_buckets: usize) -> Result<i64> {
+fn narrowest(all: &[OneSeries<'_>], window: &RangeInclusive<Step>, max_buckets: usize) -> Result<i64> {
     let mut is_many = false;
     let mut steps: Option<RangeInclusive<Step>> = None;
-    for stored in all {
-        let Some(own) = stored.steps_within(window)? else { continue };
-        is_many = is_many || stored.has_more(&own, max_buckets)?;
+    for series in all {
+        let Some(own) = series.steps_within(window)? else { continue };
+        is_many = is_many || series.has_more(&own, max_buckets)?;
         steps = Some(match steps {
             Some(steps) => *steps.start().min(own.start())..=*steps.end().max(own.end()),
             None => own,
@@ -147,7 +147,7 @@ fn is_within(inner: &RangeInclusive<Step>, outer: &RangeInclusive<Step>) -> bool
 }
 
 /// One series as it is at one moment.
-struct Stored<'a> {
+struct OneSeries<'a> {
     committed: Option<Origin<'a>>,
     /// Over what is committed: all points that only the journal has.
     pending: Columns,
@@ -159,7 +159,7 @@ enum Origin<'a> {
     Parts { parts: &'a [Part], name: &'a str },
 }
 
-impl Stored<'_> {
+impl OneSeries<'_> {
     /// The first and the last step with a point in the window, `None` if there is none.
     fn steps_within(&self, window: &RangeInclusive<Step>) -> Result<Option<RangeInclusive<Step>>> {
         let pending = &self.pending.steps[self.pending(window)];
@@ -187,7 +187,7 @@ impl Stored<'_> {
         }
         if let Some(Origin::Database { database, id, count, steps: known }) = &self.committed {
             let (count, num_pending) = (*count as usize, self.pending.len());
-            if count + num_pending <= max || (count > max && is_within(known, steps)) {
+            if count.saturating_add(num_pending) <= max || (count > max && is_within(known, steps)) {
                 return Ok(count > max);
             }
             let num_committed = database.count(*id, steps, max.saturating_add(1))?;
@@ -200,10 +200,20 @@ impl Stored<'_> {
         Ok(count > max)
     }
 
+    /// Those of these steps that there may be points at.
+    fn known_within(&self, steps: &RangeInclusive<Step>) -> RangeInclusive<Step> {
+        let Some(Origin::Database { steps: known, .. }) = &self.committed else { return steps.clone() };
+        let first = self.pending.steps.first().unwrap_or(known.start()).min(known.start());
+        let last = self.pending.steps.last().unwrap_or(known.end()).max(known.end());
+        *steps.start().max(first)..=*steps.end().min(last)
+    }
+
     /// The buckets of this width with a point in the window.
     fn buckets(&self, width: i64, window: &RangeInclusive<Step>) -> Result<Vec<Bucket>> {
         if let Some(level) = Level::of_width(width) {
-            return cover(self, level, window);
+            let whole = level.bucket_start(*window.start())..=level.bucket_end(*window.end());
+            let steps = self.known_within(&whole);
+            return if steps.is_empty() { Ok(Vec::new()) } else { cover(self, level, &steps) };
         }
         let mut buckets = Vec::new();
         self.points(window.clone(), &mut |step, value, time| buckets.push(Bucket::of(step, value, time)))?;
@@ -218,10 +228,17 @@ impl Stored<'_> {
     }
 }
 
-impl Source for Stored<'_> {
-    fn rows(&self, level: Level, starts: RangeInclusive<Step>) -> Result<Vec<Row>> {
+impl Source for OneSeries<'_> {
+    fn max_points(&self) -> u64 {
+        match &self.committed {
+            Some(Origin::Database { count, .. }) => count.saturating_add(self.pending.len() as u64),
+            _ => 0, // There are no rows to look for.
+        }
+    }
+
+    fn rows(&self, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>> {
         let Some(Origin::Database { database, id, .. }) = &self.committed else { return Ok(Vec::new()) };
-        let mut rows = database.rollups(*id, level, &starts)?;
+        let mut rows = database.rollups(*id, level, steps)?;
         if !self.pending.is_empty() {
             rows.retain(|row| self.pending(&(row.start..=level.block_end(row.start))).is_empty());
         }

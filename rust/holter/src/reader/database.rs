@@ -4,6 +4,7 @@
 //! from being emptied, and a forked child must not inherit one. The database's file is never opened
 //! but by `SQLite`, for closing a file lets go of all locks that the process has on it, the writer's too.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -37,8 +38,8 @@ pub(super) struct Database {
     started_micros: i64,
     /// The journal of the last commit, and up to where it is committed.
     journal: Option<(u64, u64)>,
-    /// A database of before has no such table.
-    has_rollups: bool,
+    /// Whether there is such a table, once that was asked.
+    has_rollups: OnceCell<bool>,
 }
 
 /// Calls `action` within a read transaction on the run's database, with `None` while there is nothing
@@ -139,10 +140,7 @@ impl Database {
             .ok_or_else(|| Error::damaged(path, format!("it has no {:?}", sql::KEY_STARTED_MICROS)))?;
         let journal = meta(sql::KEY_JOURNAL_ID)?.zip(meta(sql::KEY_JOURNAL_CURSOR)?);
         let journal = journal.map(|(id, cursor)| (id as u64, cursor as u64));
-        let has_rollups = connection
-            .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
-            .exists([sql::ROLLUPS])?;
-        Ok(Some(Self { connection, started_micros, journal, has_rollups }))
+        Ok(Some(Self { connection, started_micros, journal, has_rollups: OnceCell::new() }))
     }
 
     /// Up to where the points of this journal are committed, `None` if its points are not the last.
@@ -204,16 +202,18 @@ impl Database {
         Ok(values)
     }
 
-    /// The id of `name`, how many points it has, and its first and its last step.
+    /// The id of `name`, how many points it has, and its first and its last step. The number is never more than
+    /// the file has room for, whatever it says.
     pub(super) fn extent(&self, name: &str) -> Result<Option<(i64, u64, RangeInclusive<Step>)>> {
         let mut select =
             self.connection.prepare_cached("SELECT id, count, first_step, last_step FROM series WHERE name = ?1")?;
         let extent = select.query_row([name], |row| {
             let steps = row.get::<_, Option<Step>>(2)?.zip(row.get::<_, Option<Step>>(3)?);
-            Ok(steps.map(|(first, last)| (row.get(0), row.get::<_, i64>(1), first..=last)))
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, steps))
         });
-        let Some((id, count, steps)) = extent.optional()?.flatten() else { return Ok(None) };
-        Ok(Some((id?, count? as u64, steps)))
+        let Some((id, count, Some((first, last)))) = extent.optional()? else { return Ok(None) };
+        let count = u64::try_from(count).unwrap_or(0).min(self.max_points()?);
+        Ok(Some((id, count, first..=last)))
     }
 
     /// The first and the last of the points of the series `id` at these steps.
@@ -238,25 +238,23 @@ impl Database {
         Ok(select.query_row(params![id, steps.start(), steps.end(), limit], |row| row.get::<_, i64>(0))? as usize)
     }
 
-    /// The rows of `level` of the series `id` that begin at one of `starts`, ascending; none where there is
-    /// no such table, or the row is damaged.
-    pub(super) fn rollups(&self, id: i64, level: Level, starts: &RangeInclusive<Step>) -> Result<Vec<Row>> {
-        if !self.has_rollups {
+    /// The rows of `level` of the series `id` that these steps lie in, ascending; none where there is no such
+    /// table, or the row is damaged.
+    pub(super) fn rollups(&self, id: i64, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>> {
+        if !self.has_rollups()? {
             return Ok(Vec::new());
         }
-        let mut select = self.connection.prepare_cached(
-            "SELECT start, buckets FROM rollups WHERE series_id = ?1 AND level = ?2 AND start BETWEEN ?3 AND ?4
-             ORDER BY start",
-        )?;
-        let mut rows = select.query(params![id, level.number(), starts.start(), starts.end()])?;
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (ValueRef::Integer(start), ValueRef::Blob(bytes)) = (row.get_ref(0)?, row.get_ref(1)?) else {
-                continue;
+        for start in level.blocks(steps) {
+            let decode = |row: &rusqlite::Row<'_>| {
+                let bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
+                Ok(rollup::decode(id, level, start, bytes, self.started_micros))
             };
-            if let Some(buckets) = rollup::decode(id, level, start, bytes, self.started_micros) {
-                found.push(Row { start, buckets });
-            }
+            let buckets = select.query_row(params![level.number(), start, id], decode).optional()?.flatten();
+            found.extend(buckets.map(|buckets| Row { start, buckets }));
         }
         Ok(found)
     }
@@ -277,6 +275,23 @@ impl Database {
             visit(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
         }
         Ok(())
+    }
+
+    /// As many points as could be in a file of this size.
+    fn max_points(&self) -> Result<u64> {
+        const MIN_POINT_BYTES: i64 = 8;
+        let pragma = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok((pragma("page_count")?.saturating_mul(pragma("page_size")?) / MIN_POINT_BYTES) as u64)
+    }
+
+    fn has_rollups(&self) -> Result<bool> {
+        if let Some(&known) = self.has_rollups.get() {
+            return Ok(known);
+        }
+        let mut select =
+            self.connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+        let found = select.exists([sql::ROLLUPS])?;
+        Ok(*self.has_rollups.get_or_init(|| found))
     }
 
     fn id(&self, name: &str) -> Result<Option<i64>> {

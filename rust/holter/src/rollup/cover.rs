@@ -6,6 +6,9 @@ use super::{Bucket, Level};
 use crate::error::Result;
 use crate::point::Step;
 
+/// As many points are read in the time that looking for a row takes.
+const POINTS_PER_LOOK: u64 = 16;
+
 /// A stored row: what all points of a block come to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
@@ -17,9 +20,12 @@ pub(crate) struct Row {
 
 /// What is stored of one series.
 pub(crate) trait Source {
-    /// The rows of `level` whose block begins at one of `starts`, ascending. Rows that cannot be
-    /// believed are left out.
-    fn rows(&self, level: Level, starts: RangeInclusive<Step>) -> Result<Vec<Row>>;
+    /// At least as many as there are points.
+    fn max_points(&self) -> u64;
+
+    /// The rows of `level` whose blocks have one of these steps, ascending. Rows that cannot be believed are
+    /// left out.
+    fn rows(&self, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>>;
 
     /// Calls `visit` with step, value and time of each point of these steps, ascending.
     fn points(&self, steps: RangeInclusive<Step>, visit: &mut dyn FnMut(Step, f64, i64)) -> Result<()>;
@@ -65,11 +71,14 @@ impl Target {
 /// Adds what there is at `steps`: from the rows of `level` and from finer ones between them, or from the
 /// points where there is no finer level.
 fn fill(source: &impl Source, level: Option<Level>, steps: RangeInclusive<Step>, target: &mut Target) -> Result<()> {
-    let Some(level) = level else {
+    // Where blocks are many and points are few there are hardly any rows, and none is needed.
+    let is_worth_looking =
+        |level: &Level| level.num_blocks(&steps).saturating_mul(POINTS_PER_LOOK) <= source.max_points();
+    let Some(level) = level.filter(is_worth_looking) else {
         return source.points(steps, &mut |step, value, time_micros| target.add(step, value, time_micros));
     };
     let mut next = *steps.start();
-    for row in source.rows(level, level.block_start(next)..=*steps.end())? {
+    for row in source.rows(level, &steps)? {
         if row.start > next {
             fill(source, level.finer(), next..=row.start - 1, target)?;
         }

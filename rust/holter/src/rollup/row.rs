@@ -10,9 +10,9 @@ use crate::point::Step;
 /// The number of the encoding: a reader leaves out rows whose number it does not know.
 const ENCODING: u8 = 1;
 const CHECK_BYTES: usize = 4;
-/// How many points a bucket has at least, on the average of a row, for the row to be stored. Below, the row
-/// would save a reader little, and be a noticeable part of the points' own 25 bytes each.
-const WORTHWHILE_POINTS: u64 = 16;
+/// How many points a bucket has at least, on the average of a row, for the row to be stored. With 64 the rows add
+/// 3 % to the points' own 25 bytes each, with 32 they add 7 %, with 16 it would be 13 %; and few points are soon read.
+const WORTHWHILE_POINTS: u64 = 32;
 
 /// Flags of a bucket: which of its values are exact in 32 bits, and what is left out.
 mod flag {
@@ -224,8 +224,8 @@ mod tests {
         #[test]
         fn rows_are_read_as_they_were_written((level, start, buckets) in rows(), series: i64, started: i64) {
             let bytes = encode(series, level, start, &buckets, started);
-            let found = decode(series, level, start, &bytes, started).unwrap();
-            prop_assert_eq!(words(&found), words(&buckets));
+            let found = decode(series, level, start, &bytes, started);
+            prop_assert_eq!(found.map(|found| words(&found)), Some(words(&buckets)));
             prop_assert!(decode(series.wrapping_add(1), level, start, &bytes, started).is_none());
             prop_assert!(decode(series, level, start ^ (1 << 60), &bytes, started).is_none());
             for other in [level.finer(), level.coarser()].into_iter().flatten() {
@@ -235,7 +235,12 @@ mod tests {
 
         /// Catches damage that is taken for a row, or that is the end of the process.
         #[test]
-        fn damaged_rows_are_none((level, start, buckets) in rows(), at: prop::sample::Index, flip in 1_u8.., cut: prop::sample::Index) {
+        fn damaged_rows_are_none(
+            (level, start, buckets) in rows(),
+            at: prop::sample::Index,
+            flip in 1_u8..,
+            cut: prop::sample::Index,
+        ) {
             let bytes = encode(7, level, start, &buckets, 0);
             let mut flipped = bytes.clone();
             flipped[at.index(bytes.len())] ^= flip;
@@ -247,7 +252,11 @@ mod tests {
         /// Catches what only whoever knows the checksum could write: whatever it says, it is no bucket that its block
         /// has no room for.
         #[test]
-        fn hostile_rows_are_none_or_possible(level in 0..=Level::COARSEST.0, anywhere: Step, content in vec(any::<u8>(), 0..80)) {
+        fn hostile_rows_are_none_or_possible(
+            level in 0..=Level::COARSEST.0,
+            anywhere: Step,
+            content in vec(any::<u8>(), 0..80),
+        ) {
             let (level, start) = (Level(level), Level(level).block_start(anywhere));
             let mut bytes = [&[ENCODING], &content[..]].concat();
             bytes.extend(check(7, level, start, &bytes));

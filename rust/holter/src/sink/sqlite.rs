@@ -175,7 +175,7 @@ impl SqliteSink {
                 let known = row.first_step.zip(row.last_step);
                 row.add(&points, &transaction)?;
                 insert.rows(row.id, &points, started_micros)?;
-                let stored = Stored { transaction: &transaction, series_id: row.id, started_micros };
+                let stored = Stored { transaction: &transaction, series_id: row.id, count: row.count, started_micros };
                 self.rollups.add(index, &points, known, &stored)?;
                 update.execute(params![
                     row.id,
@@ -367,9 +367,10 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     if version > schema::FORMAT_VERSION {
         return Err(Error::FormatVersion { path: options.path.clone(), found: version, known: schema::FORMAT_VERSION });
     }
-    if version < schema::FORMAT_VERSION || !has_table(&connection, sql::ROLLUPS)? {
-        // A database of the same version may lack what is an addition to it.
+    if version < schema::FORMAT_VERSION {
         create_schema(&connection, options.started)?;
+    } else {
+        connection.execute_batch(sql::ROLLUPS_TABLE)?;
     }
     // From here on a busy database is tried again by the writer, never waited for in here.
     connection.busy_timeout(Duration::ZERO)?;
@@ -379,20 +380,16 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
 fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
     let (version, started_micros) = (schema::FORMAT_VERSION, started.micros());
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {tables} {view}
+        "BEGIN IMMEDIATE; {tables} {rollups} {view}
          INSERT OR REPLACE INTO meta VALUES ('{version_key}', {version}), ('{started_key}', {started_micros});
          PRAGMA user_version = {version}; COMMIT;",
         tables = sql::TABLES,
+        rollups = sql::ROLLUPS_TABLE,
         view = sql::view(started_micros),
         version_key = sql::KEY_FORMAT_VERSION,
         started_key = sql::KEY_STARTED_MICROS,
     ))?;
     Ok(())
-}
-
-fn has_table(connection: &Connection, name: &str) -> Result<bool> {
-    let mut select = connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
-    Ok(select.exists([name])?)
 }
 
 /// The path with its folder's links resolved: `NOFOLLOW` is meant for the file alone.

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::tip::{Sealed, Tip};
 use crate::error::Result;
@@ -24,6 +24,8 @@ pub(super) struct Rollups {
 pub(super) struct Stored<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) series_id: i64,
+    /// How many points there are.
+    pub(super) count: i64,
     pub(super) started_micros: i64,
 }
 
@@ -63,13 +65,13 @@ impl Stored<'_> {
         }
         let mut delete = self
             .transaction
-            .prepare_cached("DELETE FROM rollups WHERE series_id = ?1 AND level = ?2 AND start = ?3")?;
+            .prepare_cached("DELETE FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
         for level in Level::all() {
             if level.block_start(first) == level.block_start(last) {
                 break; // No block of this level, nor of a coarser one, was ever moved past.
             }
             for block in late.chunk_by(|&a, &b| level.block_start(a) == level.block_start(b)) {
-                delete.execute(params![self.series_id, level.number(), level.block_start(block[0])])?;
+                delete.execute(params![level.number(), level.block_start(block[0]), self.series_id])?;
             }
         }
         Ok(())
@@ -89,26 +91,30 @@ impl Stored<'_> {
             let bytes = rollup::encode(self.series_id, level, start, buckets, self.started_micros);
             self.transaction
                 .prepare_cached("INSERT OR REPLACE INTO rollups VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![self.series_id, level.number(), start, bytes])?;
+                .execute(params![level.number(), start, self.series_id, bytes])?;
         }
         Ok(())
     }
 }
 
 impl Source for Stored<'_> {
-    fn rows(&self, level: Level, starts: RangeInclusive<Step>) -> Result<Vec<Row>> {
-        let mut select = self.transaction.prepare_cached(
-            "SELECT start, buckets FROM rollups WHERE series_id = ?1 AND level = ?2 AND start BETWEEN ?3 AND ?4
-             ORDER BY start",
-        )?;
-        let mut rows = select.query(params![self.series_id, level.number(), starts.start(), starts.end()])?;
+    fn max_points(&self) -> u64 {
+        self.count as u64
+    }
+
+    fn rows(&self, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>> {
+        let mut select = self
+            .transaction
+            .prepare_cached("SELECT buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let start = row.get(0)?;
-            let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-            if let Some(buckets) = rollup::decode(self.series_id, level, start, bytes, self.started_micros) {
-                found.push(Row { start, buckets });
-            }
+        for start in level.blocks(steps) {
+            let decode = |row: &rusqlite::Row<'_>| {
+                let bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
+                Ok(rollup::decode(self.series_id, level, start, bytes, self.started_micros))
+            };
+            let key = params![level.number(), start, self.series_id];
+            let buckets = select.query_row(key, decode).optional()?.flatten();
+            found.extend(buckets.map(|buckets| Row { start, buckets }));
         }
         Ok(found)
     }
