@@ -1,9 +1,10 @@
 """Runs the benches, all of them or those named, and writes their results where they are shown.
 
-    python benches/run.py [--repeat 3] [name …]
+    python benches/run.py [--repeat 3] [name …] [-- arguments for the bench]
 
-Each bench runs `--repeat` times in fresh processes. `results.json` keeps the median of each row over those processes,
-and its range; the tables in `benches/README.md` and in the project's README are made from it, between their markers.
+The long ones, `dashboard` and `soak`, run only when they are named. Each bench runs `--repeat` times in fresh
+processes. `results.json` keeps the median of each row over those processes, and its range; the tables in
+`benches/README.md` and in the project's README are made from it, between their markers.
 """
 
 import argparse
@@ -21,16 +22,18 @@ import tables
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "results.json"
 BENCHES = ("calls", "throughput", "size", "queries", "rollups", "imports", "probes")
+LONG = ("dashboard", "soak")
 
 Rows = dict[str, dict[str, Any]]
 
 
-def measure(name: str, repeat: int) -> Rows:
+def measure(name: str, repeat: int, options: list[str]) -> Rows:
     """The rows of one bench, each with its value from every process."""
     rows: Rows = {}
     for turn in range(repeat):
         print(f"{name}, {turn + 1} of {repeat}", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True, check=True)
+        command = [sys.executable, HERE / f"{name}.py", *options]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         for line in done.stdout.splitlines():
             row = json.loads(line)
             rows.setdefault(row["key"], {**row, "values": []})["values"].append(row["value"])
@@ -44,16 +47,18 @@ def measure(name: str, repeat: int) -> Rows:
 def main() -> None:
     """Measure, keep, show."""
     parser = argparse.ArgumentParser(description="Measure Holter.")
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="which benches; all by default")
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, *LONG, []], help="which benches")
     parser.add_argument("--repeat", type=int, default=3, help="fresh processes for each")
     parser.add_argument("--tables-only", action="store_true", help="make the tables again from results.json")
-    arguments = parser.parse_args()
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    arguments, options = parser.parse_args(given[:end]), given[end + 1 :]
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for name in () if arguments.tables_only else arguments.names or BENCHES:
         from support import machine  # needs holter, which making the tables does not
 
         load = os.getloadavg()[0]
-        rows = measure(name, arguments.repeat)
+        rows = measure(name, arguments.repeat, options)
         results[name] = {
             "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
             "processes": arguments.repeat,

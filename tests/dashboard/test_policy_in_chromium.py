@@ -1,17 +1,14 @@
 """The content security policy in a real Chromium: plotly.js draws all that we ask of it, and nothing is blocked."""
 
-import shutil
-
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+import browsers
 from holter.dashboard import start
 from holter.dashboard._guard import Guard
 from holter.dashboard._static import StaticFiles
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>working</title>
 <link rel="stylesheet" href="/app.css" id="plotly.js-style-global" class="no-inline-styles">
@@ -57,11 +54,8 @@ document.title = window.broken || isReachable || style.sheet ? "broken" : "refus
 
 @pytest.fixture(scope="module")
 def chromium():
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsers.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

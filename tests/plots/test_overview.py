@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from holter.analysis.naming import LOSS, PERPLEXITY, Meaning, meaning, that_mean
 from holter.plots import build_chart, overview_charts
-from holter.plots.names import LOSS, PERPLEXITY, Meaning, meaning, that_mean
 
 SOME = (np.arange(5), np.ones(5))
 

@@ -205,6 +205,16 @@ def test_a_logarithmic_axis_is_one_and_marks_what_it_cannot_show():
     assert y[np.isfinite(y) & (y > 0)].min() == 0.5
 
 
+def test_values_that_no_float32_holds_are_drawn(record):
+    values = np.array([1.7e308, -1.7e308, 1.0, 0.0])
+    run = record("huge", {f"x/layer_{layer}": (np.arange(4), values) for layer in range(2)})
+    for chart in (
+        heatmap_chart(run, ["x/layer_0", "x/layer_1"]),
+        line_chart([run], run.names(), View(trim_outliers=True)),
+    ):
+        assert to_plotly(chart)["data"]
+
+
 def test_nan_cells_of_a_heatmap_have_the_colour_of_alarm(layered_run):
     figure = to_plotly(heatmap_chart(layered_run, FAMILY))
     (alarm,) = traces(figure, "nonfinite")

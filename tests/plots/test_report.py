@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import browsers
 import holter
 from holter.plots import report
 from waiting import wait_until
 
 pytest.importorskip("plotly")
-CHROMIUM = Path("/usr/bin/chromium")
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = "</script><script>alert(2)</script><!--"
 
@@ -39,13 +39,8 @@ def evil_run(tmp_path_factory) -> holter.Run:
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with browsers.chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 class Opened:

@@ -2,12 +2,11 @@
 
 import html
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holter.plots.text import distinct_parts, plotly_text, run_labels, shortened
+from holter.plots.text import distinct_parts, plotly_text, shortened
 
 
 @given(st.text(), st.integers(8, 200))
@@ -56,11 +55,3 @@ def test_distinct_names_stay_distinct_and_something_is_left_of_each(names):
     parts = distinct_parts(names)
     assert len(set(parts)) == len(parts) == len(names)
     assert all(parts)
-
-
-def test_every_run_has_a_label_of_its_own(record):
-    series = {"x": (np.arange(2), np.ones(2))}
-    runs = [record("a", series, name="same"), record("b", series, name="same"), record("c", series)]
-    assert run_labels(runs) == ["same (a)", "same (b)", "c"]
-    assert run_labels([runs[2], runs[2]]) != ["c", "c"]
-    assert len(set(run_labels([*runs, *runs]))) == 6

@@ -1,19 +1,17 @@
 """TensorBoard's own page in a real Chromium, on a run that another process records meanwhile."""
 
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 
+import browsers
 from waiting import wait_until
 
 pytest.importorskip("tensorboard", reason="tensorboard is not installed")
 pytest.importorskip("grpc", reason="grpcio is not installed")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DEADLINE_SECS = 120.0
 STEPS, MORE, SPIKE = 100_000, 20_000, 8.0
 TRAINING = f"""
@@ -33,12 +31,10 @@ with holter.Logger(sys.argv[1]) as logger:
 
 @pytest.fixture
 def page():
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsers.chromium() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 700})
         page.set_default_timeout(DEADLINE_SECS * 1000)
         yield page
-        browser.close()
 
 
 @pytest.fixture

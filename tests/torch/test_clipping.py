@@ -84,3 +84,23 @@ def test_clipping_reads_the_gradients_once(recorder, monkeypatch):
         handle.commit()
     assert recorder["grad_norm/weight"] == {0: pytest.approx(norm, rel=1e-5)}
     assert sum(read) == 400 * 401
+
+
+@pytest.mark.parametrize("clips", ["torch", "the first watch", "the second watch"])
+def test_every_watch_sees_the_norms_before_clipping(recorder, two_layers, clips):
+    """Of two watches on parts of one model, and a third one on the whole of it."""
+    recorders = [recorder, type(recorder)(), type(recorder)()]
+    models = [two_layers.layers[0], two_layers.layers[1], two_layers]
+    handles = [watch(model, recorder) for model, recorder in zip(models, recorders, strict=True)]
+    two_layers(torch.randn(5, 6)).square().sum().backward()
+    norms = [torch.stack([p.grad.norm() for p in model.parameters()]).norm().item() for model in models]
+    if clips == "torch":
+        total = torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.01)
+    else:
+        total = handles[clips == "the second watch"].clip_grad_norm_(0.01, two_layers.parameters())
+    for handle in handles:
+        handle.commit()
+        handle.close()
+    assert total.item() == pytest.approx(norms[2], rel=1e-6)
+    assert [recorder["grad_norm_total"][0] for recorder in recorders] == pytest.approx(norms, rel=1e-6)
+    assert torch.stack([p.grad.norm() for p in two_layers.parameters()]).norm().item() == pytest.approx(0.01, rel=1e-3)

@@ -5,7 +5,7 @@ families             one metric of many layers     natural_key          names in
 change_points        where the level changes       phase_transition     the change that stands out most
 trend, rank_trend    where a curve went            family_mean          the mean of the layers at each step
 share_above          how often a is above b        divergence_step      from where on two curves differ
-compare              the table of several runs
+compare              the table of several runs    run_labels         what they are called side by side
 """
 
 from ._cells import Cell, Row
@@ -13,6 +13,7 @@ from .bands import Band, BandKind, across, over_window
 from .changes import ChangePoint, change_points, phase_transition
 from .comparison import Comparison, compare
 from .families import Family, families, natural_key
+from .labels import run_labels
 from .smoothing import Rolling, ema, rolling
 from .trends import Trend, divergence_step, family_mean, rank_trend, share_above, trend
 
@@ -38,6 +39,7 @@ __all__ = [
     "phase_transition",
     "rank_trend",
     "rolling",
+    "run_labels",
     "share_above",
     "trend",
 ]

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _naming, _windows
+from . import _windows, naming
 from ._cells import Cell, Row, absent, row
 from ._points import FloatArray, IntArray
 from ._texts import number, setting, step_label, visible
 from .changes import phase_transition
+from .naming import LOSS, PERPLEXITY
 from .smoothing import ema
 from .trends import Trend, divergence_step, rank_trend, share_above
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _SMOOTHED_PARTS = 50
 """Curves are told apart after smoothing with a half-life of one part of their steps in so many."""
 _TOLERANCE = 0.01
+_LOSSES = (LOSS, PERPLEXITY)
 
 
 class Source:
@@ -43,9 +45,9 @@ class Source:
             self._read[name] = self.run.series(name)
         return self._read[name]
 
-    def find(self, split: _naming.Split, *metrics: _naming.Metric) -> str | None:
+    def find(self, split: naming.Split, *metrics: Sequence[str]) -> str | None:
         """Return the first of the metrics that the run has for the split."""
-        found = (_naming.find(self.names, split, metric) for metric in metrics)
+        found = (naming.find(self.names, split, metric) for metric in metrics)
         return next((name for name in found if name), None)
 
 
@@ -73,8 +75,8 @@ def validation(sources: Sequence[Source]) -> tuple[str, list[Curve | None]]:
 
     A loss stands in for a perplexity, as its exponential, where another run has logged the perplexity.
     """
-    perplexities = [source.find("val", "ppl") for source in sources]
-    losses = [source.find("val", "loss") for source in sources]
+    perplexities = [source.find("val", PERPLEXITY) for source in sources]
+    losses = [source.find("val", LOSS) for source in sources]
     if not any(perplexities):
         return "loss", [
             Curve(source.series(name)) if name else None for source, name in zip(sources, losses, strict=True)
@@ -88,12 +90,12 @@ def validation(sources: Sequence[Source]) -> tuple[str, list[Curve | None]]:
 
 def metric_curves(sources: Sequence[Source], metric: str) -> list[Curve | None]:
     """Return each run's curve of a metric that the user named."""
-    found = [_naming.resolve(source.names, metric) for source in sources]
+    found = [naming.resolve(source.names, metric) for source in sources]
     return [Curve(source.series(name)) if name else None for source, name in zip(sources, found, strict=True)]
 
 
 def curve_rows(
-    title: str, curves: Sequence[Curve | None], at: Sequence[int], better: _naming.Better, *, missing: str
+    title: str, curves: Sequence[Curve | None], at: Sequence[int], better: naming.Better, *, missing: str
 ) -> Iterator[Row]:
     """Yield a metric's values at steps, its best and its last."""
     for step in at:
@@ -130,7 +132,7 @@ def rank_row(groups: Sequence[Sequence[Source]]) -> Row:
 
 def train_above_row(sources: Sequence[Source]) -> Row:
     """Return at how many of its validations each run's training was worse than them."""
-    metric = "PPL" if all(s.find("val", "ppl") and s.find("train", "ppl") for s in sources) else "loss"
+    metric = "PPL" if all(s.find("val", PERPLEXITY) and s.find("train", PERPLEXITY) for s in sources) else "loss"
     cells = [_train_above(source, metric) for source in sources]
     text = f"Share of the validations at which the training {metric}, averaged around them, was above."
     return row(f"Train > Val {metric}", cells, None, text)
@@ -147,7 +149,7 @@ def divergence_row(sources: Sequence[Source]) -> Row:
 
 def target_row(curves: Sequence[Curve | None], metric: str, target: float, *, missing: str) -> Row:
     """Return at which step each run reached a value."""
-    better = _naming.direction(metric) or _approach(curves, target)
+    better = naming.direction(metric) or _approach(curves, target)
     sign = "≤" if better == "lower" else "≥"
     cells = [_reached(curve, target, better, missing) for curve in curves]
     label = f"{visible(metric)} {sign} {number(target)}"
@@ -180,7 +182,7 @@ def _at(curve: Curve | None, step: int, missing: str) -> Cell:
     return Cell(number(value), value, "; ".join(filter(None, notes)))
 
 
-def _best(curve: Curve | None, better: _naming.Better, missing: str) -> Cell:
+def _best(curve: Curve | None, better: naming.Better, missing: str) -> Cell:
     if curve is None:
         return absent(missing)
     if not np.isfinite(curve.values).any():
@@ -200,7 +202,7 @@ def _with_step(curve: Curve, place: int) -> Cell:
 
 
 def _transition(source: Source) -> Cell:
-    name = source.find("train", "loss", "ppl") or source.find("val", "loss", "ppl")
+    name = source.find("train", *_LOSSES) or source.find("val", *_LOSSES)
     if name is None:
         return absent("no training or validation loss was found")
     series = source.series(name)
@@ -213,7 +215,7 @@ def _transition(source: Source) -> Cell:
 
 def _rank(group: Sequence[Source]) -> Cell:
     found_series = [
-        source.series(name) for source in group for name in source.names if _naming.measures(name, "effective rank")
+        source.series(name) for source in group for name in source.names if naming.measures(name, "effective rank")
     ]
     if not found_series:
         return absent("no effective rank was logged")
@@ -228,7 +230,7 @@ def _rank(group: Sequence[Source]) -> Cell:
 
 
 def _train_above(source: Source, metric: str) -> Cell:
-    wanted: _naming.Metric = "ppl" if metric == "PPL" else "loss"
+    wanted = PERPLEXITY if metric == "PPL" else LOSS
     train, validated = source.find("train", wanted), source.find("val", wanted)
     if train is None or validated is None:
         return absent(f"no {'training' if train is None else 'validation'} {metric} was found")
@@ -254,7 +256,7 @@ def _around(series: "Series", steps: IntArray) -> FloatArray:
 
 
 def _divergence(first: Source, other: Source) -> Cell:
-    names = [(source.find("train", "loss", "ppl") or source.find("val", "loss", "ppl")) for source in (first, other)]
+    names = [(source.find("train", *_LOSSES) or source.find("val", *_LOSSES)) for source in (first, other)]
     if None in names:
         return absent("no training or validation loss was found")
     a, b = first.series(str(names[0])), other.series(str(names[1]))
@@ -269,7 +271,7 @@ def _divergence(first: Source, other: Source) -> Cell:
     return Cell(str(step), float(step), f"in {visible(str(names[0]))}")
 
 
-def _reached(curve: Curve | None, target: float, better: _naming.Better, missing: str) -> Cell:
+def _reached(curve: Curve | None, target: float, better: naming.Better, missing: str) -> Cell:
     if curve is None:
         return absent(missing)
     there = curve.values <= target if better == "lower" else curve.values >= target
@@ -280,7 +282,7 @@ def _reached(curve: Curve | None, target: float, better: _naming.Better, missing
     return absent(f"not reached; best {best.text}")
 
 
-def _approach(curves: Sequence[Curve | None], target: float) -> _naming.Better:
+def _approach(curves: Sequence[Curve | None], target: float) -> naming.Better:
     """Where the name does not tell: from which side the first curve comes."""
     first = next((float(c.values[0]) for c in curves if c is not None), target)
     return "lower" if first > target else "higher"

@@ -7,16 +7,16 @@ unless it was asked for.
 import difflib
 import math
 import operator
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _naming, _rows, _tables
+from . import _rows, _tables, naming
 from ._cells import Row, absent, folded
 from ._cells import row as make_row
 from ._texts import visible
+from .labels import run_labels
 
 if TYPE_CHECKING:
     from holter import Run
@@ -109,7 +109,7 @@ def compare(
     if not groups or not all(groups):
         raise ValueError("compare takes at least one run, and at least one in each group")
     all_runs = [run for group in groups for run in group]
-    labels = _labels(all_runs)
+    labels = run_labels(all_runs)
     sources = [_rows.Source(run, label) for run, label in zip(all_runs, labels, strict=True)]
     ends = list(accumulate(map(len, groups)))
     grouped = [sources[end - len(group) : end] for group, end in zip(groups, ends, strict=True)]
@@ -124,7 +124,14 @@ def compare(
     ]
     sizes = [len(group) for group in groups]
     rows = [row if len(row.cells) == len(groups) else folded(row, sizes) for row in rows]
-    return Comparison([visible(label) for label in runs] if isinstance(runs, Mapping) else labels, rows, notes)
+    if not isinstance(runs, Mapping):
+        return Comparison(labels, rows, notes)
+    columns = [visible(label) for label in runs]
+    for column, end, size in zip(columns, ends, sizes, strict=True):
+        if size > 1:
+            members = ", ".join(labels[end - size : end])
+            notes.append(f"{column}: mean ± population standard deviation of {size} runs ({members})")
+    return Comparison(columns, rows, notes)
 
 
 def _validation_rows(sources: Sequence[_rows.Source], steps: Sequence[int], notes: list[str]) -> Iterable[Row]:
@@ -143,7 +150,7 @@ def _metric_rows(
         curves = _rows.metric_curves(sources, metric)
         title, missing = visible(metric), f"no series {visible(metric)!r}"
         if any(curves):
-            yield from _rows.curve_rows(title, curves, steps, _naming.direction(metric), missing=missing)
+            yield from _rows.curve_rows(title, curves, steps, naming.direction(metric), missing=missing)
         else:
             names = {name for source in sources for name in source.names}
             close = difflib.get_close_matches(metric, sorted(names)[:_MOST_NAMES], n=1)
@@ -176,33 +183,6 @@ def _setting_rows(sources: Sequence[_rows.Source], notes: list[str]) -> list[Row
     if len(settings) > _MOST_SETTINGS:
         notes.append(f"more than {_MOST_SETTINGS} settings differ; the first are shown")
     return settings[:_MOST_SETTINGS]
-
-
-def _labels(runs: Sequence["Run"]) -> list[str]:
-    """The runs' names; where two share one, with as much of their paths as tells them apart, else numbered."""
-    names = [visible(run.name) for run in runs]
-    labels = [
-        name if names.count(name) == 1 else f"{name} ({visible(_distinct(run, name, names, runs))})"
-        for run, name in zip(runs, names, strict=True)
-    ]
-    seen: Counter[str] = Counter()
-    unique = []
-    for label in labels:
-        seen[label] += 1
-        while seen[label] > 1 and f"{label} #{seen[label]}" in labels:
-            seen[label] += 1
-        unique.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
-    return unique
-
-
-def _distinct(run: "Run", name: str, names: Sequence[str], runs: Sequence["Run"]) -> str:
-    """The shortest end of the run's path that no other run of this name has."""
-    others = [other.path.parts for other, other_name in zip(runs, names, strict=True) if other_name == name]
-    parts = run.path.parts
-    for length in range(1, len(parts) + 1):
-        if sum(other[-length:] == parts[-length:] for other in others) == 1:
-            return "/".join(parts[-length:])
-    return "/".join(parts[-2:])
 
 
 def _json_number(value: float | None) -> float | str | None:

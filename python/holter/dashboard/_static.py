@@ -6,7 +6,6 @@ plotly.js is the one that the `plotly` wheel ships, found without importing plot
 import gzip
 import hashlib
 import importlib.resources
-import importlib.util
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from holter._plotly import plotly_file
 from holter.dashboard._errors import Refused
 
 __all__ = ["PLOTLY", "StaticFiles"]
@@ -67,7 +67,7 @@ class StaticFiles:
             media_type = _TYPES.get(Path(item.name).suffix)
             if item.is_file() and media_type is not None:
                 self._files[item.name] = _File(item.read_bytes(), media_type)
-        self._files[PLOTLY] = _File(_find_plotly().read_bytes(), _TYPES[".js"])
+        self._files[PLOTLY] = _File(plotly_file().read_bytes(), _TYPES[".js"])
 
     @property
     def names(self) -> list[str]:
@@ -98,12 +98,3 @@ class StaticFiles:
 
 def _codings(headers: Headers) -> list[str]:
     return headers.get("accept-encoding", "").split(",")
-
-
-def _find_plotly() -> Path:
-    spec = importlib.util.find_spec("plotly")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "package_data" / PLOTLY
-        if path.is_file():
-            return path
-    raise ImportError("the dashboard needs plotly: pip install 'holter[serve]'")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from holter import analysis
 from holter.plots.band_columns import Across, BandKind, Recipe, band_columns
 from holter.plots.chart import Chart, Line, Nonfinite
 from holter.plots.lines import title_of
@@ -18,7 +19,6 @@ from holter.plots.marks import change_marks, run_marks
 from holter.plots.notes import note_of
 from holter.plots.ranges import trimmed_range
 from holter.plots.scene import open_scene
-from holter.plots.text import run_labels
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _grouped(
         labelled = [(label, list(runs)) for label, runs in groups.items()]
     else:
         each = list(groups) if isinstance(groups, collections.abc.Sequence) else [groups]
-        labelled = [(label, [run]) for label, run in zip(run_labels(each), each, strict=True)]
+        labelled = [(label, [run]) for label, run in zip(analysis.run_labels(each), each, strict=True)]
     runs: list[Run] = []
     made = []
     for place, (label, members) in enumerate(labelled):

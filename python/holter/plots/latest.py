@@ -10,7 +10,7 @@ from holter import analysis
 from holter.plots.chart import Bars, Chart
 from holter.plots.lines import title_of
 from holter.plots.reading import missing, present_buckets
-from holter.plots.text import distinct_parts, run_labels
+from holter.plots.text import distinct_parts
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def latest_chart(
     rows = sorted({name for of_run in last for name in of_run}, key=analysis.natural_key)
     bars = [
         _bars(label, rows, of_run, place if colours is None else colours[place])
-        for place, (label, of_run) in enumerate(zip(run_labels(runs), last, strict=True))
+        for place, (label, of_run) in enumerate(zip(analysis.run_labels(runs), last, strict=True))
     ]
     return Chart(
         kind="latest",

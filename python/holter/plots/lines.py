@@ -17,7 +17,7 @@ from holter.plots.marks import change_marks, run_marks
 from holter.plots.notes import note_of
 from holter.plots.ranges import trimmed_range
 from holter.plots.scene import open_scene
-from holter.plots.text import distinct_parts, run_labels
+from holter.plots.text import distinct_parts
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _blanks(runs: Sequence[Run], names: Sequence[str], colours: Sequence[Colour]
     short = distinct_parts(unique) if len(unique) > 3 else unique
     none, no_steps = np.empty(0), np.empty(0, np.int64)
     blanks: dict[Key, Line] = {}
-    for index, run in enumerate(run_labels(runs)):
+    for index, run in enumerate(analysis.run_labels(runs)):
         for place, name in enumerate(unique):
             colour, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
             if is_sequence:

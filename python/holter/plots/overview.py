@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from holter import analysis
-from holter.plots import names as metrics
+from holter.analysis import naming
 from holter.plots.bands import band_chart
 from holter.plots.heatmaps import heatmap_chart
 from holter.plots.latest import latest_chart
@@ -73,21 +73,21 @@ def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
     if not names:
         return []
     known = (
-        ("loss", "loss", metrics.LOSS),
-        ("perplexity", "perplexity", metrics.PERPLEXITY),
-        ("accuracy", "accuracy", metrics.ACCURACY),
-        ("gradient-norm", "total gradient norm", metrics.GRADIENT_NORM),
+        ("loss", "loss", naming.LOSS),
+        ("perplexity", "perplexity", naming.PERPLEXITY),
+        ("accuracy", "accuracy", naming.ACCURACY),
+        ("gradient-norm", "total gradient norm", naming.GRADIENT_NORM),
     )
     charts = []
     for key, title, wanted in known:
-        found = metrics.that_mean(names, wanted)
+        found = naming.that_mean(names, wanted)
         if found:
             charts.append(_request(key, title, "line", found[:_MOST_SPLITS]))
     loss = charts[0]["names"] if charts else []
     charts.append(_request("speed", "steps per second", "speed", loss or names[:1]))
     charts += _family_charts(names, len(runs))
-    rates = metrics.that_mean(names, metrics.LEARNING_RATE) or [
-        name for name in names if metrics.meaning(name).metric.startswith("lr_")
+    rates = naming.that_mean(names, naming.LEARNING_RATE) or [
+        name for name in names if naming.meaning(name).metric.startswith("lr_")
     ]
     if rates:
         charts.append(_request("learning-rate", "learning rate", "line", rates[:_MOST_SPLITS]))

@@ -238,7 +238,7 @@ def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
         "type": "heatmap",
         "x": typed_array(heatmap.x),
         "y": labels,
-        "z": typed_array(values.astype(np.float32)),
+        "z": typed_array(_single(values)),
         "zmin": low,
         "zmax": high,
         "colorscale": "Viridis",
@@ -248,7 +248,7 @@ def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
         "meta": {"rows": list(heatmap.rows)},
     }
     if heatmap.is_log:
-        cells["customdata"] = typed_array(heatmap.values.astype(np.float32))
+        cells["customdata"] = typed_array(_single(heatmap.values))
     if not heatmap.is_nonfinite.any():
         return [cells]
     alarm: Trace = {
@@ -265,6 +265,12 @@ def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
         "meta": {"role": "nonfinite"},
     }
     return [cells, alarm]
+
+
+def _single(values: FloatArray) -> npt.NDArray[np.floating]:
+    """The values in single precision, which colours do not tell from double, where it can hold them."""
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    return values.astype(np.float32) if largest <= np.finfo(np.float32).max else values
 
 
 def heatmap_rows(heatmap: Heatmap) -> list[str]:

@@ -14,13 +14,12 @@ import secrets
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holter import analysis
+from holter._plotly import plotly_file
 from holter.plots.marks import MARK_PREFIX
 from holter.plots.overview import build_chart, family_request, overview_charts
 from holter.plots.plotly_figure import to_plotly
-from holter.plots.plotly_source import plotly_source
 from holter.plots.report_facts import facts_of
 from holter.plots.report_page import ChartPart, ReportContent, Section, page
-from holter.plots.text import run_labels
 from holter.plots.view import View
 
 if TYPE_CHECKING:
@@ -70,8 +69,8 @@ def report(
         raise FileNotFoundError(f"there is no directory {os.fspath(target.parent)!r} for the report")
     if target.is_dir():
         raise IsADirectoryError(f"{os.fspath(path)!r} is a directory; a report is written to a file")
-    script = plotly_source()
-    labels = run_labels(several)
+    script = plotly_file().read_text("utf-8")
+    labels = analysis.run_labels(several)
     planned, unseen = _planned(several, labels)
     content = ReportContent(
         title=title or (labels[0] if len(labels) == 1 else f"{len(labels)} runs: {', '.join(labels)}"),

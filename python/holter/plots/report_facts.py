@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holter import analysis
+from holter.analysis.naming import LOSS, PERPLEXITY, meaning, that_mean
 from holter.plots.marks import MARK_PREFIX
-from holter.plots.names import LOSS, PERPLEXITY, meaning, that_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from holter.plots.palette import THEMES, resolved
-from holter.plots.plotly_source import ATTRIBUTE_STYLES, policy_hash, styles_of
+from holter.plots.policy import ATTRIBUTE_STYLES, policy_hash, styles_of
 from holter.plots.report_facts import flat_config, origin_of, tiles_of
 from holter.plots.text import LEGEND_CHARACTERS, shortened
 

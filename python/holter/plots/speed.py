@@ -12,7 +12,6 @@ from holter.plots.marks import attempt_starts, run_marks
 from holter.plots.notes import note_of
 from holter.plots.ranges import trimmed_range
 from holter.plots.scene import open_scene
-from holter.plots.text import run_labels
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def speed_chart(
         raise KeyError(f"none of the {len(runs)} runs has a point yet, and without points there is no speed")
     scene = open_scene(runs, sorted({*references} - {""}), view)
     keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
-    labels = run_labels(runs)
+    labels = analysis.run_labels(runs)
     lines = [_line(scene, key, labels[key[0]], key[0] if colours is None else colours[key[0]]) for key in keys]
     y_range, trimmed = trimmed_range(lines, view)
     return Chart(

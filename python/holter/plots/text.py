@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holter import Run
-
 LEGEND_CHARACTERS, TITLE_CHARACTERS, HOVER_CHARACTERS = 48, 80, 160
 _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "%": "&#37;", "$": "&#36;"})
 _JOINER = "\u200d"
@@ -34,23 +32,6 @@ def plotly_text(text: str, characters: int = HOVER_CHARACTERS) -> str:
     where MathJax is on the page. Entities are decoded after all of these.
     """
     return shortened(text, characters).translate(_MARKUP)
-
-
-def run_labels(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run; where several are named alike, with what sets them apart."""
-    names = [run.name for run in runs]
-    labels: list[str] = []
-    for run, name in zip(runs, names, strict=True):
-        label = name
-        if names.count(name) > 1:
-            label = f"{name} ({run.path.name})" if run.path.name != name else f"{name} ({run.path.parent.name})"
-        number = 2
-        plain = label
-        while label in labels:
-            label = f"{plain} #{number}"
-            number += 1
-        labels.append(label)
-    return labels
 
 
 def distinct_parts(names: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad
 from ._patches import Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
@@ -45,12 +45,13 @@ def _clip_grad_norm(
     """Stands in for `torch.nn.utils.clip_grad_norm_`."""
     several = _several(parameters)
     is_plain = float(norm_type) == 2.0 and not args and not kwargs
-    for listener in listeners:
-        with torch.no_grad():
-            total = listener.clipping(several, float(max_norm) if is_plain else None)
-        if total is not None:
-            return total
-    return original(several, max_norm, norm_type, *args, **kwargs)
+    total: Tensor | None = None
+    with torch.no_grad():
+        for listener in listeners:
+            # Only the last one may clip: what it has clipped, nobody could take the norms of any more.
+            may_clip = is_plain and listener is listeners[-1]
+            total = listener.clipping(several, float(max_norm) if may_clip else None)
+    return original(several, max_norm, norm_type, *args, **kwargs) if total is None else total
 
 
 def _scale_down(
@@ -75,6 +76,12 @@ def _clip_grad_value(
     """Stands in for `torch.nn.utils.clip_grad_value_`."""
     _tell(listeners, parameters := _several(parameters))
     original(parameters, *args, **kwargs)
+
+
+def tell_others(listener: ClipListener, parameters: Sequence[Tensor]) -> None:
+    """Tell all who listen, except this one, that it is about to clip these parameters' gradients."""
+    others = (other for other in clip_calls[0].listeners if other is not listener)
+    _tell(tuple(others), list(parameters))
 
 
 def _several(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -106,7 +113,7 @@ def unseen_clipping() -> list[str]:
     originals = {name: getattr(clip_grad, name) for name in names}
     return [
         f"{path}.{name}"
-        for path, module in list(sys.modules.items())
+        for path, module in sys.modules.copy().items()
         if module is not None and not path.startswith("torch.")
         for name, original in originals.items()
         if getattr(module, "__dict__", {}).get(name) is original

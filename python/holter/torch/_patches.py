@@ -33,7 +33,7 @@ def holders(function: Any, home: Any) -> list[tuple[Any, str]]:
     """
     found = [(home, function.__name__)]
     seen = set()
-    for path, module in list(sys.modules.items()):
+    for path, module in sys.modules.copy().items():
         names = getattr(module, "__dict__", {})
         # One module may be there under several names, the main one above all.
         if function.__name__ in names and id(module) not in seen and not path.startswith(("torch.", "holter.")):
@@ -93,6 +93,11 @@ class Patch(Generic[L]):
         self._listeners: tuple[L, ...] = ()
         self._original: Any = None
         self._replacement: Any = None
+
+    @property
+    def listeners(self) -> tuple[L, ...]:
+        """Who listens, in the order in which they began."""
+        return self._listeners
 
     def is_of(self, owner: Any) -> bool:
         """Whether this is the patch of that owner, and not of an earlier one of the same name."""

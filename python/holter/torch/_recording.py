@@ -17,7 +17,7 @@ import torch
 from . import _explicit
 from ._attention import Attention, AttentionProbe
 from ._cadence import Cadence
-from ._clipping import clip_calls
+from ._clipping import clip_calls, tell_others
 from ._columns import Columns
 from ._compiled import is_capturing, is_out_of_reach
 from ._faults import Faults
@@ -120,6 +120,7 @@ class Recording:
     def clip(self, parameters: list[Tensor] | None, max_norm: float) -> Tensor:
         """Scale gradients down to a total norm, which is returned, and take their norms on the way."""
         is_due = self._looks()
+        tell_others(self, self._gradients.parameters if parameters is None else parameters)
         with torch.no_grad():
             if is_due:
                 self.faults.run("parameters", self._parameters.read)

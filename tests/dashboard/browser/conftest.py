@@ -6,23 +6,17 @@ from pathlib import Path
 
 import pytest
 
+import browsers
 import sample_runs
 
 DESKTOP = {"viewport": {"width": 1200, "height": 760}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator:
-    from playwright.sync_api import sync_playwright
-
-    from dashboard_page import CHROMIUM
-
-    with sync_playwright() as playwright:
-        # No name can be resolved, so that a request for a CDN fails as it would on a machine without a network.
-        arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    # No name can be resolved, so that a request for a CDN fails as it would on a machine without a network.
+    with browsers.chromium("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +35,7 @@ def serve() -> Iterator:
         dashboard.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_context(chromium):
     """Where pages share what the browser keeps."""
     return chromium.new_context(**DESKTOP)
@@ -79,7 +73,7 @@ def used_again(pages: dict, context, url: str) -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def pages_by_url() -> Iterator:
+def pages_by_url(chromium) -> Iterator:
     pages: dict = {}
     yield pages
     for watched in pages.values():

@@ -1,12 +1,10 @@
-"""plotly.js as the `plotly` wheel ships it: read from disk, without importing plotly and without a network."""
+"""What plotly.js does to a page that a content security policy has to allow."""
 
 from __future__ import annotations
 
 import ast
 import base64
 import hashlib
-import importlib.util
-import pathlib
 import re
 
 _CRISP = ("optimizeSpeed", "-moz-crisp-edges", "-o-crisp-edges", "-webkit-optimize-contrast", "optimize-contrast")
@@ -20,20 +18,6 @@ ATTRIBUTE_STYLES = (
 hover, raised exponents on the axes, and how the image of a heatmap on an even grid is enlarged."""
 
 _STYLE = re.compile(r"""createElement\("style"\);\w+\.id="\w+",\w+\.textContent=('[^'\\]*'|"[^"\\]*")""")
-
-
-def plotly_source() -> str:
-    """Return the text of plotly.min.js.
-
-    Raises:
-        ImportError: If plotly is not installed.
-    """
-    found = importlib.util.find_spec("plotly")
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        path = pathlib.Path(folder) / "package_data" / "plotly.min.js"
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    raise ImportError("this needs plotly: pip install 'holter[serve]'")
 
 
 def styles_of(source: str) -> list[str]:
