@@ -85,12 +85,15 @@ impl Condition {
     }
 
     fn message(&self, value: f64) -> String {
+        let now = word(value);
         match self {
-            Self::NonFinite => format!("the value is {}", word(value)),
-            Self::Spike { sigmas, .. } => format!("{value} is more than {sigmas} standard deviations from the mean"),
-            Self::Below { threshold, steps } => format!("below {threshold} for {steps} steps, now {}", word(value)),
-            Self::Above { threshold, steps } => format!("above {threshold} for {steps} steps, now {}", word(value)),
-            Self::Plateau { tolerance, steps } => format!("within {tolerance} for {steps} steps, now {value}"),
+            Self::NonFinite => format!("the value is {now}"),
+            Self::Spike { sigmas, .. } => format!("{now} is more than {sigmas} standard deviations from the mean"),
+            Self::Below { threshold, steps: 1 } => format!("below {threshold}, now {now}"),
+            Self::Above { threshold, steps: 1 } => format!("above {threshold}, now {now}"),
+            Self::Below { threshold, steps } => format!("below {threshold} for {steps} steps, now {now}"),
+            Self::Above { threshold, steps } => format!("above {threshold} for {steps} steps, now {now}"),
+            Self::Plateau { tolerance, steps } => format!("within {tolerance} for {steps} steps, now {now}"),
         }
     }
 }

@@ -41,7 +41,8 @@ fn is_on_plateau(points: &[(i64, f64)], steps: u64, tolerance: f64) -> bool {
     let mut rest = points;
     loop {
         let (first, value) = rest[0];
-        match rest.iter().position(|&(_, other)| !((other - value).abs() <= tolerance)) {
+        let is_near = |other: f64| (other - value).abs() <= tolerance;
+        match rest.iter().position(|&(_, other)| !is_near(other)) {
             None => return (rest[rest.len() - 1].0 - first) as u64 + 1 >= steps,
             // A value that is not finite is away even from itself.
             Some(end) if end.max(1) == rest.len() => return false,
@@ -77,7 +78,7 @@ proptest! {
 
     #[test]
     fn spikes_are_judged_by_the_weighted_moments(
-        values in prop::collection::vec(prop_oneof![9 => -1.0..1.0, 1 => -100.0..100.0], 1..120),
+        values in prop::collection::vec(prop_oneof![9 => -1.0_f64..1.0, 1 => -100.0..100.0], 1..120),
         half_life in 1.0..40.0,
     ) {
         let (sigmas, warmup) = (4.0, 10);
@@ -98,7 +99,9 @@ proptest! {
             was_spike = is_spike;
             taken.push(if is_spike { value.clamp(mean - limit, mean + limit) } else { value });
             let weight = (1.0 - 0.5_f64.powf(1.0 / half_life)).max(1.0 / taken.len() as f64);
-            weights.iter_mut().for_each(|other| *other *= 1.0 - weight);
+            for other in &mut weights {
+                *other *= 1.0 - weight;
+            }
             weights.push(weight);
         }
     }

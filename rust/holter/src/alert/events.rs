@@ -138,3 +138,83 @@ pub fn read_lines(path: &Path) -> Result<Vec<String>> {
     text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
     Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: &str = r#"{"rule":"limit"}"#;
+    const LONG: usize = 1 << 20;
+
+    fn lines(count: usize, length: usize) -> impl Iterator<Item = String> {
+        (0..count).map(move |number| {
+            let number = number.to_string();
+            "x".repeat(length.saturating_sub(number.len())) + &number
+        })
+    }
+
+    /// Writes the lines one by one, or all at once as after a refusal, and returns the file's.
+    fn written(path: &Path, lines: impl Iterator<Item = String>, one_by_one: bool) -> Vec<String> {
+        let mut file = EventsFile::new(path.to_owned());
+        for line in lines {
+            file.push(line);
+            if one_by_one {
+                file.write_waiting(|| LIMIT.to_owned()).expect("the disk has room");
+            }
+        }
+        file.write_waiting(|| LIMIT.to_owned()).expect("the disk has room");
+        assert!(!file.is_waiting());
+        read_lines(path).expect("the file is there")
+    }
+
+    #[test]
+    fn a_file_ends_with_one_limit_line_when_it_has_too_many_lines_or_too_long_ones() {
+        for (count, length, kept) in [(event::MAX_LINES + 5, 10, event::MAX_LINES - 1), (40, LONG, 15)] {
+            for one_by_one in [true, false] {
+                let dir = tempfile::tempdir().expect("a directory");
+                let path = dir.path().join("events");
+                let mut expected: Vec<String> = lines(kept, length).collect();
+                expected.push(LIMIT.to_owned());
+                assert!(written(&path, lines(count, length), one_by_one) == expected, "{count} of {length}");
+                // The next attempt appends nothing, however short, and however much room the limit line has left.
+                assert!(written(&path, lines(3, 1), one_by_one) == expected, "{count} of {length}, again");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_exactly_full_has_a_limit_line_when_there_is_more() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, last) in [("short", LONG - 2), ("exact", LONG - 1), ("long", LONG)] {
+            let path = dir.path().join(name);
+            let first = || lines(15, LONG - 1).chain(lines(1, last));
+            let found = written(&path, first().chain(lines(1, 10)), false);
+            let is_full = 15 * LONG + last + 1 >= event::MAX_BYTES;
+            let mut expected: Vec<String> = first().take(if is_full { 15 } else { 16 }).collect();
+            expected.push(LIMIT.to_owned());
+            assert!(found == expected, "{name}: {} lines", found.len());
+        }
+    }
+
+    #[test]
+    fn a_refused_file_keeps_no_more_in_memory_than_it_may_have() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (count, length) in [(3 * event::MAX_LINES, 10), (40, LONG)] {
+            let mut file = EventsFile::new(dir.path().to_owned());
+            for line in lines(count, length) {
+                file.push(line);
+            }
+            file.write_waiting(|| LIMIT.to_owned()).expect_err("it is a directory");
+            assert!(file.waiting.len() <= event::MAX_LINES && file.waiting_bytes <= event::MAX_BYTES + LONG);
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_written_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("events");
+        fs::write(&path, "whole\nhal").expect("the disk has room");
+        assert_eq!(read_lines(&path).expect("the file is there"), ["whole"]);
+        assert_eq!(written(&path, lines(1, 2), true), ["whole", "x0"]);
+    }
+}

@@ -97,3 +97,62 @@ impl Alerts {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+
+    const SOON: Duration = Duration::ZERO;
+    const LATE: Duration = Duration::from_secs(60);
+
+    fn say(alerts: &Alerts, lines: impl Iterator<Item = String>) {
+        for line in lines {
+            alerts.add(line, false);
+        }
+    }
+
+    #[test]
+    fn each_alert_is_news_once_or_is_counted_as_missed() {
+        let alerts = Alerts::default();
+        say(&alerts, (0..5).map(|number| number.to_string()));
+        let first = alerts.wait(0, SOON);
+        assert_eq!((first.lines.len(), first.missed, first.count), (5, 0, 5));
+        assert_eq!(alerts.wait(first.count, SOON), News { count: 5, ..News::default() });
+        say(&alerts, (5..2005).map(|number| number.to_string()));
+        let second = alerts.wait(first.count, SOON);
+        assert_eq!((second.lines.len(), second.missed, second.count), (MAX_RECENT, 1000, 2005));
+        assert_eq!(second.lines, alerts.recent());
+        assert_eq!(second.lines[0], "1005");
+    }
+
+    #[test]
+    fn long_alerts_are_kept_as_far_as_there_is_room() {
+        let alerts = Alerts::default();
+        let long = event::MAX_BYTES / 10;
+        say(&alerts, (0..50).map(|_| "x".repeat(long)));
+        let news = alerts.wait(0, SOON);
+        assert_eq!((news.lines.len(), news.missed), (10, 40));
+        alerts.add("x".repeat(2 * event::MAX_BYTES), true);
+        assert_eq!(alerts.wait(50, SOON).missed, 1);
+        assert!(alerts.should_stop());
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_an_alert_and_by_the_end() {
+        let alerts = Arc::new(Alerts::default());
+        let waiting = Arc::clone(&alerts);
+        let thread = thread::spawn(move || {
+            let first = waiting.wait(0, LATE);
+            (waiting.wait(first.count, LATE), first)
+        });
+        alerts.add("said".to_owned(), false);
+        while Arc::strong_count(&alerts) > 1 && !thread.is_finished() {
+            alerts.end();
+        }
+        let (second, first) = thread.join().expect("no panic");
+        assert_eq!((first.lines, second.lines.len(), second.is_over), (vec!["said".to_owned()], 0, true));
+    }
+}
