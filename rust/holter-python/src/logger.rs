@@ -236,14 +236,14 @@ impl Logger {
     /// `HolterWarning`; the configuration is then written when the run is closed.
     ///
     /// Args:
-    ///     values: As `config`. A key that is there already gets the new value; what is nested in it is not merged.
+    ///     config: What to add. A key that is there already gets the new value; what is nested in it is not merged.
     ///
     /// Raises:
     ///     TypeError: If it is no mapping.
     ///     RunClosedError: If the run has been closed.
-    #[pyo3(signature = (values))]
-    fn update_config(&self, py: Python<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.session.update_config(py, values)
+    #[pyo3(signature = (config))]
+    fn update_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.session.update_config(py, config)
     }
 
     /// Wait until everything logged before this call survives a loss of power.

@@ -190,8 +190,8 @@ impl Session {
         self.sender.as_ref().map(|sender| sender.bind(py).getattr("delivery")).transpose()
     }
 
-    pub(crate) fn update_config(&self, py: Python<'_>, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        let text = py.import("holter._facts")?.getattr("config_json")?.call1((values,))?;
+    pub(crate) fn update_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = py.import("holter._facts")?.getattr("config_json")?.call1((config,))?;
         let text = match &self.sender {
             Some(sender) => sender.bind(py).call_method1("redacted", (text,))?,
             None => text,
