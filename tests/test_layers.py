@@ -147,10 +147,17 @@ def front_ends_read_through_run(file: Python) -> list[str]:
 
 
 def python_threads_are_few(file: Python) -> list[str]:
-    if file.path in {"python/holter/torch/_staging.py", "python/holter/system.py"} or SERVER.fullmatch(file.path):
+    allowed = {"python/holter/torch/_staging.py", "python/holter/system.py", "python/holter/alerts/_sender.py"}
+    if file.path in allowed or SERVER.fullmatch(file.path):
         return []
     starts = ("threading.Thread", "threading.Timer", "_thread", "concurrent.futures", "multiprocessing", "asyncio")
     return file.reaches(*starts)
+
+
+def the_network_is_asked_by_the_webhook(file: Python) -> list[str]:
+    """Nothing that Holter records leaves the machine unless the user has named the place."""
+    clients = ("urllib.request", "http.client", "smtplib", "ftplib", "socket.create_connection", "requests", "httpx")
+    return [] if file.path == "python/holter/alerts/_post.py" else file.reaches(*clients)
 
 
 def python_environment_is_read_by_config(file: Python) -> list[str]:
@@ -308,6 +315,18 @@ PYTHON = [
         "python/holter/_logger.py",
         "import threading as t\nt.Thread(target=print).start()",
         "import threading\nthreading.Lock()",
+    ),
+    Case(
+        python_threads_are_few,
+        "python/holter/alerts/_post.py",
+        "from threading import Thread\nThread(target=print).start()",
+        "from threading import Event\nEvent().wait(1)",
+    ),
+    Case(
+        the_network_is_asked_by_the_webhook,
+        "python/holter/alerts/_sender.py",
+        "def f():\n    from urllib import request\n    request.urlopen('https://example.org')",
+        "from urllib.parse import urlsplit\nimport socket\nsocket.gethostname()",
     ),
     Case(
         python_environment_is_read_by_config,

@@ -44,13 +44,18 @@ def alerts_of_lines(lines: Iterable[str], rank: int) -> list[Alert]:
     return [alert for line in lines if (alert := _alert(line, rank)) is not None]
 
 
+def _time(text: str) -> dt.datetime:
+    time = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))  # which Python 3.10 does not take itself
+    return time if time.tzinfo else time.replace(tzinfo=dt.timezone.utc)
+
+
 def _alert(line: str, rank: int) -> Alert | None:
     """The alert of a line, which anybody may have written."""
     try:
         found: dict[str, Any] = json.loads(line)
         series, step, value = found["series"], found["step"], found["value"]
         return Alert(
-            time=dt.datetime.strptime(found["time"], "%Y-%m-%dT%H:%M:%S.%f%z"),
+            time=_time(found["time"]),
             level=str(found["level"]),
             series=None if series is None else str(series),
             step=None if step is None else int(step),
@@ -60,5 +65,5 @@ def _alert(line: str, rank: int) -> Alert | None:
             message=str(found["message"]),
             rank=rank,
         )
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None

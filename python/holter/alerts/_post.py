@@ -24,7 +24,7 @@ def post(url: str, body: bytes, user_agent: str, left: Callable[[], float]) -> t
         left: How many seconds are left; asked again before each wait.
 
     Raises:
-        OSError, http.client.HTTPException: If there is no answer in time, or none that is HTTP.
+        OSError: If there is no answer in time, or none that is HTTP.
     """
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  checked by Webhook
@@ -32,8 +32,11 @@ def post(url: str, body: bytes, user_agent: str, left: Callable[[], float]) -> t
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.ProxyHandler())
     opener.add_handler(_Handler(left))
-    with opener.open(request, timeout=_positive(left())) as reply:
-        return reply.status, reply.headers.get("Retry-After")
+    try:
+        with opener.open(request, timeout=_positive(left())) as reply:
+            return reply.status, reply.headers.get("Retry-After")
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"the answer is no HTTP ({type(error).__name__})") from error
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):

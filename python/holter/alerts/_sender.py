@@ -5,7 +5,6 @@ arrive is counted, and a `HolterWarning` tells of the first time. Closing waits 
 """
 
 import contextlib
-import http.client
 import json
 import os
 import threading
@@ -123,7 +122,7 @@ class Sender:
             status, retry_after = post(
                 self._webhook.url, message, "holter", lambda: min(end, self._close_by) - time.monotonic()
             )
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             return f"{self._webhook.target}: {self._described(error)}", 0.0
         except Exception as error:  # noqa: BLE001  a defect, or memory: not worth a training either
             return f"{self._webhook.target}: {type(error).__name__}", None
@@ -131,7 +130,7 @@ class Sender:
             return None, None
         return f"{self._webhook.target}: answered {status}", _pause_wished(retry_after) if status in _AGAIN else None
 
-    def _described(self, error: Exception) -> str:
+    def _described(self, error: OSError) -> str:
         reason = getattr(error, "reason", error)  # urllib wraps what the system said
         text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
         return self.redacted(text[:200] or type(reason).__name__)
