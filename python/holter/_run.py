@@ -188,7 +188,7 @@ class Run:
 
     @property
     def revision(self) -> str:
-        """A word that is another one whenever the run has got new points, was closed, gone on with or recovered.
+        """A word that is another one whenever the run has new points or alerts, was closed, gone on with or recovered.
 
         It costs some microseconds for each rank, so that it may be polled. What is read after it is at least as new
         as it says. It may change although there is nothing new, and says nothing of the order of two.
