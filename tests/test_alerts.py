@@ -154,6 +154,31 @@ def test_the_file_is_bounded_and_the_flag_is_not(run_dir):
     assert repr(holter.open_run(run_dir).events) == repr(events)
 
 
+def test_each_rank_watches_its_own_series_and_is_read_with_the_others(run_dir):
+    for rank in (1, 0):
+        with holter.Logger(run_dir, rank=rank, alerts=[alerts.NonFinite()]) as logger:
+            logger.log(rank, "loss", math.nan)
+            logger.flush(60)
+            assert [alert.rank for alert in logger.alerts] == [rank]
+    run = holter.open_run(run_dir)
+    assert [(alert.rank, alert.step) for alert in run.events] == [(1, 1), (0, 0)], "the oldest first"
+    assert [alert.step for alert in run.open_rank(1).events] == [1]
+
+
+def test_an_alert_is_something_new_to_read(run_dir):
+    """Catches a dashboard that learns of an alert with the next point, which may be an hour away."""
+    with holter.Logger(run_dir, alerts=[alerts.NonFinite()]) as logger:
+        logger.log(0, "loss", math.nan)
+        logger.flush(60)
+        run = holter.open_run(run_dir)
+        before = run.revision
+        assert run.revision == before
+        with (run_dir / EVENTS).open("a") as file:  # as the writer does, which judges when it has the time
+            file.write((run_dir / EVENTS).read_text())
+        assert run.revision != before
+        assert len(run.events) == 2
+
+
 KILLED = """
 import math, sys
 import holter

@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +88,21 @@ def test_all_alerts_are_in_the_json(invoke):
         "level": "error", "series": HOSTILE_NAME, "step": 9, "value": "-inf", "rule": "non_finite", "stop": True,
         "message": "the value is -inf", "rank": 0,
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("alarmed")
+def test_alerts_that_cannot_be_read_are_said_and_the_rest_is_shown(invoke):
+    events = Path("runs/alarmed/events.jsonl")
+    events.rename("elsewhere.jsonl")
+    events.symlink_to(Path("elsewhere.jsonl").absolute())
+    assert "alerts      9 (5 error" in invoke("show", "alarmed").stdout
+    events.unlink()
+    events.mkdir()
+    result = invoke("show", "alarmed")
+    assert result.status == 0
+    assert re.search("alerts .*events.jsonl.*directory", result.stdout)
+    assert re.search("\nx .* 8 ", result.stdout)
+    assert json.loads(invoke("show", "alarmed", "--json").stdout)["alerts"] is None
 
 
 def test_a_run_without_alerts_has_none(runs, invoke):

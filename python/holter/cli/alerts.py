@@ -6,20 +6,30 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from holter.cli.text import shortened, time_text, visible
+from holter.exceptions import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import holter
     from holter.alerts import Alert
 
-__all__ = ["alert_json", "alert_style", "alert_text", "alerts_summary"]
+__all__ = ["alert_style", "alert_text", "alerts_json", "alerts_summary", "read_alerts"]
 
 NAME_LIMIT = 60
 
 
-def alert_json(alert: Alert) -> dict[str, Any]:
-    """What every command says of an alert to a script."""
-    return {**asdict(alert), "time": time_text(alert.time)}
+def read_alerts(run: holter.Run) -> tuple[list[Alert] | None, str]:
+    """The alerts of a run; None and why, where they cannot be read, which is no reason not to show the rest."""
+    try:
+        return run.events, ""
+    except StoreError as error:
+        return None, str(error)
+
+
+def alerts_json(alerts: Sequence[Alert] | None) -> list[dict[str, Any]] | None:
+    """What every command says of alerts to a script; null where they cannot be read."""
+    return None if alerts is None else [{**asdict(alert), "time": time_text(alert.time)} for alert in alerts]
 
 
 def alert_text(alert: Alert) -> str:

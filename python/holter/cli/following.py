@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from holter.cli.alerts import alert_json, alert_style, alert_text
+from holter.cli.alerts import alert_style, alert_text, alerts_json
 from holter.cli.facts import series_json
 from holter.cli.output import echo, echo_json, is_terminal, terminal_console
 from holter.cli.sparklines import read_sparklines
@@ -93,7 +93,7 @@ class JsonLines(_Lines):
                 "is_live": look.is_live,
                 "last_step": look.last_step,
                 "nonfinite_series": [series.name for series in look.nonfinite],
-                "alerts": [alert_json(alert) for alert in look.alerts],
+                "alerts": alerts_json(look.alerts),
                 "series": [series_json(series) for series in look.changed],
             },
             indent=None,

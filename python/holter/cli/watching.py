@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holter.cli.alerts import read_alerts
 from holter.cli.facts import LOSSES, parsed_time
 from holter.cli.problems import Problem, failure
 from holter.exceptions import StoreError
@@ -106,7 +107,7 @@ class Watch:
         if revision != self._revision:
             patterns = self._patterns or ("*",)
             found = {series.name: series for pattern in patterns for series in self._run.facts(pattern)}
-            self._events = self._run.events
+            self._events = read_alerts(self._run)[0] or self._events
             self._watched, self._revision = list(found.values()), revision
         return self._watched
 

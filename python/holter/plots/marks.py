@@ -6,18 +6,21 @@ that the chart does not show is left out.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from holter import analysis
+from holter.exceptions import StoreError
 from holter.plots.chart import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from holter import Run
+    from holter.alerts import Alert
     from holter.plots.chart import Colour, IntArray, Line, MarkKind, XArray
     from holter.plots.scene import Scene
     from holter.plots.view import View
@@ -129,9 +132,12 @@ def _restarts(run: Run, view: View) -> Iterator[tuple[int, str, MarkKind]]:
 
 
 def _alerts(run: Run, names: set[str]) -> Iterator[tuple[int, str, MarkKind]]:
-    """The first alerts of the series, each step once."""
+    """The first alerts of the series, each step once; none where they cannot be read, which `holter show` tells."""
     steps: set[int] = set()
-    for alert in run.events:
+    events: list[Alert] = []
+    with contextlib.suppress(StoreError):
+        events = run.events
+    for alert in events:
         if alert.series in names and alert.step is not None and alert.step not in steps and len(steps) < _MOST_ALERTS:
             steps.add(alert.step)
             yield alert.step, f"{alert.rule.replace('_', ' ')} ({alert.level})", "alert"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holter.cli.alerts import alert_json, alert_style, alert_text, alerts_summary
+from holter.cli.alerts import alert_style, alert_text, alerts_json, alerts_summary, read_alerts
 from holter.cli.facts import RunFacts, loss_series, parsed_time, read_facts, run_json, series_json
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal, terminal_console
 from holter.cli.runs import RUN, open_run
@@ -84,7 +84,7 @@ def _document(facts: RunFacts, chosen: list[holter.SeriesFacts]) -> dict[str, An
         "rank": facts.run.rank,
         "ranks": facts.run.ranks,
         "nonfinite_series": [series.name for series in facts.nonfinite],
-        "alerts": [alert_json(alert) for alert in facts.run.events],
+        "alerts": alerts_json(read_alerts(facts.run)[0]),
         "series": [series_json(series) for series in chosen],
     }
 
@@ -131,14 +131,14 @@ def _health(facts: RunFacts) -> list[tuple[str, str, str]]:
 
 def _alerts(run: holter.Run) -> list[tuple[str, str, str]]:
     """The last alerts; nothing for a run that had none, which most give no rules."""
-    alerts = run.events
+    alerts, error = read_alerts(run)
+    if alerts is None:
+        return [("alerts", error, "red")]
     if not alerts:
         return []
-    lines = [
-        ("alert", f"{time_text(alert.time)} {alert_text(alert)}", alert_style(alert)) for alert in alerts[-NUM_ALERTS:]
-    ]
     last = f", the last {NUM_ALERTS}:" if len(alerts) > NUM_ALERTS else ""
-    return [("alerts", alerts_summary(alerts) + last, ""), *lines]
+    lines = [(f"{time_text(alert.time)} {alert_text(alert)}", alert_style(alert)) for alert in alerts[-NUM_ALERTS:]]
+    return [("alerts", alerts_summary(alerts) + last, ""), *(("alert", line, style) for line, style in lines)]
 
 
 def _nonfinite(facts: RunFacts) -> str:
