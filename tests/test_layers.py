@@ -142,7 +142,7 @@ def probes_use_the_public_logger(file: Python) -> list[str]:
 
 
 def front_ends_read_through_run(file: Python) -> list[str]:
-    mine = re.match(r"python/holter/(analysis|cli|dashboard|importing|plots|tensorboard|tfevents)/", file.path)
+    mine = re.match(r"python/holter/(analysis|cli|dashboard|importing|plots|syncing|tensorboard|tfevents)/", file.path)
     return file.reaches("holter._core", "sqlite3") if mine else []
 
 
@@ -154,10 +154,12 @@ def python_threads_are_few(file: Python) -> list[str]:
     return file.reaches(*starts)
 
 
-def the_network_is_asked_by_the_webhook(file: Python) -> list[str]:
-    """Nothing that Holter records leaves the machine unless the user has named the place."""
-    clients = ("urllib.request", "http.client", "smtplib", "ftplib", "socket.create_connection", "requests", "httpx")
-    return [] if file.path == "python/holter/alerts/_post.py" else file.reaches(*clients)
+def the_network_is_asked_where_the_user_has_named_it(file: Python) -> list[str]:
+    """Nothing that Holter records leaves the machine but to a webhook and by a sync."""
+    clients = ["smtplib", "ftplib", "socket.create_connection", "requests", "httpx"]
+    clients += [] if file.path == "python/holter/alerts/_post.py" else ["urllib.request", "http.client"]
+    clients += [] if file.path.startswith("python/holter/syncing/") else ["fsspec"]
+    return file.reaches(*clients)
 
 
 def python_environment_is_read_by_config(file: Python) -> list[str]:
@@ -323,10 +325,16 @@ PYTHON = [
         "from threading import Event\nEvent().wait(1)",
     ),
     Case(
-        the_network_is_asked_by_the_webhook,
+        the_network_is_asked_where_the_user_has_named_it,
         "python/holter/alerts/_sender.py",
         "def f():\n    from urllib import request\n    request.urlopen('https://example.org')",
         "from urllib.parse import urlsplit\nimport socket\nsocket.gethostname()",
+    ),
+    Case(
+        the_network_is_asked_where_the_user_has_named_it,
+        "python/holter/_run.py",
+        "import importlib\nimportlib.import_module('fsspec')",
+        "from holter import syncing",
     ),
     Case(
         python_environment_is_read_by_config,

@@ -57,6 +57,48 @@ def test_records_host_and_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert calls == ["shutdown"]
 
 
+def test_a_resumed_run_goes_on_behind_its_last_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches steps that begin at 0 again, which replaces the points of the attempt before, or those of rank 0."""
+    psutil_or_skip()
+    fake_nvml(monkeypatch)
+    with holter.Logger(tmp_path / "run", rank=1) as logger:
+        logger.log(41, "system/cpu_percent", 12.5)
+    with holter.Logger(tmp_path / "run") as lowest:
+        lowest.log(1000, "system/cpu_percent", 1.0)
+    with holter.Logger(tmp_path / "run", rank=1) as logger, system.monitor(logger, every_secs=0.1) as watching:
+        wait_until(lambda: logger.health.accepted >= 9, secs=10)
+    points = holter.open_run(tmp_path / "run").series("system/cpu_percent", rank=1)
+    assert list(points.steps[:2]) == [41, 42]
+    assert points.values[0] == 12.5
+    assert watching.errors == 0
+
+
+def test_a_run_whose_steps_cannot_be_read_is_recorded_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psutil_or_skip()
+    fake_nvml(monkeypatch)
+
+    def damaged(_: object) -> holter.Run:
+        raise holter.StoreError("the database is damaged")
+
+    with holter.Logger(tmp_path / "run") as logger, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with monkeypatch.context() as opening:
+            opening.setattr(holter, "open_run", damaged)
+            with system.monitor(logger, every_secs=0.1) as watching:
+                wait_until(lambda: logger.health.accepted >= 9, secs=10)
+    assert watching.errors == 1
+    assert ["the steps of the attempt before" in str(one.message) for one in said] == [True]
+    assert list(holter.open_run(tmp_path / "run").series("system/cpu_percent").steps[:1]) == [0]
+
+
+def test_a_disabled_logger_has_no_step_to_go_on_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLTER_MODE", "disabled")
+    with holter.Logger(tmp_path / "run") as logger:
+        assert system._next_step(logger) == 0
+
+
 def test_failing_sensor_is_counted_and_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     psutil_or_skip()
     fake_nvml(monkeypatch, power_fails=True)

@@ -20,6 +20,8 @@ __all__ = ["Monitor", "monitor"]
 
 _GIGA = 1e9
 _MEGA = 1e6
+_EVERY_READING = "system/cpu_percent"
+"""The series that each reading has a point of."""
 _CLOSE_SECS = 5.0  # a driver that hangs must not hold up the end of a training for longer
 
 _Values = dict[str, float]
@@ -34,7 +36,7 @@ def monitor(logger: holter.Logger, every_secs: float = 10.0) -> "Monitor":
 
     Returns:
         The monitor. Its steps are whole seconds since its start, not the training's steps.
-        In a resumed run they begin at 0 again, and replace the earlier points of the same steps.
+        In a resumed run they go on behind the last one of the attempt before.
 
     Raises:
         ImportError: psutil is missing.
@@ -95,9 +97,12 @@ class Monitor:
             sensors = [*self._host.sensors()]
             with self._counting("the GPUs"):
                 sensors += stack.enter_context(_gpu_sensors())
-            last_step = -1
+            first_step = 0
+            with self._counting("the steps of the attempt before"):
+                first_step = _next_step(self._logger)
+            last_step = first_step - 1
             while True:
-                step = int(time.monotonic() - started)
+                step = first_step + int(time.monotonic() - started)
                 if step > last_step:  # one point a second at most, as the steps are whole seconds
                     if not self._read(step, sensors):
                         return
@@ -185,6 +190,15 @@ class _Host:
         if before is None or now <= before[0]:
             return {}
         return {name: (count - before[1]) / _MEGA / (now - before[0])}
+
+
+def _next_step(logger: holter.Logger) -> int:
+    """The step behind the last one that a monitor of this rank has logged; 0 if none has."""
+    try:
+        run = holter.open_run(logger.path)
+    except FileNotFoundError:  # a disabled logger writes no run
+        return 0
+    return max((series.last_step + 1 for series in run.facts(_EVERY_READING)), default=0)
 
 
 @contextlib.contextmanager

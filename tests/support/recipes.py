@@ -1,4 +1,4 @@
-"""The code of docs/recipes.md and docs/scale.md, the runs that it is run on, and the band that it has to find."""
+"""The code of a page of docs/, the runs for recipes.md and scale.md, and the band that they have to find."""
 
 import math
 import random
@@ -43,7 +43,7 @@ def blocks(name: str) -> list[Block]:
     found: list[Block] = []
     for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         before = text[: match.start(2)]
-        section = re.findall(r"^## (.*)$", before, re.MULTILINE)[-1]
+        section = ["", *re.findall(r"^## (.*)$", before, re.MULTILINE)][-1]
         index = sum(block.section == section for block in found)
         found.append(Block(page, section, index, match[1], "\n" * before.count("\n") + match[2]))
     return found

@@ -48,6 +48,7 @@ SUBCOMMANDS = {
         "compare": _own("compare", "Put runs side by side in a table."),
         "report": _own("report", "Write one HTML file that shows runs offline."),
         "export": _own("export", "Write points as Parquet, CSV, JSON lines or event files."),
+        "sync": _own("sync", "Copy runs to an object store, a server or another disk."),
         "import": Subcommand("Make runs of other recorders' files.", "holter.cli.commands.import_", "import_"),
     },
     "Look after": {

@@ -75,9 +75,10 @@ function showAge() {
 
 async function firstLoad() {
   try {
-    await model.load();
+    const loading = model.load();
+    loadPlotly().catch(() => null); // Compiled while the server answers. A failure is told by the first chart.
+    await loading;
     startLive();
-    loadPlotly().catch(() => null); // It is tried again, and the failure told, by the first chart.
   } catch (error) {
     if (error.status) announce(error.message);
     setTimeout(firstLoad, RETRY);

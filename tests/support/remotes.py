@@ -1,0 +1,153 @@
+"""Remotes to copy to, on this machine: an S3-compatible server, an FTP server, OpenSSH and a plain folder.
+
+Each keeps its files in a folder, so that a test can look at what has arrived, and spoil it.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from waiting import wait_until
+
+KINDS = ("file", "s3", "ftp")
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+USER, PASSWORD = "me", "s3cret/@:word"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where copies go.
+
+    Attributes:
+        url: The URL of the folder of copies.
+        folder: Where its files are on this machine.
+        options: What `Destination` needs beside the URL.
+        environment: The same for a process of its own.
+    """
+
+    url: str
+    folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def serving(kind: str, root: Path, port: int = 0) -> Iterator[Remote]:
+    """Give a remote of one of `KINDS` that keeps its files below `root`; at a free port, or for FTP at a given one."""
+    if kind == "file":
+        yield Remote(f"file://{root}/copies", root / "copies")
+    elif kind == "s3":
+        with _s3(root) as bound:
+            endpoint = f"http://127.0.0.1:{bound}"
+            options = {"key": "key", "secret": "secret", "endpoint_url": endpoint}
+            environment = {f"FSSPEC_S3_{name.upper()}": value for name, value in options.items()}
+            yield Remote("s3://bucket/copies", root / "bucket/copies", options, environment)
+    else:
+        with _ftp(root, port, rename_replaces=True) as bound:
+            environment = {"FSSPEC_FTP_PASSWORD": PASSWORD}
+            yield Remote(f"ftp://{USER}@127.0.0.1:{bound}/copies", root / "copies", {"password": PASSWORD}, environment)
+
+
+@contextlib.contextmanager
+def serving_old_ftp(root: Path) -> Iterator[Remote]:
+    """Give an FTP server that renames nothing to a name that is taken, as some do."""
+    with _ftp(root, 0, rename_replaces=False) as port:
+        yield Remote(f"ftp://{USER}@127.0.0.1:{port}/copies", root / "copies", {"password": PASSWORD})
+
+
+@contextlib.contextmanager
+def serving_sftp(root: Path) -> Iterator[Remote]:
+    """Give an SFTP server: OpenSSH's own, where it is installed."""
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (root / "config").write_text(f"""
+        Port {port}
+        ListenAddress 127.0.0.1
+        HostKey {root}/host
+        AuthorizedKeysFile {root}/user.pub
+        StrictModes no
+        Subsystem sftp internal-sftp
+        PidFile none
+    """)
+    with subprocess.Popen([SSHD, "-D", "-e", "-f", root / "config"], stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until(lambda: _accepts(port), secs=10)
+            options = {"key_filename": f"{root}/user", "look_for_keys": False, "allow_agent": False}
+            user = pwd.getpwuid(os.getuid()).pw_name
+            yield Remote(f"sftp://{user}@127.0.0.1:{port}{root}/copies", root / "copies", options)
+        finally:
+            server.terminate()
+
+
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _s3(root: Path) -> Iterator[int]:
+    import localbucket
+
+    (root / "bucket").mkdir(parents=True, exist_ok=True)
+    handler = type("Handler", (localbucket.S3Handler,), {"data_root": root.resolve()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def _ftp(root: Path, port: int, *, rename_replaces: bool) -> Iterator[int]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # asyncore, before Python 3.12 of the standard library
+        from pyftpdlib.authorizers import DummyAuthorizer
+        from pyftpdlib.filesystems import AbstractedFS, FilesystemError
+        from pyftpdlib.handlers import FTPHandler
+        from pyftpdlib.servers import FTPServer
+
+    class Files(AbstractedFS):
+        def rename(self, src: str, dst: str) -> None:
+            if Path(dst).exists() and not rename_replaces:
+                raise FilesystemError("the name is taken")
+            super().rename(src, dst)
+
+    root.mkdir(parents=True, exist_ok=True)
+    authorizer = DummyAuthorizer()
+    authorizer.add_user(USER, PASSWORD, str(root), perm="elradfmw")
+    handler = type(
+        "Handler", (FTPHandler,), {"authorizer": authorizer, "abstracted_fs": Files, "auth_failed_timeout": 0}
+    )
+    server = FTPServer(("127.0.0.1", port), handler)
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            server.ioloop.loop(timeout=0.05, blocking=False)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield server.address[1]
+    finally:
+        stop.set()
+        thread.join()
+        server.close_all()
