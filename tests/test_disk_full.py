@@ -5,6 +5,7 @@ Each test has a small file system of its own in memory. Where mounting is not al
 
 import contextlib
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 import holter
 import run_files
+from holter import alerts
 from waiting import wait_until
 
 SIZE = 24 << 20
@@ -236,6 +238,49 @@ def test_a_disk_that_is_full_when_the_run_is_closed(disk: Path) -> None:
     points = run_files.sqlite_points(run)
     assert points == {("loss", step): step * 0.5 for step in range(10_000)}
     run_files.assert_same_points(run_files.parquet_points(run), points)
+
+
+@pytest.mark.parametrize("leave", [0, BLOCK, 3 * BLOCK, 40 * BLOCK], ids="{} bytes left".format)
+def test_alerts_on_a_full_disk_cost_no_point_and_are_all_there_later(disk: Path, leave: int) -> None:
+    """Catches an events file that is an error in the training, that takes part of a line for a line, or that
+    says an alert twice or never because the disk refused it for a while."""
+    run = disk / "run"
+    logger = holter.Logger(run, journal_points=1 << 14, alerts=[alerts.NonFinite(stop=True)])
+    logger.log(0, "loss", 0.0)
+    logger.flush()
+    fill(disk, leave)
+    for step in range(1, 8_000):
+        logger.log(step, "loss", math.nan if step % 2 else 0.5)
+    wait_until(lambda: logger.should_stop, 5)
+    wait_until(lambda: any(sink.state == "failing" for sink in logger.health.sinks), 30)
+    file = run / "events.jsonl"
+    whole, _, _ = (file.read_text() if file.exists() else "").rpartition("\n")
+    seen = [json.loads(line)["step"] for line in whole.splitlines()]
+    assert seen == list(range(1, 2 * len(seen), 2))
+    assert [alert.step for alert in holter.open_run(run).events] == seen
+    make_room(disk)
+    logger.flush(60)
+    logger.close()
+    assert logger.health.dropped == 0
+    expected = {("loss", step): math.nan if step % 2 else 0.5 for step in range(1, 8_000)} | {("loss", 0): 0.0}
+    run_files.assert_same_points(run_files.sqlite_points(run), expected)
+    run_files.assert_same_points(run_files.parquet_points(run), expected)
+    assert [alert.step for alert in holter.open_run(run).events] == list(range(1, 8_000, 2))
+
+
+def test_a_configuration_that_finds_the_disk_full_is_written_at_the_end(disk: Path) -> None:
+    run = disk / "run"
+    logger = holter.Logger(run, config={"lr": 1}, journal_points=1 << 14)
+    logger.flush()
+    fill(disk)
+    with pytest.warns(holter.HolterWarning, match="not on the disk yet"):
+        logger.update_config({"seed": 7})
+    assert run_files.manifest(run)["config"] == {"lr": 1}
+    logger.log(0, "loss", 0.5)
+    make_room(disk)
+    logger.close()
+    assert run_files.manifest(run)["config"] == {"lr": 1, "seed": 7}
+    assert run_files.sqlite_points(run) == {("loss", 0): 0.5}
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, disk: Path) -> None:

@@ -1,4 +1,4 @@
-"""The training thread makes no system call on the hot path.
+"""The training thread makes no system call on the hot path, whether rules watch the run or not.
 
 `strace` follows the thread that logs; two calls that the loop makes itself mark where its logs begin and end.
 """
@@ -17,6 +17,7 @@ MARK = 7_777
 PROGRAM = f"""
 import array, gc, os, sys, threading, time
 import holter
+from holter import alerts
 
 pid = os.getpid()
 def mark():
@@ -26,7 +27,8 @@ def mark():
     except OSError:
         pass
 
-logger = holter.Logger(sys.argv[1], journal_points=1 << 20)
+rules = [alerts.Above("*", threshold=0.3, stop=True), alerts.Spike("*"), alerts.Plateau("*", steps=10)]
+logger = holter.Logger(sys.argv[1], journal_points=1 << 20, alerts=rules if sys.argv[2] == "watched" else ())
 print(threading.get_native_id(), flush=True)
 sys.stdin.readline()
 names = [f"metric/{{index}}" for index in range(100)]
@@ -38,6 +40,7 @@ def loop(count):
     for step in range(count):
         logger.log(step, names[step % 100], 0.5)
         metric.log(step, 0.25)
+        logger.should_stop
         if step % 100 == 0:
             logger.log_many(step, row)
             logger.log_array(step, prepared, values)
@@ -48,17 +51,19 @@ loop({LOGS})
 mark()
 gc.enable()
 logger.close()
+assert logger.should_stop == (sys.argv[2] == "watched")
 assert logger.health.dropped == 0
 assert logger.health.waits == 0
 """
 
 
+@pytest.mark.parametrize("kind", ["plain", "watched"])
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
-def test_no_system_call_among_the_logs(run_dir: Path, tmp_path: Path) -> None:
+def test_no_system_call_among_the_logs(run_dir: Path, tmp_path: Path, kind: str) -> None:
     """Catches a write, a lock that is fought for, a clock that is asked from the kernel, or memory asked from the
     system, once for every so many points."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(run_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(run_dir), kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None

@@ -103,7 +103,7 @@ def on_disk_names_are_in_schema(file: Rust) -> list[str]:
         return []
     makes = re.compile(r"\b(CREATE|ALTER|DROP)\s+(TABLE|VIEW|INDEX|TRIGGER)\b|\bmessage\s+\w+\s*\{")
     metadata_key = re.compile(r"holter\.(format|journal|sequence)_\w+")
-    names = {"run.json", "metrics.sqlite", "summary.jsonl", "journal.holter"}
+    names = {"run.json", "metrics.sqlite", "summary.jsonl", "events.jsonl", "journal.holter"}
     states = re.compile(r"\b(SELECT\b.*\bFROM|INSERT\b.*\bINTO|UPDATE\b.*\bSET|DELETE\s+FROM)\b", re.DOTALL)
     columns = {"run", "rank", "name", "step", "value", "timestamp"} if file.path == f"{CORE}sink/parquet.rs" else set()
     speaks_sql = _is(file, "sink/sqlite") or _is(file, "reader")
@@ -147,10 +147,19 @@ def front_ends_read_through_run(file: Python) -> list[str]:
 
 
 def python_threads_are_few(file: Python) -> list[str]:
-    if file.path in {"python/holter/torch/_staging.py", "python/holter/system.py"} or SERVER.fullmatch(file.path):
+    allowed = {"python/holter/torch/_staging.py", "python/holter/system.py", "python/holter/alerts/_sender.py"}
+    if file.path in allowed or SERVER.fullmatch(file.path):
         return []
     starts = ("threading.Thread", "threading.Timer", "_thread", "concurrent.futures", "multiprocessing", "asyncio")
     return file.reaches(*starts)
+
+
+def the_network_is_asked_where_the_user_has_named_it(file: Python) -> list[str]:
+    """Nothing that Holter records leaves the machine but to a webhook and by a sync."""
+    clients = ["smtplib", "ftplib", "socket.create_connection", "requests", "httpx"]
+    clients += [] if file.path == "python/holter/alerts/_post.py" else ["urllib.request", "http.client"]
+    clients += [] if file.path.startswith("python/holter/syncing/") else ["fsspec"]
+    return file.reaches(*clients)
 
 
 def python_environment_is_read_by_config(file: Python) -> list[str]:
@@ -308,6 +317,24 @@ PYTHON = [
         "python/holter/_logger.py",
         "import threading as t\nt.Thread(target=print).start()",
         "import threading\nthreading.Lock()",
+    ),
+    Case(
+        python_threads_are_few,
+        "python/holter/alerts/_post.py",
+        "from threading import Thread\nThread(target=print).start()",
+        "from threading import Event\nEvent().wait(1)",
+    ),
+    Case(
+        the_network_is_asked_where_the_user_has_named_it,
+        "python/holter/alerts/_sender.py",
+        "def f():\n    from urllib import request\n    request.urlopen('https://example.org')",
+        "from urllib.parse import urlsplit\nimport socket\nsocket.gethostname()",
+    ),
+    Case(
+        the_network_is_asked_where_the_user_has_named_it,
+        "python/holter/_run.py",
+        "import importlib\nimportlib.import_module('fsspec')",
+        "from holter import syncing",
     ),
     Case(
         python_environment_is_read_by_config,

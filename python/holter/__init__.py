@@ -21,6 +21,7 @@ from holter.exceptions import (
 
 TYPE_CHECKING = False  # typing's own costs more to import than all that is imported here
 if TYPE_CHECKING:
+    from holter import alerts as alerts
     from holter._run import Buckets, Run, Series, SeriesFacts, list_runs, open_run
 del TYPE_CHECKING
 
@@ -51,7 +52,11 @@ _READING = frozenset({"Buckets", "Run", "Series", "SeriesFacts", "list_runs", "o
 
 
 def __getattr__(name: str) -> object:
-    """Load what reads runs when it is asked for: a training records and need not wait for it."""
+    """Load what reads runs, or watches them, when it is asked for: a training need not wait for it."""
+    if name == "alerts":
+        import importlib
+
+        return importlib.import_module("holter.alerts")
     if name not in _READING:
         message = f"module 'holter' has no attribute {name!r}"
         raise AttributeError(message)

@@ -15,7 +15,7 @@ from typing import Any
 
 from holter import _core
 
-__all__ = ["facts_json"]
+__all__ = ["config_json", "facts_json"]
 
 _VERSIONED_MODULES = ("torch", "numpy", "transformers", "lightning", "accelerate")
 
@@ -31,9 +31,8 @@ def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_ta
     Raises:
         TypeError: If `config` is no mapping or a tag no str.
     """
-    if config is not None and not isinstance(config, Mapping):
-        message = f"config must be a mapping, got {type(config).__name__}; vars(args) makes one of parsed arguments"
-        raise TypeError(message)
+    if config is not None:
+        _check_config(config)
     if isinstance(tags, str):
         message = f"tags must be a sequence of str, got the str {tags!r}"
         raise TypeError(message)
@@ -54,6 +53,22 @@ def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_ta
     if tags:
         facts["tags"] = tags
     return json.dumps(_encodable(facts), allow_nan=False)
+
+
+def config_json(config: Mapping[str, Any]) -> str:
+    """Return a configuration as a JSON object, as `facts_json` has it in its own.
+
+    Raises:
+        TypeError: If `config` is no mapping.
+    """
+    _check_config(config)
+    return json.dumps(_encodable(_plain(config)), allow_nan=False)
+
+
+def _check_config(config: object) -> None:
+    if not isinstance(config, Mapping):
+        message = f"config must be a mapping, got {type(config).__name__}; vars(args) makes one of parsed arguments"
+        raise TypeError(message)
 
 
 def _plain(value: object) -> object:

@@ -10,15 +10,19 @@ import pathlib
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holter import _core
 from holter._config import DEFAULT_SINKS, Environment, Overflow
 from holter._facts import facts_json
 
+if TYPE_CHECKING:
+    from holter.alerts import Rule, Webhook
+
 __all__ = ["Settings", "read_settings"]
 
 _JOURNAL_POINTS = 1 << 20
+_NO_RULES = "[]"
 
 _ADJECTIVES = ("amber", "bold", "brisk", "calm", "clear", "crisp", "deep", "eager", "fair", "fleet", "keen", "quiet")
 _NOUNS = ("brook", "cedar", "comet", "ember", "falcon", "harbor", "heron", "lark", "meadow", "ridge", "river", "tide")
@@ -35,6 +39,8 @@ class Settings(NamedTuple):
     sinks: list[str]
     summary_every: int
     journal_points: int
+    alerts: str
+    webhook: "Webhook | None"
     facts: str
     is_enabled: bool
 
@@ -51,6 +57,8 @@ def read_settings(
     overflow: Overflow = Overflow.BLOCK,
     rank: int | None = None,
     journal_points: int = _JOURNAL_POINTS,
+    alerts: "Iterable[Rule]" = (),
+    webhook: "Webhook | str | None" = None,
 ) -> Settings:
     """Bring together what the arguments of `holter.Logger` and the environment say.
 
@@ -64,6 +72,9 @@ def read_settings(
     if not isinstance(resume, str):
         message = f"resume must be 'never', 'allow' or 'must', got {resume!r}"
         raise TypeError(message)
+    rules = _rules_json(alerts)
+    webhook = _checked_webhook(webhook, rules)
+    facts = facts_json(config, tags, more_tags=environment.tags)
     return Settings(
         path=directory,
         name=name if name is not None else directory.absolute().name or "run",
@@ -73,7 +84,9 @@ def read_settings(
         sinks=_checked_sinks(sinks),
         summary_every=_checked_count("summary_every", summary_every, least=1),
         journal_points=_checked_count("journal_points", journal_points, least=1),
-        facts=facts_json(config, tags, more_tags=environment.tags),
+        alerts=rules,
+        webhook=webhook,
+        facts=facts if webhook is None else webhook.redacted(facts),
         is_enabled=environment.is_enabled,
     )
 
@@ -119,3 +132,28 @@ def _checked_sinks(sinks: Iterable[str]) -> list[str]:
             message = f"sinks must be names, got {type(sink).__name__} {sink!r}"
             raise TypeError(message)
     return sinks
+
+
+def _rules_json(alerts: "Iterable[Rule]") -> str:
+    if isinstance(alerts, tuple) and not alerts:
+        return _NO_RULES  # nothing more is imported for a logger that watches nothing
+    from holter.alerts._rules import rules_json
+
+    return rules_json(alerts)
+
+
+def _checked_webhook(webhook: "Webhook | str | None", rules: str) -> "Webhook | None":
+    """The webhook that was asked for. No message shows a URL, which is a secret."""
+    if webhook is None:
+        return None
+    from holter.alerts import Webhook
+
+    if isinstance(webhook, str):
+        webhook = Webhook(webhook)
+    if not isinstance(webhook, Webhook):
+        message = f"webhook must be a URL or a holter.alerts.Webhook, got {type(webhook).__name__}"
+        raise TypeError(message)
+    if rules == _NO_RULES:
+        message = "a webhook sends what alerts say, and there are no alerts: give alerts=[...] too"
+        raise ValueError(message)
+    return webhook

@@ -6,6 +6,7 @@ reader never blocks the training, and keeps nothing open between two calls.
 
 import datetime as dt
 import difflib
+import heapq
 import importlib
 import json
 import operator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import pyarrow as pa
 
+    from holter.alerts import Alert
     from holter.plots.band_columns import BandKind
 
 __all__ = ["Buckets", "Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
@@ -186,7 +188,7 @@ class Run:
 
     @property
     def revision(self) -> str:
-        """A word that is another one whenever the run has got new points, was closed, gone on with or recovered.
+        """A word that is another one whenever the run has new points or alerts, was closed, gone on with or recovered.
 
         It costs some microseconds for each rank, so that it may be polled. What is read after it is at least as new
         as it says. It may change although there is nothing new, and says nothing of the order of two.
@@ -214,6 +216,14 @@ class Run:
         else failed if any has.
         """
         return self._ranks.status()
+
+    @property
+    def events(self) -> "list[Alert]":
+        """What the alerts of all ranks have said, the oldest first; empty for a run that was given no rules."""
+        from holter.alerts._alert import alerts_of_lines
+
+        by_rank = [alerts_of_lines(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
+        return list(heapq.merge(*by_rank, key=lambda alert: alert.time))
 
     @property
     def is_live(self) -> bool:

@@ -1,9 +1,15 @@
 """`holter show`: what a run is, how it fares, and each of its series."""
 
+import datetime as dt
 import json
 import math
+import re
+from pathlib import Path
+
+import pytest
 
 import holter
+from holter import alerts
 
 HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"  # as the fixture logs it
 
@@ -46,6 +52,62 @@ def test_json_is_strict_and_whole(runs, invoke):
 
 def pytest_fail(word):
     raise AssertionError(f"{word} is not strict JSON")
+
+
+@pytest.fixture
+def alarmed(tmp_path, monkeypatch):
+    """A run with nine alerts, the last of a series with a hostile name."""
+    monkeypatch.chdir(tmp_path)
+    rules = [alerts.NonFinite(stop=True), alerts.Above("x", threshold=0.5)]
+    with holter.Logger("runs/alarmed", alerts=rules, journal_points=1 << 12) as logger:
+        for step in range(8):
+            logger.log(step, "x", step % 2)
+        for step in range(8):
+            logger.log(step, "y", math.nan if step % 2 else 1.0)
+        logger.log(9, HOSTILE_NAME, -math.inf)
+
+
+@pytest.mark.usefixtures("alarmed")
+def test_the_last_alerts_and_how_many_there_are(invoke):
+    lines = invoke("show", "alarmed").stdout.splitlines()
+    assert "alerts      9 (5 error, 4 warning), the last 5:" in lines
+    told = [line.split("Z ")[1] for line in lines if line.startswith("alert ")]
+    assert told[0] == "y at step 1: the value is nan; asks to stop"
+    assert told[-1] == "\\x1b[31mred\\x07\\u202eevil at step 9: the value is -inf; asks to stop"
+    assert len(told) == 5
+
+
+@pytest.mark.usefixtures("alarmed")
+def test_all_alerts_are_in_the_json(invoke):
+    document = json.loads(invoke("show", "alarmed", "--json").stdout, parse_constant=pytest_fail)
+    assert [alert["rule"] for alert in document["alerts"]] == ["above"] * 4 + ["non_finite"] * 5
+    last = document["alerts"][-1]
+    time = last.pop("time")
+    assert dt.datetime.strptime(time, "%Y-%m-%dT%H:%M:%S%z")
+    assert last == {
+        "level": "error", "series": HOSTILE_NAME, "step": 9, "value": "-inf", "rule": "non_finite", "stop": True,
+        "message": "the value is -inf", "rank": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("alarmed")
+def test_alerts_that_cannot_be_read_are_said_and_the_rest_is_shown(invoke):
+    events = Path("runs/alarmed/events.jsonl")
+    events.rename("elsewhere.jsonl")
+    events.symlink_to(Path("elsewhere.jsonl").absolute())
+    assert "alerts      9 (5 error" in invoke("show", "alarmed").stdout
+    events.unlink()
+    events.mkdir()
+    result = invoke("show", "alarmed")
+    assert result.status == 0
+    assert re.search("alerts .*events.jsonl.*directory", result.stdout)
+    assert re.search("\nx .* 8 ", result.stdout)
+    assert json.loads(invoke("show", "alarmed", "--json").stdout)["alerts"] is None
+
+
+def test_a_run_without_alerts_has_none(runs, invoke):
+    assert "\nalert" not in invoke("show", "prose").stdout
+    assert json.loads(invoke("show", "prose", "--json").stdout)["alerts"] == []
 
 
 def test_patterns_choose_series(runs, invoke):

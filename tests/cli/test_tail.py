@@ -21,7 +21,9 @@ DEADLINE_SECS = 60.0
 RECORDER = """if True:
     import math, sys
     import holter
-    with holter.Logger(sys.argv[1], journal_points=1 << 12) as logger:
+    from holter import alerts
+    rules = [alerts.Above("train/loss", threshold=99.0)]
+    with holter.Logger(sys.argv[1], journal_points=1 << 12, alerts=rules) as logger:
         print("open", flush=True)
         for step, line in enumerate(sys.stdin):
             logger.log(step, "train/loss", float(line))
@@ -112,6 +114,22 @@ class Following:
         return self.process.wait(DEADLINE_SECS)
 
 
+def test_alerts_are_told_of_as_they_come(recording, follow):
+    recording.log(100.0)
+    lines, documents = follow("live"), follow("live", "--json")
+    told = "warning: train/loss at step {}: above 99, now {}"
+    lines.saw(rf"Z  {told.format(0, 100)}\n")
+    recording.log(1.0)
+    lines.saw(r"Z +1 +1  train/loss\n")
+    recording.log(200.0)
+    lines.saw(rf"Z  {told.format(2, 200)}\n")
+    recording.close()
+    assert (lines.status(), documents.status()) == (0, 0)
+    assert lines.stdout.count("warning: ") == 2
+    alerts = [alert for line in documents.stdout.splitlines() for alert in json.loads(line)["alerts"]]
+    assert [(alert["step"], alert["value"]) for alert in alerts] == [(0, 100.0), (2, 200.0)]
+
+
 def test_a_live_run_is_followed_to_its_end(recording, follow):
     recording.log(3.5)
     tail = follow("live")
@@ -144,7 +162,7 @@ def test_json_lines_tell_what_is_new(recording, follow):
     recording.close()
     assert tail.status() == 0
     documents = [json.loads(line) for line in tail.stdout.splitlines()]
-    keys = {"time", "path", "status", "is_live", "last_step", "nonfinite_series", "series"}
+    keys = {"time", "path", "status", "is_live", "last_step", "nonfinite_series", "alerts", "series"}
     assert all(set(document) == keys for document in documents)
     assert documents[0]["status"] == "running"
     assert documents[0]["is_live"] is True

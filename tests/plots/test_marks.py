@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import holter
+from holter import alerts
 from holter.plots import View, band_chart, line_chart, to_plotly
 
 
@@ -53,6 +54,30 @@ def test_a_restart_stands_at_the_first_step_of_the_next_attempt(tmp_path):
     (mark,) = line_chart([run], ["x"]).marks
     assert (mark.step, mark.kind, mark.label) == (437, "restart", "restart (attempt 2)")
     assert line_chart([run], ["x"], View(stop=400)).marks == ()
+
+
+def test_alerts_of_the_series_shown_are_marked(tmp_path):
+    rules = [alerts.NonFinite(), alerts.Above("*", threshold=50.0)]
+    with holter.Logger(tmp_path / "run", alerts=rules) as logger:
+        for step in range(100):
+            logger.log(step, "x", np.nan if step == 30 else float(step))
+            logger.log(step, "y", np.nan if step == 40 else 1.0)
+    run = holter.open_run(tmp_path / "run")
+    marks = line_chart([run], ["x"]).marks
+    assert [(mark.step, mark.label, mark.kind) for mark in marks] == [
+        (30, "non finite (error)", "alert"),
+        (51, "above (warning)", "alert"),
+    ]
+    assert [mark.step for mark in line_chart([run], ["y"]).marks] == [40]
+    assert len({shape["line"]["color"] for shape in to_plotly(line_chart([run], ["x"]))["layout"]["shapes"]}) == 1
+
+
+def test_alerts_without_end_are_marked_where_they_begin(tmp_path):
+    with holter.Logger(tmp_path / "run", alerts=[alerts.NonFinite()]) as logger:
+        for step in range(1000):
+            logger.log(step, "x", np.nan if step % 2 else 1.0)
+    marks = line_chart([holter.open_run(tmp_path / "run")], ["x"]).marks
+    assert [mark.step for mark in marks] == list(range(1, 100, 2))
 
 
 def test_change_points_are_marked_on_request(record):

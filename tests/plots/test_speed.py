@@ -23,7 +23,7 @@ class FakeRun:
         starts = [BEGUN + np.timedelta64(int(moment * 1e6), "us") for moment in (0.0, *restarts)]
         self.manifest = {"attempts": [{"started": f"{start}Z"} for start in starts]}
         self.created = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
-        self.path, self.name = Path("fake"), "fake"
+        self.path, self.name, self.events = Path("fake"), "fake", []
 
     def facts(self, _pattern="*"):
         count = len(self.steps)

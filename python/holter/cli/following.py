@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from holter.cli.alerts import alert_style, alert_text, alerts_json
 from holter.cli.facts import series_json
 from holter.cli.output import echo, echo_json, is_terminal, terminal_console
 from holter.cli.sparklines import read_sparklines
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     import holter
+    from holter.alerts import Alert
     from holter.cli.watching import Look
 
 __all__ = ["Display", "JsonLines", "LiveTable", "PlainLines", "display_for"]
@@ -24,6 +26,7 @@ NAME_LIMIT = 60
 SPARKLINE_WIDTH = 30
 NARROW = 80
 HEADER_LINES = 4
+ALERT_LINES = 3
 
 
 class Display(Protocol):
@@ -59,13 +62,15 @@ class _Lines:
 
 
 class PlainLines(_Lines):
-    """A line for each series that has a new point: the time of the look, step, value, name."""
+    """A line for each series that has a new point: the time of the look, step, value, name. And one for each alert."""
 
     def update(self, look: Look) -> None:
         """Write the lines."""
         for series in look.changed:
             name = visible(series.name)
             echo(f"{time_text(look.time)}  {series.last_step:>8}  {value_text(series.last_value):>12}  {name}")
+        for alert in look.alerts:
+            echo(f"{time_text(alert.time)}  {alert.level}: {alert_text(alert)}")
 
 
 class JsonLines(_Lines):
@@ -77,7 +82,7 @@ class JsonLines(_Lines):
 
     def update(self, look: Look) -> None:
         """Write the object, if there is news."""
-        if not look.changed and look.status == self._status:
+        if not look.changed and not look.alerts and look.status == self._status:
             return
         self._status = look.status
         echo_json(
@@ -88,6 +93,7 @@ class JsonLines(_Lines):
                 "is_live": look.is_live,
                 "last_step": look.last_step,
                 "nonfinite_series": [series.name for series in look.nonfinite],
+                "alerts": alerts_json(look.alerts),
                 "series": [series_json(series) for series in look.changed],
             },
             indent=None,
@@ -103,6 +109,7 @@ class LiveTable:
         self._run = run
         self._console = console
         self._sparklines: dict[str, str] = {}
+        self._alerts: list[Alert] = []
         # Without its refreshing thread: the table changes only when there was a look.
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
@@ -117,7 +124,8 @@ class LiveTable:
 
     def update(self, look: Look) -> None:
         """Draw the table."""
-        room = max(self._console.height - HEADER_LINES, 1)
+        self._alerts = [*self._alerts, *look.alerts][-ALERT_LINES:]
+        room = max(self._console.height - HEADER_LINES - len(self._alerts), 1)
         drawn = {series.name for series in look.shown[:room]}
         changed = [series.name for series in look.changed if series.name in drawn]
         self._sparklines.update(read_sparklines(self._run, changed, self._width()))
@@ -146,7 +154,13 @@ class LiveTable:
             )
         hidden = len(look.shown) - room
         more = [Text(f"… and {count_text(hidden)} more series; a PATTERN chooses", style="dim")] if hidden > 0 else []
-        return Group(self._header(look), table, *more)
+        return Group(self._header(look), table, *more, *self._alert_lines())
+
+    def _alert_lines(self) -> list[RenderableType]:
+        from rich.text import Text
+
+        lines = [(f"{time_text(alert.time)}  {alert_text(alert)}", alert_style(alert)) for alert in self._alerts]
+        return [Text(line, style, no_wrap=True, overflow="ellipsis") for line, style in lines]
 
     def _header(self, look: Look) -> RenderableType:
         from rich.text import Text

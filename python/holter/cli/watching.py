@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holter.cli.alerts import read_alerts
 from holter.cli.facts import LOSSES, parsed_time
 from holter.cli.problems import Problem, failure
 from holter.exceptions import StoreError
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import holter
+    from holter.alerts import Alert
 
 __all__ = ["Look", "Watch", "ended_text", "first_nonfinite"]
 
 HEADLINES = (*LOSSES, "val/ppl", "train/ppl", "grad_norm_total", "lr", "train/lr", "learning_rate", "val/accuracy")
 """What one wants to see of a training if one does not say what."""
 NUM_HEADLINES = 8
+NUM_EARLIER_ALERTS = 5
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Look:
         shown: The watched series that are to be shown.
         changed: Those of them that have other points than at the last look.
         nonfinite: All watched series that have a NaN or an infinity.
+        alerts: What the run's rules have said since the last look; at the first look the last few.
         steps_per_sec: Since the look before; None where that cannot be told.
     """
 
@@ -45,6 +49,7 @@ class Look:
     shown: list[holter.SeriesFacts]
     changed: list[holter.SeriesFacts]
     nonfinite: list[holter.SeriesFacts]
+    alerts: list[Alert]
     steps_per_sec: float | None
 
 
@@ -58,6 +63,7 @@ class Watch:
         self._last: Look | None = None
         self._revision = ""
         self._watched: list[holter.SeriesFacts] = []
+        self._events: list[Alert] = []
 
     def look(self) -> Look:
         """Look at the run now.
@@ -68,6 +74,7 @@ class Watch:
         """
         try:
             is_live = self._run.is_live
+            known = len(self._events)
             watched = self._read()
             status = self._run.status
         except (OSError, StoreError) as error:
@@ -78,6 +85,7 @@ class Watch:
         shown = watched if self._patterns else _headlines(watched)
         changed = [series for series in shown if repr(series) != repr(self._seen.get(series.name))]
         self._seen.update({series.name: series for series in changed})
+        first_alert = known if self._last else max(len(self._events) - NUM_EARLIER_ALERTS, 0)
         now = dt.datetime.now(dt.timezone.utc)
         last_step = max((series.last_step for series in watched), default=None)
         self._last = Look(
@@ -88,6 +96,7 @@ class Watch:
             shown=shown,
             changed=changed,
             nonfinite=[series for series in watched if series.nonfinite_count],
+            alerts=self._events[first_alert:],
             steps_per_sec=_rate(self._last, now, last_step),
         )
         return self._last
@@ -98,6 +107,7 @@ class Watch:
         if revision != self._revision:
             patterns = self._patterns or ("*",)
             found = {series.name: series for pattern in patterns for series in self._run.facts(pattern)}
+            self._events = read_alerts(self._run)[0] or self._events
             self._watched, self._revision = list(found.values()), revision
         return self._watched
 

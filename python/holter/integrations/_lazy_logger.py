@@ -34,7 +34,6 @@ class LazyLogger:
         self._config = dict(config or {})
         self._settings = settings
         self._logger: holter.Logger | None = None
-        self._has_been_lent = False
         self._next_step = 0
         self._told: set[str] = set()
 
@@ -54,33 +53,20 @@ class LazyLogger:
         Raises:
             FileExistsError, FileNotFoundError, StoreError: as `holter.Logger`.
         """
-        self._has_been_lent = True
-        return self._opened()
+        if self._logger is None:
+            self._logger = holter.Logger(self._path, **self._settings)
+            if self._config:
+                # Not with the settings: what an earlier attempt was configured with stays.
+                self._logger.update_config(self._config)
+            if self._settings.get("resume") == "never":
+                self._settings["resume"] = "allow"  # from now on it is this one
+        return self._logger
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Add to the run's configuration; a key that is there already gets the new value.
-
-        A run that is open takes no more configuration, so it is closed and gone on with, as a further attempt. Where
-        its logger has been lent that would break the borrower: then a `HolterWarning` says what is left out.
-        """
-        news = {
-            key: value for key, value in values.items() if key not in self._config or _differ(value, self._config[key])
-        }
-        if not news:
-            return
-        self._config.update(news)
-        if not self.is_open:
-            return
-        if self._has_been_lent:
-            names = sorted(map(str, news))
-            self._tell(
-                "configuration",
-                f"{names} came when {self._path} was being recorded already, so that its configuration lacks them; "
-                "log hyper-parameters before the first metric",
-            )
-            return
-        self.close()
-        self._opened()
+        """Add to the run's configuration; a key that is there already gets the new value."""
+        self._config.update(values)
+        if self._logger is not None and values:
+            self._logger.update_config(values)
 
     def record(self, step: int | None, values: Mapping[str, Any]) -> None:
         """Record what are numbers of the values, under one step.
@@ -102,7 +88,7 @@ class LazyLogger:
             else:
                 numbers[name] = number
         if numbers:
-            self._opened().log_many(step, numbers)
+            self.open().log_many(step, numbers)
         self._next_step = max(self._next_step, step + 1)
 
     def leave_out(self, what: str, *, example: str) -> None:
@@ -114,7 +100,7 @@ class LazyLogger:
 
         A disk that takes nothing is a `HolterWarning` here: it should not be what a training ends with.
         """
-        logger, self._logger, self._has_been_lent = self._logger, None, False
+        logger, self._logger = self._logger, None
         if logger is None:
             return
         try:
@@ -125,15 +111,6 @@ class LazyLogger:
                 logger.close()
         except holter.FlushTimeoutError as error:
             self._tell("close", str(error))
-
-    def _opened(self) -> holter.Logger:
-        if self._logger is None:
-            # A further attempt replaces the configuration as a whole.
-            config = {**_config_so_far(self._path), **self._config}
-            self._logger = holter.Logger(self._path, config=config, **self._settings)
-            if self._settings.get("resume") == "never":
-                self._settings["resume"] = "allow"  # from now on it is this one
-        return self._logger
 
     def _tell(self, key: str, message: str) -> None:
         if key not in self._told:
@@ -184,18 +161,3 @@ def free_directory(parent: str | os.PathLike[str], prefix: str, *, first: int) -
     numbers = (int(number) for number in taken if number.isascii() and number.isdecimal())
     number = max([first - 1, *numbers]) + 1
     return Path(parent, f"{prefix}{number}"), number
-
-
-def _differ(left: Any, right: Any) -> bool:
-    try:
-        return bool(left != right)
-    except (TypeError, ValueError, RuntimeError):  # arrays and tensors, which say so of each element
-        return True
-
-
-def _config_so_far(path: Path) -> dict[str, Any]:
-    """The configuration of the run that is there; empty if there is none."""
-    try:
-        return holter.open_run(path).config
-    except (OSError, holter.HolterError):
-        return {}

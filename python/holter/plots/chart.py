@@ -17,7 +17,7 @@ Colour: TypeAlias = int | float | str
 """An index into the palette, a place from 0.0 to 1.0 in the theme's sequence of colours, or `"#rrggbb"`."""
 ChartKind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
 AxisKind: TypeAlias = Literal["step", "number", "date"]
-MarkKind: TypeAlias = Literal["mark", "restart", "change"]
+MarkKind: TypeAlias = Literal["mark", "restart", "alert", "change"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +140,8 @@ class Mark:
     Attributes:
         x: Where, as a line's `x`: a float, or a numpy.datetime64 on an axis of dates.
         label: What happened.
-        kind: `"mark"` was logged by the user, `"restart"` began another attempt, `"change"` is a change point.
+        kind: `"mark"` was logged by the user, `"restart"` began another attempt, `"alert"` was said by a rule, and
+            `"change"` is a change point.
         step: At which step.
         colour: Of which line or run; None if it is of all.
     """

@@ -1,4 +1,4 @@
-"""Vertical marks: what the user logged as `mark/<label>`, restarts, and change points.
+"""Vertical marks: what the user logged as `mark/<label>`, restarts, alerts of the series shown, and change points.
 
 They are found in steps, and stand on the x-axis where the run's first series in the chart has that step. One at a step
 that the chart does not show is left out.
@@ -6,18 +6,21 @@ that the chart does not show is left out.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from holter import analysis
+from holter.exceptions import StoreError
 from holter.plots.chart import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from holter import Run
+    from holter.alerts import Alert
     from holter.plots.chart import Colour, IntArray, Line, MarkKind, XArray
     from holter.plots.scene import Scene
     from holter.plots.view import View
@@ -26,12 +29,13 @@ MARK_PREFIX = "mark/"
 # What is logged more often is no mark; the chart stays readable.
 _MOST_PER_LABEL = 50
 _MOST_LABELS = 20
+_MOST_ALERTS = 50
 # Buckets among which a restart is looked for, before it is looked for among the points of one.
 _COARSE = 500
 
 
 def run_marks(scene: Scene, colours: Sequence[Colour] | None = None) -> list[Mark]:
-    """Return the marks and the restarts of the runs, where the view wants them.
+    """Return the marks, the restarts and the alerts of the runs, where the view wants them.
 
     Args:
         scene: What is drawn.
@@ -43,7 +47,8 @@ def run_marks(scene: Scene, colours: Sequence[Colour] | None = None) -> list[Mar
     for index, (steps, x) in _anchors(scene).items():
         run = scene.runs[index]
         colour = None if len(scene.runs) == 1 else index if colours is None else colours[index]
-        for step, label, kind in [*_logged(run, scene.view), *_restarts(run, scene.view)]:
+        names = {name for number, name in scene.reading.shown if number == index}
+        for step, label, kind in [*_logged(run, scene.view), *_restarts(run, scene.view), *_alerts(run, names)]:
             if steps[0] <= step <= steps[-1]:
                 marks.append(Mark(_placed(steps, x, step), label, kind, step, colour))
     return marks
@@ -124,3 +129,15 @@ def _restarts(run: Run, view: View) -> Iterator[tuple[int, str, MarkKind]]:
         later = points.steps[points.timestamps >= start]
         if len(later):
             yield int(later[0]), f"restart (attempt {number})", "restart"
+
+
+def _alerts(run: Run, names: set[str]) -> Iterator[tuple[int, str, MarkKind]]:
+    """The first alerts of the series, each step once; none where they cannot be read, which `holter show` tells."""
+    steps: set[int] = set()
+    events: list[Alert] = []
+    with contextlib.suppress(StoreError):
+        events = run.events
+    for alert in events:
+        if alert.series in names and alert.step is not None and alert.step not in steps and len(steps) < _MOST_ALERTS:
+            steps.add(alert.step)
+            yield alert.step, f"{alert.rule.replace('_', ' ')} ({alert.level})", "alert"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from holter.plots.chart import Chart, FloatArray, Heatmap, Line, Mark, XArray
+    from holter.plots.chart import Chart, FloatArray, Heatmap, Line, Mark, MarkKind, XArray
     from holter.plots.palette import Theme
 
 Trace: TypeAlias = dict[str, Any]
@@ -217,7 +217,8 @@ def mark_colour(mark: Mark, theme: Theme) -> str:
     """Return the colour of a mark: its run's, or that of its kind."""
     if mark.colour is not None:
         return resolved(mark.colour, theme)
-    return theme.change if mark.kind == "change" else theme.alarm if mark.kind == "restart" else theme.quiet_text
+    own: dict[MarkKind, str] = {"change": theme.change, "restart": theme.alarm, "alert": theme.alarm}
+    return own.get(mark.kind, theme.quiet_text)
 
 
 def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:

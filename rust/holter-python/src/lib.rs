@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, reason = "what stands over Python's classes and functions is their docstring")]
 
 mod error;
+mod feed;
 mod health;
 mod logger;
 mod metrics;

@@ -45,6 +45,8 @@ thread_local! {
 ///     overflow: What happens to a point when the journal is full.
 ///     rank: The process of a distributed run. All but 0 write to a directory of their own within the run.
 ///     journal_points: How many points the journal holds, a power of two; 32 bytes of memory and disk each.
+///     alerts: What the series are watched for: rules from `holter.alerts`.
+///     webhook: Where the alerts are sent: a `holter.alerts.Webhook`, or its URL. By default nowhere.
 ///
 /// Raises:
 ///     TypeError, ValueError: If an argument is of the wrong type or out of its range.
@@ -66,7 +68,7 @@ impl Logger {
         signature = (path = None, **settings),
         text_signature = "(path=None, *, name=None, config=None, tags=(), resume=None, \
                           sinks=('sqlite', 'parquet', 'summary'), summary_every=100, overflow=Overflow.BLOCK, rank=None, \
-                          journal_points=1048576)"
+                          journal_points=1048576, alerts=(), webhook=None)"
     )]
     fn new(py: Python<'_>, path: Option<&Bound<'_, PyAny>>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let read = py.import("holter._logger")?.getattr("read_settings")?;
@@ -228,6 +230,22 @@ impl Logger {
         })
     }
 
+    /// Add to the run's configuration, for what is known only after it was opened.
+    ///
+    /// Writes `run.json` anew, which takes some milliseconds: it is not for every step. A disk that refuses it is a
+    /// `HolterWarning`; the configuration is then written when the run is closed.
+    ///
+    /// Args:
+    ///     config: What to add. A key that is there already gets the new value; what is nested in it is not merged.
+    ///
+    /// Raises:
+    ///     TypeError: If it is no mapping.
+    ///     RunClosedError: If the run has been closed.
+    #[pyo3(signature = (config))]
+    fn update_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.session.update_config(py, config)
+    }
+
     /// Wait until everything logged before this call survives a loss of power.
     ///
     /// Args:
@@ -277,6 +295,29 @@ impl Logger {
     #[getter]
     fn health(&self) -> Health {
         self.recorder.as_ref().map(|recorder| recorder.health()).unwrap_or_default().into()
+    }
+
+    /// Whether an alert with `stop=True` has asked the training to stop; cheap enough for every step.
+    ///
+    /// It stays True for the rest of this logger's life; in a forked child it stays what it was at the fork.
+    #[getter]
+    fn should_stop(&self) -> bool {
+        self.session.should_stop()
+    }
+
+    /// The last 1000 alerts since this logger was opened, the oldest first, as `holter.alerts.Alert`.
+    ///
+    /// A point is judged within a fraction of a second after it is logged; `flush()` waits for those before it.
+    #[getter]
+    fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let lines = py.detach(|| self.session.alert_lines());
+        py.import("holter.alerts._alert")?.getattr("alerts_of_lines")?.call1((lines, self.session.rank()))
+    }
+
+    /// How the webhook fares, as `holter.alerts.Delivery`; None if the logger has none.
+    #[getter]
+    fn webhook<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.session.delivery(py)
     }
 
     /// How many points of an earlier attempt, which had been killed, were recovered when this one began.

@@ -78,6 +78,11 @@ impl Reader {
         detached(py, || self.0.manifest_json())
     }
 
+    /// The lines of the events file, each a JSON object.
+    fn event_lines(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        detached(py, || self.0.event_lines())
+    }
+
     /// "running", "finished", "failed" or "crashed".
     fn status(&self, py: Python<'_>) -> PyResult<String> {
         detached(py, || self.0.status())

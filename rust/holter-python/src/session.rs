@@ -15,13 +15,17 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::error::{to_py, warn};
+use crate::feed::Feed;
 use crate::names::Names;
 use crate::values;
 
 /// An open run, shared by a logger and its metrics. Without an attempt it takes points and forgets them.
 pub(crate) struct Session {
     attempt: Option<Attempt>,
+    /// What sends the alerts on, from a thread of Python's; it keeps no session open.
+    sender: Option<Py<PyAny>>,
     name: String,
+    rank: u32,
     names: Names,
     has_warned_of_drops: AtomicBool,
     has_warned_of_fork: AtomicBool,
@@ -37,9 +41,15 @@ impl Session {
             let notes = [attempt.journal_note(), attempt.recovery().damaged_journal.as_deref()];
             notes.into_iter().flatten().for_each(|note| warn(py, note));
         }
+        let sender = match (&attempt, &settings.webhook) {
+            (Some(attempt), Some(webhook)) => Some(start_sender(webhook, attempt, &settings.name, settings.rank)?),
+            _ => None,
+        };
         Ok(Self {
             attempt,
+            sender,
             name: settings.name,
+            rank: settings.rank,
             names: Names::new(py),
             has_warned_of_drops: AtomicBool::new(false),
             has_warned_of_fork: AtomicBool::new(false),
@@ -171,6 +181,49 @@ impl Session {
         self.name.clone()
     }
 
+    pub(crate) fn rank(&self) -> u32 {
+        self.rank
+    }
+
+    /// What became of the alerts that were to be sent on; `None` without a webhook.
+    pub(crate) fn delivery<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.sender.as_ref().map(|sender| sender.bind(py).getattr("delivery")).transpose()
+    }
+
+    pub(crate) fn update_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = py.import("holter._facts")?.getattr("config_json")?.call1((config,))?;
+        let text = match &self.sender {
+            Some(sender) => sender.bind(py).call_method1("redacted", (text,))?,
+            None => text,
+        };
+        let config = holter::run_dir::parse_facts(text.extract()?).map_err(|error| to_py(py, &error))?;
+        let Some(attempt) = &self.attempt else { return Ok(()) };
+        if attempt.recorder().is_forked() {
+            return self.conclude(py, Outcome::Forked);
+        }
+        match py.detach(|| attempt.update_config(config)) {
+            Err(error @ Error::Io { .. }) => {
+                warn(
+                    py,
+                    &format!("the configuration is not on the disk yet, and will be when the run is closed: {error}"),
+                );
+                Ok(())
+            }
+            result => result.map_err(|error| to_py(py, &error)),
+        }
+    }
+
+    pub(crate) fn should_stop(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.alerts().should_stop())
+    }
+
+    pub(crate) fn alert_lines(&self) -> Vec<String> {
+        let attempt = self.attempt.as_ref();
+        // A forked child may have the list locked by a thread that it does not have.
+        let attempt = attempt.filter(|attempt| !attempt.recorder().is_forked());
+        attempt.map(|attempt| attempt.alerts().recent()).unwrap_or_default()
+    }
+
     pub(crate) fn recovered(&self) -> u64 {
         self.attempt.as_ref().map_or(0, |attempt| attempt.recovery().recovered)
     }
@@ -196,7 +249,10 @@ impl Session {
 
     pub(crate) fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
         let Some(attempt) = &self.attempt else { return Ok(()) };
-        py.detach(|| attempt.close(status)).map_err(|error| to_py(py, &error))
+        let closed = py.detach(|| attempt.close(status)).map_err(|error| to_py(py, &error));
+        // By now the last alert has been said.
+        let sent = self.sender.as_ref().map(|sender| sender.bind(py).call_method0("close"));
+        closed.and(sent.transpose().map(drop))
     }
 
     /// What is raised where a full disk leaves no room for the name of a prepared metric.
@@ -204,6 +260,13 @@ impl Session {
         let reason = format!("there is no room for the name {}", values::shown(name));
         to_py(name.py(), &Error::damaged(self.path(), reason))
     }
+}
+
+fn start_sender(webhook: &Bound<'_, PyAny>, attempt: &Attempt, name: &str, rank: u32) -> PyResult<Py<PyAny>> {
+    let py = webhook.py();
+    let feed = Feed::new(attempt.alerts());
+    let start = py.import("holter.alerts._sender")?.getattr("start")?;
+    Ok(start.call1((webhook, feed, name, rank))?.unbind())
 }
 
 /// The sessions that may still be open, for the end of the program.
@@ -236,6 +299,8 @@ pub(crate) struct Settings<'py> {
     sinks: Vec<String>,
     summary_every: u64,
     journal_points: usize,
+    alerts: String,
+    webhook: Option<Bound<'py, PyAny>>,
     facts: String,
     is_enabled: bool,
 }
@@ -259,6 +324,7 @@ impl Settings<'_> {
             sinks: self.sinks.clone(),
             summary_every: self.summary_every,
             journal_capacity: self.journal_points,
+            alerts: holter::alert::parse_rules(&self.alerts).map_err(|error| to_py(py, &error))?,
             ..Config::default()
         };
         config.check().map_err(|error| to_py(py, &error))?;

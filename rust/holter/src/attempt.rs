@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::alert::said::Alerts;
+use crate::alert::watch::Watcher;
 use crate::config::{Config, Resume};
 use crate::error::{Error, Result};
 use crate::health::{Health, Monitor};
@@ -44,6 +46,7 @@ pub struct AttemptOptions {
 pub struct Attempt {
     dir: RunDir,
     recorder: Arc<Recorder>,
+    alerts: Arc<Alerts>,
     journal: Journal,
     flusher: Flusher,
     /// `None` once closed.
@@ -101,14 +104,16 @@ impl Attempt {
         let origin = Origin { id: random_id()?, started: Timestamp::now(), pid: std::process::id() };
         let (journal, journal_note) = create_journal(&dir, &manifest, &config, origin);
         begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
+        let alerts = Arc::new(Alerts::default());
         let (writer, recorder) = dir
             .write_manifest(&manifest)
-            .and_then(|()| start(&dir, &manifest, &config, &journal))
+            .and_then(|()| start(&dir, &manifest, &config, &journal, &alerts))
             // A journal that nothing was logged into is nothing to recover.
             .inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
             dir,
             recorder: Arc::new(recorder),
+            alerts,
             journal,
             flusher: writer.flusher().clone(),
             open: Mutex::new(Some(Open { writer, manifest, _lock: lock })),
@@ -121,6 +126,11 @@ impl Attempt {
     /// Takes points.
     pub fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
+    }
+
+    /// What the rules of [`Config::alerts`] have said.
+    pub fn alerts(&self) -> &Arc<Alerts> {
+        &self.alerts
     }
 
     /// The directory that this process writes to.
@@ -164,6 +174,26 @@ impl Attempt {
         !self.flusher.is_over()
     }
 
+    /// Adds to the configuration in the manifest; a key that is there already gets the new value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunClosed`]; [`Error::Io`] if the disk refuses the manifest: it is then written with the next
+    /// change, or when the attempt is closed.
+    pub fn update_config(&self, config: Map<String, Value>) -> Result<()> {
+        let closed = || Error::RunClosed(self.dir.path().to_owned());
+        if self.recorder.is_forked() {
+            return Err(closed()); // The lock may be held by a thread that this process does not have.
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { manifest, .. } = open.as_mut().ok_or_else(closed)?;
+        match manifest.get_mut(manifest::CONFIG) {
+            Some(Value::Object(known)) => known.extend(config),
+            _ => drop(manifest.insert(manifest::CONFIG.to_owned(), config.into())),
+        }
+        self.dir.write_manifest(manifest)
+    }
+
     /// Refuses further points, writes what is there, and notes how the attempt ended. Does nothing if
     /// it is closed already, or in a forked child.
     ///
@@ -181,6 +211,7 @@ impl Attempt {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { writer, mut manifest, _lock }) = open.take() else { return Ok(()) };
         let ending = writer.close(self.config.close_timeout);
+        self.alerts.end();
         recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
         if ending == Ending::Complete {
             // Otherwise the journal keeps the count, for recovery.
@@ -218,6 +249,7 @@ fn start(
     manifest: &Map<String, Value>,
     config: &Config,
     journal: &Journal,
+    alerts: &Arc<Alerts>,
 ) -> Result<(Writer, Recorder)> {
     let facts = Facts::read(dir, manifest)?;
     let sinks = SinkOptions {
@@ -233,7 +265,9 @@ fn start(
     .open()?;
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
-    let writer = Writer::start(journal, &series, &monitor, sinks, config)?;
+    let watcher =
+        (!config.alerts.is_empty()).then(|| Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
+    let writer = Writer::start(journal, &series, &monitor, sinks, watcher, config)?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::alert::Rule;
 use crate::error::{Error, Result};
 use crate::schema::sink;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub sinks: Vec<String>,
     /// The summary gets a line for each step that is a multiple of this.
     pub summary_every: u64,
+    /// What the series are watched for.
+    pub alerts: Vec<Rule>,
     /// When the writer commits.
     pub pace: Pace,
     /// How long a full journal may go without progress before points are dropped.
@@ -94,6 +97,7 @@ impl Default for Config {
             overflow: Overflow::default(),
             sinks: sink::ALL.map(str::to_owned).to_vec(),
             summary_every: 100,
+            alerts: Vec::new(),
             pace: Pace::default(),
             stall_limit: Duration::from_secs(5),
             close_timeout: Duration::from_secs(10),

@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::Error;
 use crate::sync::{AtomicU64, Ordering};
 
 /// How a sink is doing.
@@ -114,6 +115,11 @@ impl Monitor {
             health.last_error = Some(error.to_owned());
             all.last_error = Some(format!("{}: {error}", all.sinks[sink].name));
         }
+    }
+
+    /// Notes what went wrong beside the sinks.
+    pub(crate) fn note_other_error(&self, error: &Error) {
+        self.lock().last_error = Some(error.to_string());
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {

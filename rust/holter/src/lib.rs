@@ -16,6 +16,8 @@
 //! What lies on the disk is named in [`schema`] and specified in `docs/on-disk-format.md`.
 
 #[cfg(not(holter_loom))]
+pub mod alert;
+#[cfg(not(holter_loom))]
 pub mod attempt;
 #[cfg(not(holter_loom))]
 pub mod config;
@@ -25,6 +27,8 @@ pub mod error;
 #[cfg(not(holter_loom))]
 pub mod health;
 pub mod journal;
+#[cfg(not(holter_loom))]
+mod lines;
 #[cfg(not(holter_loom))]
 pub mod parts;
 pub mod point;

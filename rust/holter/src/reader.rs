@@ -6,7 +6,7 @@
 
 mod buckets;
 mod database;
-mod glob;
+pub(crate) mod glob;
 mod list;
 mod pending;
 mod ranks;
@@ -27,6 +27,7 @@ pub use self::ranks::{open_rank, ranks};
 use self::revision::{JournalEnd, JournalPlace};
 use self::view::Committed;
 pub(crate) use self::view::View;
+use crate::alert;
 use crate::downsample;
 use crate::error::{Error, Result};
 use crate::journal::{Records, Snapshot};
@@ -160,6 +161,15 @@ impl Reader {
         let path = self.inner.dir.manifest();
         // The text itself: numbers that no machine type holds are to arrive as they were written.
         fs::read_to_string(&path).map_err(Error::io("read", &path))
+    }
+
+    /// The whole lines of the run's events file; none if no rule has said anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it cannot be read.
+    pub fn event_lines(&self) -> Result<Vec<String>> {
+        alert::events::read_lines(&self.inner.dir.events())
     }
 
     /// How the run stands: "running", "finished", "failed" or "crashed".

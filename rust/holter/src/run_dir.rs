@@ -62,6 +62,11 @@ impl RunDir {
         self.path.join(file::SUMMARY)
     }
 
+    /// The alerts, `events.jsonl`.
+    pub fn events(&self) -> PathBuf {
+        self.path.join(file::EVENTS)
+    }
+
     /// The journal, where the manifest names no other place.
     pub fn journal(&self) -> PathBuf {
         self.path.join(file::JOURNAL)

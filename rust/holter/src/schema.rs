@@ -13,6 +13,8 @@ pub mod file {
     pub const PARQUET: &str = "parquet";
     /// One flat JSON line every so many steps.
     pub const SUMMARY: &str = "summary.jsonl";
+    /// What the rules of the alerts said, one JSON line each.
+    pub const EVENTS: &str = "events.jsonl";
     /// What has not reached the sinks yet.
     pub const JOURNAL: &str = "journal.holter";
 
@@ -48,6 +50,8 @@ pub mod manifest {
     pub const JOURNAL: &str = "journal";
     /// Why the journal does not lie in the run's directory; absent when it does.
     pub const JOURNAL_NOTE: &str = "journal_note";
+    /// What the user wants kept with the run, such as hyper-parameters.
+    pub const CONFIG: &str = "config";
     /// The machine that records.
     pub const HOST: &str = "host";
     /// The process that records.
@@ -68,6 +72,32 @@ pub mod manifest {
         /// Its process died.
         pub const CRASHED: &str = "crashed";
     }
+}
+
+/// Keys of a line in the events file, and its bounds.
+pub mod event {
+    /// When the point was logged, ISO 8601 UTC.
+    pub const TIME: &str = "time";
+    /// How serious it is.
+    pub const LEVEL: &str = "level";
+    /// The series' name.
+    pub const SERIES: &str = "series";
+    /// The point's step.
+    pub const STEP: &str = "step";
+    /// The point's value: a number, or the word for one that is not finite.
+    pub const VALUE: &str = "value";
+    /// The rule's kind.
+    pub const RULE: &str = "rule";
+    /// Whether the training was asked to stop.
+    pub const STOP: &str = "stop";
+    /// What happened, in words.
+    pub const MESSAGE: &str = "message";
+    /// The kind in the line that says that the file is full.
+    pub const LIMIT: &str = "limit";
+    /// How many lines the file has at most.
+    pub const MAX_LINES: usize = 10_000;
+    /// How long the file becomes at most, but for its last line.
+    pub const MAX_BYTES: usize = 16 << 20;
 }
 
 /// Names of the sinks, as users choose them.

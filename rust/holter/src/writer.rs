@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use crate::alert::watch::Watcher;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::health::{Monitor, SinkState};
@@ -65,10 +66,11 @@ impl Writer {
         series: &Arc<SeriesTable>,
         monitor: &Arc<Monitor>,
         sinks: Sinks,
+        watcher: Option<Watcher>,
         config: &Config,
     ) -> Result<Self> {
         let requests = Arc::new(Requests::default());
-        let worker = Worker::new(journal, series, monitor, &requests, sinks, config);
+        let worker = Worker::new(journal, series, monitor, &requests, sinks, watcher, config);
         let (monitor, journal) = (Arc::clone(monitor), journal.clone());
         let flusher_monitor = Arc::clone(&monitor);
         let flusher_requests = Arc::clone(&requests);

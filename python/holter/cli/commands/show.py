@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holter.cli.alerts import alert_style, alert_text, alerts_json, alerts_summary, read_alerts
 from holter.cli.facts import RunFacts, loss_series, parsed_time, read_facts, run_json, series_json
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal, terminal_console
 from holter.cli.runs import RUN, open_run
@@ -23,6 +24,7 @@ __all__ = ["show"]
 SERIES_ON_A_TERMINAL = 40
 SPARKLINE_WIDTH = 20
 NAMES_IN_A_LINE = 8
+NUM_ALERTS = 5
 VALUE_LIMIT = 200
 
 
@@ -41,8 +43,8 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
     """Show what a run is, how it fares and what it recorded.
 
     First the facts: status, times, where and from which commit it ran, its configuration. Then its health: points
-    that were dropped, series with a NaN or an infinity, by name. Then its series, with the last value of each and on
-    a terminal a sparkline over all its steps, in which × marks NaN and infinities.
+    that were dropped, series with a NaN or an infinity, by name, and the last alerts. Then its series, with the last
+    value of each and on a terminal a sparkline over all its steps, in which × marks NaN and infinities.
 
     A PATTERN chooses series as a shell's does, but * also matches /; quote it.
 
@@ -57,7 +59,7 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
     if as_json:
         echo_json(_document(facts, chosen))
         return
-    for key, value, style in [*_facts(facts), *_config(facts), *_health(facts)]:
+    for key, value, style in [*_facts(facts), *_config(facts), *_health(facts), *_alerts(facts.run)]:
         _echo_fact(key, value, style)
     if limit is None:
         limit = SERIES_ON_A_TERMINAL if is_terminal() and not show_all else len(chosen)
@@ -82,6 +84,7 @@ def _document(facts: RunFacts, chosen: list[holter.SeriesFacts]) -> dict[str, An
         "rank": facts.run.rank,
         "ranks": facts.run.ranks,
         "nonfinite_series": [series.name for series in facts.nonfinite],
+        "alerts": alerts_json(read_alerts(facts.run)[0]),
         "series": [series_json(series) for series in chosen],
     }
 
@@ -124,6 +127,18 @@ def _health(facts: RunFacts) -> list[tuple[str, str, str]]:
         ends = ", ".join(_attempt(attempt) for attempt in facts.attempts)
         lines.append(("attempts", f"{len(facts.attempts)}: {ends}", ""))
     return lines
+
+
+def _alerts(run: holter.Run) -> list[tuple[str, str, str]]:
+    """The last alerts; nothing for a run that had none, which most give no rules."""
+    alerts, error = read_alerts(run)
+    if alerts is None:
+        return [("alerts", error, "red")]
+    if not alerts:
+        return []
+    last = f", the last {NUM_ALERTS}:" if len(alerts) > NUM_ALERTS else ""
+    lines = [(f"{time_text(alert.time)} {alert_text(alert)}", alert_style(alert)) for alert in alerts[-NUM_ALERTS:]]
+    return [("alerts", alerts_summary(alerts) + last, ""), *(("alert", line, style) for line, style in lines)]
 
 
 def _nonfinite(facts: RunFacts) -> str:

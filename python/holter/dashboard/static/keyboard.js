@@ -11,7 +11,7 @@ const HELP = [
   ["/", "search"],
   ["l", "logarithmic scale"],
   ["b", "bands or single lines"],
-  ["m", "marks and restarts"],
+  ["m", "marks, restarts and alerts"],
   ["s", "smoothing"],
   ["f", "the chart under the pointer on the full screen; Esc leaves it"],
   ["← →", "previous and next chart on the full screen"],

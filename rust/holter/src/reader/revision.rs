@@ -28,7 +28,7 @@ pub(super) struct JournalEnd {
 }
 
 impl Reader {
-    /// A word that is another one whenever the run has got new points, was closed, gone on with or
+    /// A word that is another one whenever the run has got new points or events, was closed, gone on with or
     /// recovered. Costs some microseconds. What is read later is at least as new as it says.
     ///
     /// It may change although there is nothing new, and says nothing of the order of two.
@@ -38,11 +38,12 @@ impl Reader {
     /// As [`Reader::open`]; [`Error::Damaged`](crate::error::Error::Damaged) if the journal is no journal.
     pub fn revision(&self) -> Result<String> {
         let dir = &self.inner.dir;
-        // The manifest is replaced at each beginning and each end of an attempt.
+        // The manifest is replaced at each beginning and each end of an attempt, and with its configuration.
         let manifest = identity(&dir.manifest());
         let journal = self.journal_place(manifest)?;
         let mut revision = String::with_capacity(64);
         put(&mut revision, manifest);
+        put(&mut revision, identity(&dir.events()));
         if let Some((origin, pending)) = Snapshot::extent(&journal)? {
             let end = pending.map_or(0, |pending| pending.end);
             *self.inner.promised.lock().unwrap_or_else(PoisonError::into_inner) =

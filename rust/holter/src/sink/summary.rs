@@ -14,6 +14,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{Batch, Derived, Sink, Truth};
 use crate::error::{Error, Result};
+use crate::lines;
 use crate::point::Step;
 use crate::schema;
 use crate::series::SeriesTable;
@@ -62,7 +63,7 @@ impl SummarySink {
             .truncate(false)
             .open(path)
             .map_err(Error::io("open", path))?;
-        let length = end_of_last_line(&file).map_err(Error::io("read", path))?;
+        let length = lines::end_of_last_line(&file).map_err(Error::io("read", path))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -257,33 +258,10 @@ fn number(value: f64) -> Value {
     Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-/// Where the last whole line ends; what is behind it was cut off by a crash.
-fn end_of_last_line(file: &File) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    Ok(last_newline(file, length)?.map_or(0, |position| position + 1))
-}
-
 /// The last lines, as many as are worth looking at: what is before them is long written.
 fn tail(file: &File, length: u64) -> io::Result<Vec<u8>> {
     let start = length.saturating_sub(MAX_TAIL_BYTES);
     let mut text = vec![0; (length - start) as usize];
     file.read_exact_at(&mut text, start)?;
     Ok(text)
-}
-
-/// The position of the last newline before `end`.
-fn last_newline(file: &File, end: u64) -> io::Result<Option<u64>> {
-    const CHUNK: u64 = 1 << 16;
-    let mut end = end;
-    let mut bytes = vec![0; CHUNK as usize];
-    while end > 0 {
-        let start = end.saturating_sub(CHUNK);
-        let chunk = &mut bytes[..(end - start) as usize];
-        file.read_exact_at(chunk, start)?;
-        if let Some(index) = chunk.iter().rposition(|&byte| byte == b'\n') {
-            return Ok(Some(start + index as u64));
-        }
-        end = start;
-    }
-    Ok(None)
 }

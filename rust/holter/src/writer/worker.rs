@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::census::Census;
 use super::requests::{Requests, Wishes};
 use super::{Ending, Sinks};
+use crate::alert::watch::Watcher;
 use crate::config::{Config, Pace};
 use crate::error::Error;
 use crate::health::{Monitor, SinkState};
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     requests: Arc<Requests>,
     truth: Box<dyn Truth>,
     derived: Vec<Follower>,
+    /// Judges every point once, when it is drained: before a commit, which may be seconds away.
+    watcher: Option<Watcher>,
     pace: Pace,
     max_points: usize,
     /// Where in the journal draining goes on.
@@ -64,6 +67,7 @@ impl Worker {
         monitor: &Arc<Monitor>,
         requests: &Arc<Requests>,
         sinks: Sinks,
+        watcher: Option<Watcher>,
         config: &Config,
     ) -> Self {
         Self {
@@ -75,6 +79,7 @@ impl Worker {
             requests: Arc::clone(requests),
             derived: sinks.derived.into_iter().map(|sink| Follower { sink, retry: None }).collect(),
             truth: sinks.truth,
+            watcher,
             pace: config.pace,
             max_points: config.max_batch_points(),
             points: Vec::new(),
@@ -124,7 +129,20 @@ impl Worker {
         for point in drained {
             self.census.count(point.series.index());
         }
-        drained.len()
+        let num_drained = drained.len();
+        if let Some(watcher) = &mut self.watcher {
+            watcher.observe(drained, &self.series);
+        }
+        self.write_alerts(false);
+        num_drained
+    }
+
+    fn write_alerts(&mut self, is_last: bool) {
+        if let Some(watcher) = &mut self.watcher
+            && let Err(error) = watcher.write(is_last)
+        {
+            self.monitor.note_other_error(&error);
+        }
     }
 
     /// The most points of one commit: more where the series are so many that each would have few.
@@ -297,6 +315,7 @@ impl Worker {
 
     /// Closes the sinks. The derived ones are brought up to date first, from a truth that is complete.
     fn finish(mut self, is_drained: bool) -> Ending {
+        self.write_alerts(true);
         self.catch_up(true);
         let mut is_complete = is_drained;
         for (index, follower) in self.derived.iter_mut().enumerate() {

@@ -1,0 +1,30 @@
+"""Rules that watch a run's series while it is recorded, and what they say.
+
+    from holter import alerts
+
+    rules = [
+        alerts.NonFinite(stop=True),
+        alerts.Spike("train/loss"),
+        alerts.Below("tanh_input/*", threshold=0.1, steps=1000),
+    ]
+    with holter.Logger("runs/run-2", alerts=rules) as logger:
+        for step, batch in enumerate(loader):
+            logger.log(step, "train/loss", train_step(model, batch))
+            if logger.should_stop:
+                break
+
+A rule keeps a state for each series that its pattern matches, so that a healthy layer never hides a sick one. It
+speaks once when its condition begins, and again only after the condition has ended. The points are judged by the
+recording thread, in the order in which each series was logged; a step that is not past the ones of its series before
+it is not judged. `logger.alerts` and `Run.events` are what was said; a `Webhook` has it sent elsewhere.
+"""
+
+from holter.alerts._alert import Alert
+from holter.alerts._delivery import Delivery
+from holter.alerts._rules import Above, Below, NonFinite, Plateau, Rule, Spike
+from holter.alerts._webhook import Webhook
+
+__all__ = ["Above", "Alert", "Below", "Delivery", "NonFinite", "Plateau", "Rule", "Spike", "Webhook"]
+
+for _public in (Above, Alert, Below, Delivery, NonFinite, Plateau, Rule, Spike, Webhook):
+    _public.__module__ = "holter.alerts"

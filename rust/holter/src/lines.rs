@@ -1,0 +1,28 @@
+//! Files of lines whose last one a crash may have cut off.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+/// Where the last whole line ends; what is behind it was cut off by a crash.
+pub(crate) fn end_of_last_line(file: &File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    Ok(last_newline(file, length)?.map_or(0, |position| position + 1))
+}
+
+/// The position of the last newline before `end`.
+fn last_newline(file: &File, end: u64) -> io::Result<Option<u64>> {
+    const CHUNK: u64 = 1 << 16;
+    let mut end = end;
+    let mut bytes = vec![0; CHUNK as usize];
+    while end > 0 {
+        let start = end.saturating_sub(CHUNK);
+        let chunk = &mut bytes[..(end - start) as usize];
+        file.read_exact_at(chunk, start)?;
+        if let Some(index) = chunk.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(Some(start + index as u64));
+        }
+        end = start;
+    }
+    Ok(None)
+}
