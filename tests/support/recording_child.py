@@ -68,6 +68,7 @@ class Orders:
     """Flush after so many steps; never if 0."""
     pause_every: int = 0
     """Wait for a moment after so many steps, so that the writer goes idle; never if 0."""
+    summary_every: int = 10
 
     @classmethod
     def parse(cls, text: str) -> "Orders":
@@ -138,7 +139,9 @@ def main(run: str, page_path: str, orders_text: str) -> None:
     orders = Orders.parse(orders_text)
     page = Page(Path(page_path))
     page.phase = OPENING
-    logger = holter.Logger(run, sinks=orders.sinks, summary_every=10, journal_points=orders.journal_points)
+    logger = holter.Logger(
+        run, sinks=orders.sinks, summary_every=orders.summary_every, journal_points=orders.journal_points
+    )
     page.phase = LOGGING
     threads = [threading.Thread(target=_log, args=(logger, orders, page, thread)) for thread in range(orders.threads)]
     for thread in threads[1:]:
