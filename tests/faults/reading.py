@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tests.faults import ROOT
@@ -31,7 +32,9 @@ class Refused(Exception):  # noqa: N818 - that a damaged run is refused is as it
 class Reader:
     """Asks the other process, and starts another one when it is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` is what the other process has in its environment besides ours."""
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def points(self, run: object) -> dict[tuple[str, int], float]:
@@ -69,6 +72,7 @@ class Reader:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd=ROOT,
+                env=self._environment,
             )
         assert process.stdin is not None
         process.stdin.write(json.dumps([what, str(run)]).encode() + b"\n")

@@ -145,6 +145,15 @@ class Try:
         if "summary" in orders.sinks:
             self._judge_summary(run, orders, found)
 
+    def judge_after_a_crash(self, run: Path, orders: Orders, expectation: Expectation) -> None:
+        """A run that its recorder left behind has all that must be there, and again when it is recovered."""
+        if not (run / "run.json").exists():
+            assert not expectation.acknowledged, "a run that was logged into has no manifest"
+            return
+        self.judge_as_it_is(run, expectation)
+        self.recover(run)
+        self.judge_in_order(run, orders, expectation)
+
     def recover(self, run: Path) -> None:
         """Have the run recovered, which must succeed."""
         READER.recover(run)

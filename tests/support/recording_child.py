@@ -10,14 +10,15 @@ import math
 import mmap
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MAX_THREADS = 8
 SERIES = 4
 """Series of each thread. A call of `log_many` or `log_array` logs one point of each."""
 
-BORN, OPENING, LOGGING, CLOSING, CLOSED = range(5)
+BORN, OPENING, LOGGING, LOGGED, CLOSING, CLOSED = range(6)
 """What the process is doing: each moment begins when the page says so."""
 
 
@@ -69,6 +70,10 @@ class Orders:
     pause_every: int = 0
     """Wait for a moment after so many steps, so that the writer goes idle; never if 0."""
     summary_every: int = 10
+    stays: bool = False
+    """When all is logged, wait to be killed."""
+    goes_on: bool = False
+    """Note what opening, flushing and closing raise, and print it in the end, instead of dying of it."""
 
     @classmethod
     def parse(cls, text: str) -> "Orders":
@@ -99,7 +104,54 @@ class Orders:
                 yield name, step, self.value(thread, step, series)
 
 
-def _log(logger, orders: Orders, page: Page, thread: int) -> None:
+class Troubles:
+    """What was raised, by the call that raised it, if the orders are to go on; else it is raised."""
+
+    def __init__(self, *, goes_on: bool) -> None:
+        self.goes_on = goes_on
+        self.noted: dict[str, list[str]] = {"open": [], "flush": [], "close": []}
+
+    def guard(self, call: str, action: Callable[..., object], *arguments: object) -> bool:
+        """Whether the action went well."""
+        from holter import HolterError
+
+        try:
+            action(*arguments)
+        except HolterError as error:
+            if not self.goes_on:
+                raise
+            self.noted[call].append(f"{type(error).__name__}: {error}")
+            return False
+        return True
+
+    def report(self, logger) -> None:
+        """Print what was noted, and what the logger counted."""
+        health = logger.health
+        counts = {"accepted": health.accepted, "dropped": health.dropped, "written": health.written}
+        print(json.dumps({**self.noted, **counts}), flush=True)
+
+
+def _open(run: str, orders: Orders, troubles: Troubles):
+    """The logger; if opening fails and is to be tried again, the first that can be opened."""
+    import holter
+
+    opened = []
+
+    def attempt() -> None:
+        opened.append(
+            holter.Logger(
+                run, sinks=orders.sinks, summary_every=orders.summary_every, journal_points=orders.journal_points
+            )
+        )
+
+    deadline = time.monotonic() + 20
+    while not troubles.guard("open", attempt):
+        assert time.monotonic() < deadline, f"the run cannot be opened: {troubles.noted['open']}"
+        time.sleep(0.01)
+    return opened[0]
+
+
+def _log(logger, orders: Orders, page: Page, thread: int, troubles: Troubles) -> None:
     import array
 
     names = orders.names(thread)
@@ -128,30 +180,34 @@ def _log(logger, orders: Orders, page: Page, thread: int) -> None:
             count += SERIES
             page.acknowledge(thread, count)
         if orders.flush_every and index % orders.flush_every == 0:
-            logger.flush()
+            troubles.guard("flush", logger.flush, 10)
         if orders.pause_every and index % orders.pause_every == 0:
             threading.Event().wait(0.002)
 
 
 def main(run: str, page_path: str, orders_text: str) -> None:
-    import holter
-
     orders = Orders.parse(orders_text)
     page = Page(Path(page_path))
+    troubles = Troubles(goes_on=orders.goes_on)
     page.phase = OPENING
-    logger = holter.Logger(
-        run, sinks=orders.sinks, summary_every=orders.summary_every, journal_points=orders.journal_points
-    )
+    logger = _open(run, orders, troubles)
     page.phase = LOGGING
-    threads = [threading.Thread(target=_log, args=(logger, orders, page, thread)) for thread in range(orders.threads)]
+    threads = [
+        threading.Thread(target=_log, args=(logger, orders, page, thread, troubles)) for thread in range(orders.threads)
+    ]
     for thread in threads[1:]:
         thread.start()
-    _log(logger, orders, page, 0)
+    _log(logger, orders, page, 0, troubles)
     for thread in threads[1:]:
         thread.join()
+    page.phase = LOGGED
+    if orders.stays:
+        threading.Event().wait()
     page.phase = CLOSING
-    logger.close()
+    troubles.guard("close", logger.close)
     page.phase = CLOSED
+    if orders.goes_on:
+        troubles.report(logger)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The cases: one module for each kind of fault."""
 
 from tests.faults.case import Case
-from tests.faults.cases import kill
+from tests.faults.cases import failing_calls, kill, kill_points
 
-MODULES = (kill,)
+MODULES = (kill, kill_points, failing_calls)
 
 
 def all_cases() -> list[Case]:
