@@ -209,13 +209,13 @@ static int sync_by(long call, int fd) {
     if (!is_watching(SYNC) || !path_of(fd, path))
         return syscall(call, fd);
     enum action action = judge(SYNC);
-    if (action == FAIL)
-        return -1;
     begin();
-    int result = syscall(call, fd);
-    if (log_fd >= 0 && result == 0)
-        note(SYNC, path, "", "", 0, 0);
+    int result = action == FAIL ? -1 : syscall(call, fd);
+    int error = errno;
+    if (log_fd >= 0)
+        note(SYNC, path, "", "", 0, result != 0);
     end();
+    errno = error;
     if (action == DIE_HALFWAY || action == DIE_AFTER)
         die();
     return result;
@@ -333,8 +333,8 @@ static int clock_moved(clockid_t clock, struct timespec *time) {
         return -errno;
     if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) {
         __int128 nanos = (__int128)time->tv_sec * 1000000000 + time->tv_nsec + (int64_t)words[CLOCK_NANOS];
-        time->tv_sec = nanos / 1000000000;
-        time->tv_nsec = nanos % 1000000000;
+        time->tv_nsec = (nanos % 1000000000 + 1000000000) % 1000000000; /* never negative, before 1970 as well */
+        time->tv_sec = (nanos - time->tv_nsec) / 1000000000;
     }
     return 0;
 }

@@ -46,6 +46,15 @@ class Page:
     def acknowledge(self, thread: int, count: int) -> None:
         self._words[1 + thread] = count
 
+    @property
+    def flushed(self) -> int:
+        """How many points of the first thread had been logged before a flush that has returned."""
+        return self._words[1 + MAX_THREADS]
+
+    @flushed.setter
+    def flushed(self, count: int) -> None:
+        self._words[1 + MAX_THREADS] = count
+
     def clear(self) -> None:
         self._map[:] = bytes(mmap.PAGESIZE)
 
@@ -70,6 +79,10 @@ class Orders:
     pause_every: int = 0
     """Wait for a moment after so many steps, so that the writer goes idle; never if 0."""
     summary_every: int = 10
+    marks: str = ""
+    """A file to which the number of points is written after each flush that returned; none if empty."""
+    hoard_bytes: int = 0
+    """Keep so much more memory at each step."""
     stays: bool = False
     """When all is logged, wait to be killed."""
     goes_on: bool = False
@@ -151,6 +164,13 @@ def _open(run: str, orders: Orders, troubles: Troubles):
     return opened[0]
 
 
+def _note_flush(orders: Orders, page: Page, count: int) -> None:
+    page.flushed = count
+    if orders.marks:
+        with Path(orders.marks).open("a", encoding="utf-8") as file:
+            file.write(f"{orders.attempt} {count}\n")
+
+
 def _log(logger, orders: Orders, page: Page, thread: int, troubles: Troubles) -> None:
     import array
 
@@ -158,7 +178,9 @@ def _log(logger, orders: Orders, page: Page, thread: int, troubles: Troubles) ->
     metrics = [logger.metric(name) for name in names]
     prepared = logger.metrics(names)
     count = 0
+    hoard = []
     for index in range(orders.steps):
+        hoard.append(b"x" * orders.hoard_bytes)
         step = orders.first_step() + index
         values = [orders.value(thread, step, series) for series in range(SERIES)]
         way = index % 4
@@ -179,8 +201,9 @@ def _log(logger, orders: Orders, page: Page, thread: int, troubles: Troubles) ->
                 logger.log_array(step, prepared, array.array("d", values))
             count += SERIES
             page.acknowledge(thread, count)
-        if orders.flush_every and index % orders.flush_every == 0:
-            troubles.guard("flush", logger.flush, 10)
+        is_due = orders.flush_every and index % orders.flush_every == 0
+        if is_due and troubles.guard("flush", logger.flush, 10) and thread == 0:
+            _note_flush(orders, page, count)
         if orders.pause_every and index % orders.pause_every == 0:
             threading.Event().wait(0.002)
 

@@ -1,9 +1,20 @@
 """The cases: one module for each kind of fault."""
 
 from tests.faults.case import Case
-from tests.faults.cases import failing_calls, kill, kill_points
+from tests.faults.cases import (
+    clock,
+    failing_calls,
+    forks,
+    kill,
+    kill_points,
+    out_of_memory,
+    power,
+    power_image,
+    stopped,
+    two_writers,
+)
 
-MODULES = (kill, kill_points, failing_calls)
+MODULES = (kill, out_of_memory, kill_points, failing_calls, power, power_image, clock, stopped, forks, two_writers)
 
 
 def all_cases() -> list[Case]:

@@ -45,8 +45,11 @@ FAULTS = {
     "read": Fault("EIO from one read", Kind.READ, errno.EIO),
     "short-read": Fault("one read that comes up short, then EIO", Kind.READ, errno.EIO, Action.SHORTEN, times=2),
 }
-MESSAGE = re.compile(r"No space left|full|Input/output error|I/O error|unable to open|cannot|File too large|damaged")
-"""What a message of ours says of them; `full`, `I/O error` and `unable to open` are SQLite's words."""
+MESSAGE = re.compile(
+    r"No space left|database or disk is full|Input/output error|disk I/O error|"
+    r"unable to open database|malformed|readonly"
+)
+"""What a message says of them. SQLite calls a file malformed that it cannot read, and readonly that it cannot open."""
 
 
 def cases() -> Iterator[Case]:
