@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{Config, Resume};
 use crate::error::{Error, Result};
+use crate::folder;
 use crate::health::{Health, Monitor};
 use crate::journal::{self, Journal, Origin};
 use crate::point::Timestamp;
@@ -80,7 +81,7 @@ impl Attempt {
             _ => Ok(()),
         };
         check_resume()?;
-        fs::create_dir_all(dir.path()).map_err(Error::io("create", dir.path()))?;
+        folder::create(dir.path())?;
         let lock = dir.lock()?;
         // Again, now that nobody else can begin the run.
         check_resume()?;

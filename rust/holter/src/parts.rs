@@ -108,17 +108,6 @@ pub fn clean_up(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the names in `dir` durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    match File::open(dir).and_then(|folder| folder.sync_all()) {
-        // Some network file systems know no such thing for folders.
-        Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Err(Error::io("sync", dir)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The number of the next part: larger than all that are there.
 pub(crate) fn next_number(dir: &Path) -> Result<u64> {
     Ok(part_numbers(dir)?.last().map_or(0, |number| number + 1))

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::folder;
 use crate::journal::fork::ParentOnly;
 use crate::point::Timestamp;
 use crate::schema::{self, file, manifest};
@@ -199,10 +200,10 @@ impl RunDir {
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.path)?.sync_all()
+            fs::rename(&temporary, &path)
         };
-        write().map_err(Error::io("write", &path))
+        write().map_err(Error::io("write", &path))?;
+        folder::sync(&self.path)
     }
 
     /// Who holds the run, as its manifest tells.
