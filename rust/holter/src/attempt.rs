@@ -2,7 +2,6 @@
 //!
 //! Opening recovers what an earlier attempt left, so that a crash needs no care of the user's.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,7 +58,7 @@ pub struct Attempt {
 struct Open {
     writer: Writer,
     manifest: Map<String, Value>,
-    _lock: RunLock,
+    lock: Arc<RunLock>,
 }
 
 impl Attempt {
@@ -82,7 +81,7 @@ impl Attempt {
         };
         check_resume()?;
         folder::create(dir.path())?;
-        let lock = dir.lock()?;
+        let lock = Arc::new(dir.lock()?);
         // Again, now that nobody else can begin the run.
         check_resume()?;
         let mut recovery = Recovery::default();
@@ -104,7 +103,7 @@ impl Attempt {
         begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
         let (writer, recorder) = dir
             .write_manifest(&manifest)
-            .and_then(|()| start(&dir, &manifest, &config, &journal))
+            .and_then(|()| start(&dir, &manifest, &config, &journal, &lock))
             // A journal that nothing was logged into is nothing to recover.
             .inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
@@ -112,7 +111,7 @@ impl Attempt {
             recorder: Arc::new(recorder),
             journal,
             flusher: writer.flusher().clone(),
-            open: Mutex::new(Some(Open { writer, manifest, _lock: lock })),
+            open: Mutex::new(Some(Open { writer, manifest, lock })),
             config,
             recovery,
             journal_note,
@@ -173,15 +172,17 @@ impl Attempt {
     ///
     /// # Errors
     ///
-    /// [`Error::FlushTimeout`] if something stayed in the journal; the run is closed all the same.
+    /// [`Error::FlushTimeout`] if something stayed in the journal, [`Error::Damaged`] if the run's folder was deleted or
+    /// replaced; the run is closed all the same.
     pub fn close(&self, status: &str) -> Result<()> {
         if self.recorder.is_forked() {
             return Ok(()); // The writer is a thread of the parent, and a lock may be held by another.
         }
         // Held to the end, so that whoever closes at the same time returns when the run is closed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Open { writer, mut manifest, _lock }) = open.take() else { return Ok(()) };
+        let Some(Open { writer, mut manifest, lock }) = open.take() else { return Ok(()) };
         let ending = writer.close(self.config.close_timeout);
+        lock.check_place()?;
         recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
         if ending == Ending::Complete {
             // Otherwise the journal keeps the count, for recovery.
@@ -219,6 +220,7 @@ fn start(
     manifest: &Map<String, Value>,
     config: &Config,
     journal: &Journal,
+    lock: &Arc<RunLock>,
 ) -> Result<(Writer, Recorder)> {
     let facts = Facts::read(dir, manifest)?;
     let sinks = SinkOptions {
@@ -234,7 +236,7 @@ fn start(
     .open()?;
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
-    let writer = Writer::start(journal, &series, &monitor, sinks, config)?;
+    let writer = Writer::start(journal, &series, &monitor, sinks, config, Arc::clone(lock))?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }

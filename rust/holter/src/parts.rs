@@ -4,7 +4,7 @@
 //! new one whose metadata lists the numbers that it replaces; until those are removed, [`list`] leaves
 //! them out. So there is no moment, and no crash, at which a point is missing or counts twice.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

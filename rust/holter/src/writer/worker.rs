@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::health::{Monitor, SinkState};
 use crate::journal::Journal;
 use crate::point::Point;
+use crate::run_dir::RunLock;
 use crate::series::SeriesTable;
 use crate::sink::{Batch, Derived, Truth};
 
@@ -55,6 +56,9 @@ pub(super) struct Worker {
     pending: Option<Batch>,
     retry: Option<Backoff>,
     last_commit: Instant,
+    lock: Arc<RunLock>,
+    /// Whether the run's folder was deleted or replaced when it was last looked at.
+    is_displaced: bool,
 }
 
 impl Worker {
@@ -65,6 +69,7 @@ impl Worker {
         requests: &Arc<Requests>,
         sinks: Sinks,
         config: &Config,
+        lock: Arc<RunLock>,
     ) -> Self {
         Self {
             position: journal.released(),
@@ -82,6 +87,8 @@ impl Worker {
             pending: None,
             retry: None,
             last_commit: Instant::now(),
+            lock,
+            is_displaced: false,
         }
     }
 
@@ -90,23 +97,40 @@ impl Worker {
             let wishes = self.requests.lock().clone();
             let drained = self.drain();
             self.ready = self.journal.make_ready(self.ready, 2 * drained);
-            if self.is_due(&wishes) {
-                self.commit();
-            }
-            self.flush_due();
-            self.catch_up(false);
-            if wishes.flush_until > wishes.flushed_until {
-                self.flush(wishes.flush_until);
+            self.look_at_place();
+            if !self.is_displaced {
+                if self.is_due(&wishes) {
+                    self.commit();
+                }
+                self.flush_due();
+                self.catch_up(false);
+                if wishes.flush_until > wishes.flushed_until {
+                    self.flush(wishes.flush_until);
+                }
             }
             if let Some(close_by) = wishes.close_by {
                 let is_drained = self.position == self.journal.appended() && self.held() == 0;
-                if is_drained || Instant::now() > close_by {
+                if is_drained || self.is_displaced || Instant::now() > close_by {
                     return self.finish(is_drained);
                 }
             }
             if drained < self.max_points / 4 {
                 thread::park_timeout(self.pause(&wishes));
             }
+        }
+    }
+
+    /// Sees whether the run's folder is where the sinks write, and if not, says so and has them write nothing: points
+    /// stay in the journal, and what finds no room in it is dropped and counted.
+    fn look_at_place(&mut self) {
+        let place = self.lock.check_place();
+        if let Err(error) = &place {
+            self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+            self.monitor.set_truth_failing(true);
+        }
+        if self.is_displaced != place.is_err() {
+            self.is_displaced = place.is_err();
+            self.requests.answer(|wishes| wishes.is_displaced = place.is_err());
         }
     }
 
@@ -297,6 +321,10 @@ impl Worker {
 
     /// Closes the sinks. The derived ones are brought up to date first, from a truth that is complete.
     fn finish(mut self, is_drained: bool) -> Ending {
+        if self.is_displaced {
+            self.requests.answer(|wishes| wishes.is_over = true);
+            return Ending::Incomplete;
+        }
         self.catch_up(true);
         let mut is_complete = is_drained;
         for (index, follower) in self.derived.iter_mut().enumerate() {
