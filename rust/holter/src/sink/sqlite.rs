@@ -3,6 +3,7 @@
 //! One transaction for each batch, which also moves the journal's cursor: after a crash the database
 //! itself says which points it has. One connection writes and checkpoints; readers come and go.
 
+mod anew;
 mod guard;
 mod insert;
 mod rollups;
@@ -56,8 +57,6 @@ pub struct SqliteSink {
     index_by_id: Vec<Option<usize>>,
     rollups: Rollups,
     committed: u64,
-    /// Whether a write or a sync has failed since all that is committed was known to be durable.
-    is_in_doubt: bool,
 }
 
 /// The facts of one series, as in its row of the table `series`.
@@ -88,7 +87,6 @@ impl SqliteSink {
             index_by_id: Vec::new(),
             rollups: Rollups::default(),
             committed: 0,
-            is_in_doubt: false,
         };
         sink.connect()?;
         Ok(sink)
@@ -100,10 +98,7 @@ impl SqliteSink {
             return Ok(());
         }
         let connection = connect(&self.options)?;
-        if self.is_in_doubt {
-            write_anew(&connection)?;
-            self.is_in_doubt = false;
-        }
+        anew::write_log(&connection, &self.options.path)?;
         self.committed = read_cursor(&connection, self.options.journal_id)?;
         self.series.clear();
         self.index_by_name.clear();
@@ -129,8 +124,9 @@ impl SqliteSink {
         drop(statement);
         // Asked, not remembered: where the log cannot be had, SQLite stays without one and reports no error, and
         // the guard's lock would keep this connection itself from ever committing.
-        let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))?;
-        self.guard = (mode == "wal").then(|| LogGuard::new(&self.options.path));
+        // From here on a busy database is tried again by the writer, never waited for in here.
+        connection.busy_timeout(Duration::ZERO)?;
+        self.guard = (journal_mode(&connection)? == "wal").then(|| LogGuard::new(&self.options.path));
         self.connection = Some(connection);
         Ok(())
     }
@@ -151,7 +147,6 @@ impl SqliteSink {
             Err(error) if !is_busy(error) => {
                 drop(connection);
                 self.guard = None;
-                self.is_in_doubt = true;
             }
             _ => self.connection = Some(connection),
         }
@@ -368,16 +363,15 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     // A reader that comes at the same moment holds it while it rebuilds the log's index.
     connection.busy_timeout(PATIENCE)?;
     let mode = if options.is_remote { "DELETE" } else { "WAL" };
-    let change_mode = || {
-        connection.pragma_update_and_check(None, "journal_mode", mode, |row| {
-            Ok(row.get::<_, String>(0)?.eq_ignore_ascii_case(mode))
-        })
-    };
     // Where a write of the change fails, SQLite keeps the mode that it had and reports no error.
-    if !change_mode()? {
-        change_mode()?;
+    for _ in 0..2 {
+        connection.pragma_update(None, "journal_mode", mode)?;
+        if journal_mode(&connection)?.eq_ignore_ascii_case(mode) {
+            break;
+        }
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Without a log a commit is the removal of a file, and this alone syncs that; with one it is the same as FULL.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
@@ -391,22 +385,12 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     } else {
         connection.execute_batch(sql::ROLLUPS_TABLE)?;
     }
-    // From here on a busy database is tried again by the writer, never waited for in here.
-    connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
 }
 
-/// Moves what is in the log into the database, and empties the log.
-///
-/// After a sync that failed Linux takes the pages for written, and the next sync succeeds: the log reads well until the
-/// power is lost. What is moved is written again. To go on behind such pages would lose what follows them, too.
-fn write_anew(connection: &Connection) -> Result<()> {
-    if connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))? {
-        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        let reason = "after an error the log has to be emptied, and a reader is using it";
-        return Err(rusqlite::Error::SqliteFailure(busy, Some(reason.to_owned())).into());
-    }
-    Ok(())
+/// The mode of the database, in small letters.
+fn journal_mode(connection: &Connection) -> Result<String> {
+    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
 }
 
 fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
