@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.faults import ROOT
@@ -32,8 +33,9 @@ class Refused(Exception):  # noqa: N818 - that a damaged run is refused is as it
 class Reader:
     """Asks the other process, and starts another one when it is gone."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, **options: Any) -> None:
         """`environment` is what the other process has in its environment besides ours."""
+        self._options = options
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -56,6 +58,10 @@ class Reader:
         """Recover a run. Raises as `points` does."""
         self._ask("recover", run)
 
+    def problems(self, run: object) -> list[str]:
+        """What `holter doctor` warns of and complains of in a run. Raises as `points` does."""
+        return self._ask("problems", run)
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -73,6 +79,7 @@ class Reader:
                 stdout=subprocess.PIPE,
                 cwd=ROOT,
                 env=self._environment,
+                **self._options,
             )
         assert process.stdin is not None
         process.stdin.write(json.dumps([what, str(run)]).encode() + b"\n")
@@ -116,6 +123,13 @@ def _answer(what: str, run: str) -> Any:
     if what == "recover":
         holter._core.recover(run)
         return None
+    if what == "problems":
+        from holter.cli.checks import Severity
+        from holter.cli.checks.run import check_run
+
+        found = check_run(Path(run))
+        said = [one.text for one in found if one.severity in (Severity.WARNING, Severity.PROBLEM)]
+        return [text.replace(run, "RUN") for text in said]
     opened = holter.open_run(run)
     return {
         name: (series.steps.tolist(), series.values.tolist())

@@ -3,7 +3,9 @@
 from tests.faults.case import Case
 from tests.faults.cases import (
     clock,
+    damage,
     failing_calls,
+    folders,
     forks,
     kill,
     kill_points,
@@ -12,9 +14,24 @@ from tests.faults.cases import (
     power_image,
     stopped,
     two_writers,
+    versions,
 )
 
-MODULES = (kill, out_of_memory, kill_points, failing_calls, power, power_image, clock, stopped, forks, two_writers)
+MODULES = (
+    kill,
+    out_of_memory,
+    kill_points,
+    failing_calls,
+    folders,
+    power,
+    power_image,
+    clock,
+    stopped,
+    forks,
+    two_writers,
+    damage,
+    versions,
+)
 
 
 def all_cases() -> list[Case]:

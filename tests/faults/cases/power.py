@@ -9,6 +9,7 @@ its pages may be as it was created or as it was in the end. A fallocate would no
 """
 
 import errno
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -60,8 +61,8 @@ class Recording:
 
     orders: list[Orders]
     changes: list[Change]
-    journals: list[tuple[int, bytes]]
-    """Of each attempt that left one: after how many changes, and its bytes."""
+    journals: dict[int, tuple[int, bytes]]
+    """By how many changes had been made: which attempt left one, and its bytes."""
 
     def flushed(self, until: int) -> dict[int, int]:
         """How many points of each attempt were flushed when so many changes had been made."""
@@ -106,9 +107,11 @@ def _record(trial: Try, *, fails_sync: bool) -> Recording:
     root = (trial.folder / "disk").resolve()
     root.mkdir()
     log = trial.folder / "log"
+    temporary = trial.folder / "temporary"
+    temporary.mkdir()
     sinks = trial.random.choice(stages.SINKS)
     all_orders: list[Orders] = []
-    journals: list[tuple[int, bytes]] = []
+    journals: dict[int, tuple[int, bytes]] = {}
     for attempt in range(2):
         orders = Orders(
             attempt,
@@ -127,7 +130,7 @@ def _record(trial: Try, *, fails_sync: bool) -> Recording:
             child = trial.record(
                 root / "run",
                 orders,
-                env=page.environment(log=log, fallocate_error=errno.EOPNOTSUPP),
+                env={"TMPDIR": str(temporary), **page.environment(log=log, fallocate_error=errno.EOPNOTSUPP)},
                 stdout=subprocess.DEVNULL,
                 stderr=(trial.folder / "stderr").open("ab"),
             )
@@ -135,7 +138,9 @@ def _record(trial: Try, *, fails_sync: bool) -> Recording:
             child.kill() if orders.stays else child.wait()
         journal = root / "run" / "journal.holter"
         if journal.exists():
-            journals.append((len(read_log(log, root)), journal.read_bytes()))
+            journals[len(read_log(log, root))] = (attempt, journal.read_bytes())
+    # A journal that could not be made in the run's folder is where a loss of power leaves nothing.
+    shutil.rmtree(temporary)
     return Recording(all_orders, read_log(log, root), journals)
 
 
@@ -180,15 +185,14 @@ def _bring_back(trial: Try, recording: Recording, moment: int, names: Names, fol
     """Write what the disk holds when the power comes back."""
     logged = recording.logged(moment)
     disk = Disk(names)
-    left = {after: (content, attempt) for attempt, (after, content) in enumerate(recording.journals)}
     lost: list[tuple[str, Node, bytearray]] = []
     for number, change in enumerate(recording.changes, 1):
         disk.apply(change)
         if number == moment:
             lost = list(disk.crash(trial.random))
         # Which file a journal was is known at the end of its attempt.
-        if number in left:
-            content, attempt = left[number]
+        if number in recording.journals:
+            attempt, content = recording.journals[number]
             disk.current["run/journal.holter"].mapped = (content, logged.get(attempt, 0))
     folder.mkdir()
     for path, node, content in lost:
