@@ -42,8 +42,11 @@ class Expectation:
         """Take in what a process had done when it died."""
         for thread in range(orders.threads):
             count = page.acknowledged(thread)
-            self.acknowledged += count
+            dropped = orders.dropped()
+            self.acknowledged += count - len(dropped)
             for index, (name, step, value) in enumerate(orders.points(thread)):
+                if index in dropped:
+                    continue
                 if index < count:
                     self.values[name, step] = [value]
                 elif index < count + SERIES:  # The call under way may have come to any point of it.

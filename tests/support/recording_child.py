@@ -4,6 +4,7 @@ Run as a program: `recording_child.py RUN PAGE ORDERS`, where ORDERS is a JSON o
 What it logs follows from its orders alone, so whoever killed it knows every point that it may have logged.
 """
 
+import array
 import dataclasses
 import json
 import math
@@ -81,6 +82,8 @@ class Orders:
     summary_every: int = 10
     marks: str = ""
     """A file to which the number of points is written after each flush that returned; none if empty."""
+    drops: str = ""
+    """A file to which the numbers of points that were dropped are written; only with one thread. None if empty."""
     hoard_bytes: int = 0
     """Keep so much more memory at each step."""
     stays: bool = False
@@ -98,6 +101,12 @@ class Orders:
 
     def names(self, thread: int) -> list[str]:
         return [f"thread-{thread}/metric-{index}" for index in range(SERIES)]
+
+    def dropped(self) -> set[int]:
+        """The numbers of the points that a recorder, dead or alive, has noted as dropped."""
+        if not self.drops or not Path(self.drops).exists():
+            return set()
+        return {int(number) for number in Path(self.drops).read_text("ascii").split()}
 
     def first_step(self) -> int:
         # Attempts overlap: a step that is logged again replaces the value of the attempt before.
@@ -164,48 +173,60 @@ def _open(run: str, orders: Orders, troubles: Troubles):
     return opened[0]
 
 
-def _note_flush(orders: Orders, page: Page, count: int) -> None:
-    page.flushed = count
-    if orders.marks:
-        with Path(orders.marks).open("a", encoding="utf-8") as file:
-            file.write(f"{orders.attempt} {count}\n")
+class _Thread:
+    """Logs what one thread is to log, each step in another of the four ways, and notes each call that returned."""
 
+    def __init__(self, logger, orders: Orders, page: Page, number: int, troubles: Troubles) -> None:
+        self.logger, self.orders, self.page, self.number, self.troubles = logger, orders, page, number, troubles
+        self.names = orders.names(number)
+        self.metrics = [logger.metric(name) for name in self.names]
+        self.prepared = logger.metrics(self.names)
+        self.count = 0
+        self.known_drops = 0
 
-def _log(logger, orders: Orders, page: Page, thread: int, troubles: Troubles) -> None:
-    import array
+    def run(self) -> None:
+        orders = self.orders
+        hoard = []
+        for index in range(orders.steps):
+            hoard.append(b"x" * orders.hoard_bytes)
+            self.log_step(orders.first_step() + index, index % 4)
+            if orders.flush_every and index % orders.flush_every == 0:
+                self.flush()
+            if orders.pause_every and index % orders.pause_every == 0:
+                threading.Event().wait(0.002)
 
-    names = orders.names(thread)
-    metrics = [logger.metric(name) for name in names]
-    prepared = logger.metrics(names)
-    count = 0
-    hoard = []
-    for index in range(orders.steps):
-        hoard.append(b"x" * orders.hoard_bytes)
-        step = orders.first_step() + index
-        values = [orders.value(thread, step, series) for series in range(SERIES)]
-        way = index % 4
+    def log_step(self, step: int, way: int) -> None:
+        values = [self.orders.value(self.number, step, series) for series in range(SERIES)]
         if way == 0:
-            for name, value in zip(names, values, strict=True):
-                logger.log(step, name, value)
-                count += 1
-                page.acknowledge(thread, count)
+            for name, value in zip(self.names, values, strict=True):
+                self.logger.log(step, name, value)
+                self.acknowledge(1)
         elif way == 1:
-            for metric, value in zip(metrics, values, strict=True):
+            for metric, value in zip(self.metrics, values, strict=True):
                 metric.log(step, value)
-                count += 1
-                page.acknowledge(thread, count)
+                self.acknowledge(1)
         else:
             if way == 2:
-                logger.log_many(step, dict(zip(names, values, strict=True)))
+                self.logger.log_many(step, dict(zip(self.names, values, strict=True)))
             else:
-                logger.log_array(step, prepared, array.array("d", values))
-            count += SERIES
-            page.acknowledge(thread, count)
-        is_due = orders.flush_every and index % orders.flush_every == 0
-        if is_due and troubles.guard("flush", logger.flush, 10) and thread == 0:
-            _note_flush(orders, page, count)
-        if orders.pause_every and index % orders.pause_every == 0:
-            threading.Event().wait(0.002)
+                self.logger.log_array(step, self.prepared, array.array("d", values))
+            self.acknowledge(SERIES)
+
+    def acknowledge(self, more: int) -> None:
+        """Note that a call with so many points has returned, and before that whether it dropped them."""
+        if self.orders.drops and (drops := self.logger.health.dropped) > self.known_drops:
+            self.known_drops = drops
+            with Path(self.orders.drops).open("a", encoding="ascii") as file:
+                file.write("".join(f"{number}\n" for number in range(self.count, self.count + more)))
+        self.count += more
+        self.page.acknowledge(self.number, self.count)
+
+    def flush(self) -> None:
+        if self.troubles.guard("flush", self.logger.flush, 10) and self.number == 0:
+            self.page.flushed = self.count
+            if self.orders.marks:
+                with Path(self.orders.marks).open("a", encoding="ascii") as file:
+                    file.write(f"{self.orders.attempt} {self.count}\n")
 
 
 def main(run: str, page_path: str, orders_text: str) -> None:
@@ -215,13 +236,12 @@ def main(run: str, page_path: str, orders_text: str) -> None:
     page.phase = OPENING
     logger = _open(run, orders, troubles)
     page.phase = LOGGING
-    threads = [
-        threading.Thread(target=_log, args=(logger, orders, page, thread, troubles)) for thread in range(orders.threads)
-    ]
-    for thread in threads[1:]:
+    first, *others = (_Thread(logger, orders, page, number, troubles) for number in range(orders.threads))
+    threads = [threading.Thread(target=other.run) for other in others]
+    for thread in threads:
         thread.start()
-    _log(logger, orders, page, 0, troubles)
-    for thread in threads[1:]:
+    first.run()
+    for thread in threads:
         thread.join()
     page.phase = LOGGED
     if orders.stays:

@@ -26,6 +26,8 @@ use rollups::{Rollups, Stored};
 
 /// How many rows [`Truth::underived`] hands over at once.
 const CHUNK_ROWS: usize = 1 << 18;
+/// What the write-ahead log does not grow to while it can be emptied: it is tried at a quarter of this.
+const MAX_LOG_BYTES: u64 = 256 << 20;
 /// How long opening and closing wait for readers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,6 +59,8 @@ pub struct SqliteSink {
     index_by_id: Vec<Option<usize>>,
     rollups: Rollups,
     committed: u64,
+    /// Whether a write or a sync has failed since the log was last written again.
+    is_in_doubt: bool,
 }
 
 /// The facts of one series, as in its row of the table `series`.
@@ -87,6 +91,7 @@ impl SqliteSink {
             index_by_id: Vec::new(),
             rollups: Rollups::default(),
             committed: 0,
+            is_in_doubt: false,
         };
         sink.connect()?;
         Ok(sink)
@@ -98,7 +103,12 @@ impl SqliteSink {
             return Ok(());
         }
         let connection = connect(&self.options)?;
-        anew::write_log(&connection, &self.options.path)?;
+        match anew::write_log(&connection, &self.options.path) {
+            // That a process before this one met an error is a guess: no reason to keep a run from being gone on with.
+            Err(error) if is_busy(&error) && !self.is_in_doubt => {}
+            written => written?,
+        }
+        self.is_in_doubt = false;
         self.committed = read_cursor(&connection, self.options.journal_id)?;
         self.series.clear();
         self.index_by_name.clear();
@@ -147,6 +157,7 @@ impl SqliteSink {
             Err(error) if !is_busy(error) => {
                 drop(connection);
                 self.guard = None;
+                self.is_in_doubt = true;
             }
             _ => self.connection = Some(connection),
         }
@@ -292,6 +303,17 @@ impl Sink for SqliteSink {
         self.committed
     }
 
+    fn complaint(&self) -> Option<String> {
+        let bytes = std::fs::metadata(log_path(&self.options.path)).ok()?.len();
+        (bytes > MAX_LOG_BYTES).then(|| {
+            format!(
+                "the write-ahead log has grown to {} MB, for somebody has been reading the database in one transaction \
+                 ever since it was last emptied; it is emptied when that ends",
+                bytes >> 20
+            )
+        })
+    }
+
     fn close(&mut self, _series: &SeriesTable) -> Result<()> {
         self.with_connection(|_, connection| {
             // Begun anew rather than waited for: inside, it would wait for the place of one reader, which
@@ -386,6 +408,13 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
         connection.execute_batch(sql::ROLLUPS_TABLE)?;
     }
     Ok(connection)
+}
+
+/// The write-ahead log of the database at `path`.
+fn log_path(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// The mode of the database, in small letters.

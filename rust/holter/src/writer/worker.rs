@@ -199,6 +199,9 @@ impl Worker {
         self.retry = None;
         self.last_commit = Instant::now();
         self.release();
+        if let Some(complaint) = self.truth.complaint() {
+            self.monitor.note_error(0, SinkState::Working, &complaint);
+        }
         self.pass_on(&batch);
     }
 

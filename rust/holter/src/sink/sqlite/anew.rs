@@ -20,8 +20,7 @@ use crate::error::{Error, Result};
 ///
 /// [`Error::Sqlite`] if the database is busy, [`Error::Io`] if the log cannot be written.
 pub(super) fn write_log(connection: &Connection, path: &Path) -> Result<()> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
+    let log = super::log_path(path);
     // While this lasts nobody else changes the log; what is read and what is overwritten is the same.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let written = match OpenOptions::new().read(true).write(true).open(&log) {
@@ -30,7 +29,7 @@ pub(super) fn write_log(connection: &Connection, path: &Path) -> Result<()> {
         Ok(log) => copy_onto_itself(&log),
     };
     connection.execute_batch("ROLLBACK")?;
-    written.map_err(Error::io("write", Path::new(&log)))
+    written.map_err(Error::io("write", &log))
 }
 
 fn copy_onto_itself(file: &File) -> io::Result<()> {
