@@ -110,6 +110,11 @@ bench: $(stamp_dev) ## measure; benches/README.md tells the method
 	$(call say,'measuring: leave the machine alone meanwhile')
 	@$(python) benches/run.py $(ARGS)
 
+.PHONY: faults
+faults: $(stamp_dev) ## thousands of faults against the recorder: most of an hour, with ARGS=--quick minutes
+	$(call say,'the fault suite')
+	@$(python) -m tests.faults $(ARGS)
+
 .PHONY: wheel
 wheel: $(stamp_maturin) has-cargo ## build the wheel into dist/
 	$(claim_target_dir)

@@ -4,20 +4,22 @@ Run as a program: `recording_child.py RUN PAGE ORDERS`, where ORDERS is a JSON o
 What it logs follows from its orders alone, so whoever killed it knows every point that it may have logged.
 """
 
+import array
 import dataclasses
 import json
 import math
 import mmap
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MAX_THREADS = 8
 SERIES = 4
 """Series of each thread. A call of `log_many` or `log_array` logs one point of each."""
 
-BORN, OPENING, LOGGING, CLOSING, CLOSED = range(5)
+BORN, OPENING, LOGGING, LOGGED, CLOSING, CLOSED = range(6)
 """What the process is doing: each moment begins when the page says so."""
 
 
@@ -45,6 +47,15 @@ class Page:
     def acknowledge(self, thread: int, count: int) -> None:
         self._words[1 + thread] = count
 
+    @property
+    def flushed(self) -> int:
+        """How many points of the first thread had been logged before a flush that has returned."""
+        return self._words[1 + MAX_THREADS]
+
+    @flushed.setter
+    def flushed(self, count: int) -> None:
+        self._words[1 + MAX_THREADS] = count
+
     def clear(self) -> None:
         self._map[:] = bytes(mmap.PAGESIZE)
 
@@ -68,6 +79,17 @@ class Orders:
     """Flush after so many steps; never if 0."""
     pause_every: int = 0
     """Wait for a moment after so many steps, so that the writer goes idle; never if 0."""
+    summary_every: int = 10
+    marks: str = ""
+    """A file to which the number of points is written after each flush that returned; none if empty."""
+    drops: str = ""
+    """A file to which the numbers of points that were dropped are written; only with one thread. None if empty."""
+    hoard_bytes: int = 0
+    """Keep so much more memory at each step."""
+    stays: bool = False
+    """When all is logged, wait to be killed."""
+    goes_on: bool = False
+    """Note what opening, flushing and closing raise, and print it in the end, instead of dying of it."""
 
     @classmethod
     def parse(cls, text: str) -> "Orders":
@@ -79,6 +101,12 @@ class Orders:
 
     def names(self, thread: int) -> list[str]:
         return [f"thread-{thread}/metric-{index}" for index in range(SERIES)]
+
+    def dropped(self) -> set[int]:
+        """The numbers of the points that a recorder, dead or alive, has noted as dropped."""
+        if not self.drops or not Path(self.drops).exists():
+            return set()
+        return {int(number) for number in Path(self.drops).read_text("ascii").split()}
 
     def first_step(self) -> int:
         # Attempts overlap: a step that is logged again replaces the value of the attempt before.
@@ -98,57 +126,131 @@ class Orders:
                 yield name, step, self.value(thread, step, series)
 
 
-def _log(logger, orders: Orders, page: Page, thread: int) -> None:
-    import array
+class Troubles:
+    """What was raised, by the call that raised it, if the orders are to go on; else it is raised."""
 
-    names = orders.names(thread)
-    metrics = [logger.metric(name) for name in names]
-    prepared = logger.metrics(names)
-    count = 0
-    for index in range(orders.steps):
-        step = orders.first_step() + index
-        values = [orders.value(thread, step, series) for series in range(SERIES)]
-        way = index % 4
+    def __init__(self, *, goes_on: bool) -> None:
+        self.goes_on = goes_on
+        self.noted: dict[str, list[str]] = {"open": [], "flush": [], "close": []}
+
+    def guard(self, call: str, action: Callable[..., object], *arguments: object) -> bool:
+        """Whether the action went well."""
+        from holter import HolterError
+
+        try:
+            action(*arguments)
+        except HolterError as error:
+            if not self.goes_on:
+                raise
+            self.noted[call].append(f"{type(error).__name__}: {error}")
+            return False
+        return True
+
+    def report(self, logger) -> None:
+        """Print what was noted, and what the logger counted."""
+        health = logger.health
+        counts = {"accepted": health.accepted, "dropped": health.dropped, "written": health.written}
+        print(json.dumps({**self.noted, **counts}), flush=True)
+
+
+def _open(run: str, orders: Orders, troubles: Troubles):
+    """The logger; if opening fails and is to be tried again, the first that can be opened."""
+    import holter
+
+    opened = []
+
+    def attempt() -> None:
+        opened.append(
+            holter.Logger(
+                run, sinks=orders.sinks, summary_every=orders.summary_every, journal_points=orders.journal_points
+            )
+        )
+
+    deadline = time.monotonic() + 20
+    while not troubles.guard("open", attempt):
+        assert time.monotonic() < deadline, f"the run cannot be opened: {troubles.noted['open']}"
+        time.sleep(0.01)
+    return opened[0]
+
+
+class _Thread:
+    """Logs what one thread is to log, each step in another of the four ways, and notes each call that returned."""
+
+    def __init__(self, logger, orders: Orders, page: Page, number: int, troubles: Troubles) -> None:
+        self.logger, self.orders, self.page, self.number, self.troubles = logger, orders, page, number, troubles
+        self.names = orders.names(number)
+        self.metrics = [logger.metric(name) for name in self.names]
+        self.prepared = logger.metrics(self.names)
+        self.count = 0
+        self.known_drops = 0
+
+    def run(self) -> None:
+        orders = self.orders
+        hoard = []
+        for index in range(orders.steps):
+            hoard.append(b"x" * orders.hoard_bytes)
+            self.log_step(orders.first_step() + index, index % 4)
+            if orders.flush_every and index % orders.flush_every == 0:
+                self.flush()
+            if orders.pause_every and index % orders.pause_every == 0:
+                threading.Event().wait(0.002)
+
+    def log_step(self, step: int, way: int) -> None:
+        values = [self.orders.value(self.number, step, series) for series in range(SERIES)]
         if way == 0:
-            for name, value in zip(names, values, strict=True):
-                logger.log(step, name, value)
-                count += 1
-                page.acknowledge(thread, count)
+            for name, value in zip(self.names, values, strict=True):
+                self.logger.log(step, name, value)
+                self.acknowledge(1)
         elif way == 1:
-            for metric, value in zip(metrics, values, strict=True):
+            for metric, value in zip(self.metrics, values, strict=True):
                 metric.log(step, value)
-                count += 1
-                page.acknowledge(thread, count)
+                self.acknowledge(1)
         else:
             if way == 2:
-                logger.log_many(step, dict(zip(names, values, strict=True)))
+                self.logger.log_many(step, dict(zip(self.names, values, strict=True)))
             else:
-                logger.log_array(step, prepared, array.array("d", values))
-            count += SERIES
-            page.acknowledge(thread, count)
-        if orders.flush_every and index % orders.flush_every == 0:
-            logger.flush()
-        if orders.pause_every and index % orders.pause_every == 0:
-            threading.Event().wait(0.002)
+                self.logger.log_array(step, self.prepared, array.array("d", values))
+            self.acknowledge(SERIES)
+
+    def acknowledge(self, more: int) -> None:
+        """Note that a call with so many points has returned, and before that whether it dropped them."""
+        if self.orders.drops and (drops := self.logger.health.dropped) > self.known_drops:
+            self.known_drops = drops
+            with Path(self.orders.drops).open("a", encoding="ascii") as file:
+                file.write("".join(f"{number}\n" for number in range(self.count, self.count + more)))
+        self.count += more
+        self.page.acknowledge(self.number, self.count)
+
+    def flush(self) -> None:
+        if self.troubles.guard("flush", self.logger.flush, 10) and self.number == 0:
+            self.page.flushed = self.count
+            if self.orders.marks:
+                with Path(self.orders.marks).open("a", encoding="ascii") as file:
+                    file.write(f"{self.orders.attempt} {self.count}\n")
 
 
 def main(run: str, page_path: str, orders_text: str) -> None:
-    import holter
-
     orders = Orders.parse(orders_text)
     page = Page(Path(page_path))
+    troubles = Troubles(goes_on=orders.goes_on)
     page.phase = OPENING
-    logger = holter.Logger(run, sinks=orders.sinks, summary_every=10, journal_points=orders.journal_points)
+    logger = _open(run, orders, troubles)
     page.phase = LOGGING
-    threads = [threading.Thread(target=_log, args=(logger, orders, page, thread)) for thread in range(orders.threads)]
-    for thread in threads[1:]:
+    first, *others = (_Thread(logger, orders, page, number, troubles) for number in range(orders.threads))
+    threads = [threading.Thread(target=other.run) for other in others]
+    for thread in threads:
         thread.start()
-    _log(logger, orders, page, 0)
-    for thread in threads[1:]:
+    first.run()
+    for thread in threads:
         thread.join()
+    page.phase = LOGGED
+    if orders.stays:
+        threading.Event().wait()
     page.phase = CLOSING
-    logger.close()
+    troubles.guard("close", logger.close)
     page.phase = CLOSED
+    if orders.goes_on:
+        troubles.report(logger)
 
 
 if __name__ == "__main__":

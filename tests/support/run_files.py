@@ -29,11 +29,19 @@ def sqlite_points(run: Path) -> Points:
     return points
 
 
-def assert_database_is_intact(run: Path) -> None:
-    """SQLite finds no damage, and what the tables `series` and `rollups` say of the points is so."""
+def assert_sqlite_finds_no_damage(run: Path) -> None:
     connection = database(run)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    finally:
+        connection.close()
+
+
+def assert_database_is_intact(run: Path) -> None:
+    """SQLite finds no damage, and what the tables `series` and `rollups` say of the points is so."""
+    assert_sqlite_finds_no_damage(run)
+    connection = database(run)
+    try:
         said = connection.execute(
             "SELECT id, count, nonfinite_count, first_step, last_step FROM series ORDER BY id"
         ).fetchall()

@@ -2,7 +2,6 @@
 //!
 //! Opening recovers what an earlier attempt left, so that a crash needs no care of the user's.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::alert::said::Alerts;
 use crate::alert::watch::Watcher;
 use crate::config::{Config, Resume};
 use crate::error::{Error, Result};
+use crate::folder;
 use crate::health::{Health, Monitor};
 use crate::journal::{self, Journal, Origin};
 use crate::point::Timestamp;
@@ -61,7 +61,7 @@ pub struct Attempt {
 struct Open {
     writer: Writer,
     manifest: Map<String, Value>,
-    _lock: RunLock,
+    lock: Arc<RunLock>,
 }
 
 impl Attempt {
@@ -83,8 +83,8 @@ impl Attempt {
             _ => Ok(()),
         };
         check_resume()?;
-        fs::create_dir_all(dir.path()).map_err(Error::io("create", dir.path()))?;
-        let lock = dir.lock()?;
+        folder::create(dir.path())?;
+        let lock = Arc::new(dir.lock()?);
         // Again, now that nobody else can begin the run.
         check_resume()?;
         let mut recovery = Recovery::default();
@@ -107,7 +107,7 @@ impl Attempt {
         let alerts = Arc::new(Alerts::default());
         let (writer, recorder) = dir
             .write_manifest(&manifest)
-            .and_then(|()| start(&dir, &manifest, &config, &journal, &alerts))
+            .and_then(|()| start(&dir, &manifest, &config, &journal, &lock, &alerts))
             // A journal that nothing was logged into is nothing to recover.
             .inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
@@ -116,7 +116,7 @@ impl Attempt {
             alerts,
             journal,
             flusher: writer.flusher().clone(),
-            open: Mutex::new(Some(Open { writer, manifest, _lock: lock })),
+            open: Mutex::new(Some(Open { writer, manifest, lock })),
             config,
             recovery,
             journal_note,
@@ -202,16 +202,18 @@ impl Attempt {
     ///
     /// # Errors
     ///
-    /// [`Error::FlushTimeout`] if something stayed in the journal; the run is closed all the same.
+    /// [`Error::FlushTimeout`] if something stayed in the journal, [`Error::Damaged`] if the run's folder was deleted or
+    /// replaced; the run is closed all the same.
     pub fn close(&self, status: &str) -> Result<()> {
         if self.recorder.is_forked() {
             return Ok(()); // The writer is a thread of the parent, and a lock may be held by another.
         }
         // Held to the end, so that whoever closes at the same time returns when the run is closed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Open { writer, mut manifest, _lock }) = open.take() else { return Ok(()) };
+        let Some(Open { writer, mut manifest, lock }) = open.take() else { return Ok(()) };
         let ending = writer.close(self.config.close_timeout);
         self.alerts.end();
+        lock.check_place()?;
         recover::end_attempt(&mut manifest, status, Some(Timestamp::now()));
         if ending == Ending::Complete {
             // Otherwise the journal keeps the count, for recovery.
@@ -249,10 +251,11 @@ fn start(
     manifest: &Map<String, Value>,
     config: &Config,
     journal: &Journal,
+    lock: &Arc<RunLock>,
     alerts: &Arc<Alerts>,
 ) -> Result<(Writer, Recorder)> {
     let facts = Facts::read(dir, manifest)?;
-    let sinks = SinkOptions {
+    let mut sinks = SinkOptions {
         dir,
         names: &facts.sinks,
         run_name: &facts.name,
@@ -265,9 +268,10 @@ fn start(
     .open()?;
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
-    let watcher =
-        (!config.alerts.is_empty()).then(|| Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
-    let writer = Writer::start(journal, &series, &monitor, sinks, watcher, config)?;
+    if !config.alerts.is_empty() {
+        sinks.watcher = Some(Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
+    }
+    let writer = Writer::start(journal, &series, &monitor, sinks, config, Arc::clone(lock))?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }

@@ -25,6 +25,8 @@ pub mod config;
 pub mod downsample;
 pub mod error;
 #[cfg(not(holter_loom))]
+mod folder;
+#[cfg(not(holter_loom))]
 pub mod health;
 pub mod journal;
 #[cfg(not(holter_loom))]

@@ -4,7 +4,7 @@
 //! new one whose metadata lists the numbers that it replaces; until those are removed, [`list`] leaves
 //! them out. So there is no moment, and no crash, at which a point is missing or counts twice.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -106,17 +106,6 @@ pub fn clean_up(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes the names in `dir` durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    match File::open(dir).and_then(|folder| folder.sync_all()) {
-        // Some network file systems know no such thing for folders.
-        Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Err(Error::io("sync", dir)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The number of the next part: larger than all that are there.

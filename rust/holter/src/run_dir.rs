@@ -6,12 +6,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::folder;
 use crate::journal::fork::ParentOnly;
 use crate::point::Timestamp;
 use crate::schema::{self, file, manifest};
@@ -28,7 +30,31 @@ pub struct RunDir {
 /// Holds the run for this process until it is dropped.
 #[derive(Debug)]
 pub struct RunLock {
-    _directory: ParentOnly,
+    path: PathBuf,
+    directory: ParentOnly,
+}
+
+impl RunLock {
+    /// Holds if the run's path does not lead to another folder than the one that is locked, and that was not deleted.
+    ///
+    /// Whoever writes by the path would otherwise write into a run that somebody else has begun there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] says what happened to the folder.
+    pub fn check_place(&self) -> Result<()> {
+        let Some(locked) = self.directory.metadata() else { return Ok(()) };
+        if locked.nlink() == 0 {
+            return Err(Error::damaged(&self.path, "its folder was deleted while it was recorded"));
+        }
+        match fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) != (locked.dev(), locked.ino()) => {
+                Err(Error::damaged(&self.path, "another folder has taken its place while it was recorded"))
+            }
+            // A folder that was moved is written to where it is now, as far as its files are open.
+            _ => Ok(()),
+        }
+    }
 }
 
 impl RunDir {
@@ -136,7 +162,7 @@ impl RunDir {
                 Ok(()) | Err(TryLockError::Error(_)) => break,
             }
         }
-        Ok(RunLock { _directory: ParentOnly::new(directory) })
+        Ok(RunLock { path: self.path.clone(), directory: ParentOnly::new(directory) })
     }
 
     /// As [`RunDir::lock`], for a run that must be there.
@@ -204,10 +230,10 @@ impl RunDir {
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.path)?.sync_all()
+            fs::rename(&temporary, &path)
         };
-        write().map_err(Error::io("write", &path))
+        write().map_err(Error::io("write", &path))?;
+        folder::sync(&self.path)
     }
 
     /// Who holds the run, as its manifest tells.

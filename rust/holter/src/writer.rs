@@ -9,7 +9,7 @@ mod requests;
 mod worker;
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::health::{Monitor, SinkState};
 use crate::journal::Journal;
+use crate::run_dir::RunLock;
 use crate::series::SeriesTable;
 use crate::sink::{Derived, Truth};
 use requests::Requests;
@@ -29,6 +30,8 @@ pub struct Sinks {
     pub truth: Box<dyn Truth>,
     /// Those made from it.
     pub derived: Vec<Box<dyn Derived>>,
+    /// What looks at the points on their way, where alerts are wanted.
+    pub(crate) watcher: Option<Watcher>,
 }
 
 impl Sinks {
@@ -66,11 +69,12 @@ impl Writer {
         series: &Arc<SeriesTable>,
         monitor: &Arc<Monitor>,
         sinks: Sinks,
-        watcher: Option<Watcher>,
         config: &Config,
+        lock: Arc<RunLock>,
     ) -> Result<Self> {
         let requests = Arc::new(Requests::default());
-        let worker = Worker::new(journal, series, monitor, &requests, sinks, watcher, config);
+        let place = Arc::downgrade(&lock);
+        let worker = Worker::new(journal, series, monitor, &requests, sinks, config, lock);
         let (monitor, journal) = (Arc::clone(monitor), journal.clone());
         let flusher_monitor = Arc::clone(&monitor);
         let flusher_requests = Arc::clone(&requests);
@@ -87,7 +91,8 @@ impl Writer {
             })
             .map_err(Error::io("start", "the writer's thread"))?;
         let handle = thread.thread().clone();
-        let flusher = Flusher { requests: flusher_requests, journal, monitor: flusher_monitor, thread: handle };
+        let flusher =
+            Flusher { requests: flusher_requests, journal, monitor: flusher_monitor, thread: handle, lock: place };
         Ok(Self { thread, flusher })
     }
 
@@ -112,6 +117,8 @@ pub struct Flusher {
     journal: Journal,
     monitor: Arc<Monitor>,
     thread: Thread,
+    /// Not kept from being let go of when the writer has ended.
+    lock: Weak<RunLock>,
 }
 
 impl Flusher {
@@ -128,14 +135,15 @@ impl Flusher {
     ///
     /// # Errors
     ///
-    /// [`Error::FlushTimeout`] if it is not durable in time, or never will be.
+    /// [`Error::FlushTimeout`] if it is not durable in time, or never will be; [`Error::Damaged`] if the run's folder was
+    /// deleted or replaced.
     pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
         let since = Instant::now();
         let target = self.journal.appended();
         let mut wishes = self.requests.lock();
         wishes.flush_until = wishes.flush_until.max(target);
         self.thread.unpark();
-        while wishes.flushed_until < target && !wishes.is_over {
+        while wishes.flushed_until < target && !wishes.is_over && !wishes.is_displaced {
             let left = timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
             if left == Some(Duration::ZERO) {
                 break;
@@ -144,6 +152,10 @@ impl Flusher {
         }
         if wishes.flushed_until >= target {
             return Ok(());
+        }
+        drop(wishes);
+        if let Some(lock) = self.lock.upgrade() {
+            lock.check_place()?;
         }
         Err(Error::FlushTimeout {
             waited_secs: since.elapsed().as_secs_f64(),

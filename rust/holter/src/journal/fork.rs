@@ -3,7 +3,7 @@
 //! The child shares the mapped file and inherits the descriptor that holds the run's lock. Without
 //! care it would write into its parent's ring, and keep a dead parent's run locked.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::sync::Once;
@@ -68,6 +68,11 @@ impl ParentOnly {
 }
 
 impl ParentOnly {
+    /// What the system knows of the file; `None` in a child, or if it does not say.
+    pub fn metadata(&self) -> Option<Metadata> {
+        self.file.as_ref().filter(|_| self.generation == generation())?.metadata().ok()
+    }
+
     /// Locks a range of the file for shared use. Unlike a lock of the process, it stays when the process
     /// closes the file elsewhere.
     ///

@@ -146,7 +146,11 @@ fn read_header(path: &Path, file: &File) -> Result<([u8; HEADER_BYTES], Origin, 
     let mut header = [0; HEADER_BYTES];
     let mut attempt = 0;
     loop {
-        file.read_exact_at(&mut header, 0).map_err(|_| Error::damaged(path, "it ends before its header does"))?;
+        file.read_exact_at(&mut header, 0).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::damaged(path, "it ends before its header does"),
+            // A device that refuses says nothing of the file: it is not to be put aside as damaged.
+            _ => Error::io("read", path)(error),
+        })?;
         let (origin, capacity) = parse_header(path, &header)?;
         attempt += 1;
         // Between the reading of one counter and of the other both may have moved on.

@@ -18,8 +18,9 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
 use super::columns::Columns;
-use super::{part_path, position, sync_dir, tmp_path};
+use super::{part_path, position, tmp_path};
 use crate::error::{Error, Result};
+use crate::folder;
 use crate::point::Step;
 use crate::schema::{FORMAT_VERSION, parquet as names};
 
@@ -139,7 +140,7 @@ impl PartWriter {
 
     /// Makes the part complete, durable and visible, in this order.
     ///
-    /// That the name itself is durable takes a [`sync_dir`] of the folder.
+    /// That the name itself is durable takes a [`folder::sync`] of the folder.
     pub(crate) fn close(mut self) -> Result<()> {
         if !self.group.rows.is_empty() {
             self.write_group(self.group.rows.len())?;
@@ -155,7 +156,7 @@ impl PartWriter {
     /// As [`PartWriter::close`], and makes the name durable too.
     pub(crate) fn close_durably(self, dir: &Path) -> Result<()> {
         self.close()?;
-        sync_dir(dir)
+        folder::sync(dir)
     }
 
     fn write_group(&mut self, end: usize) -> Result<()> {

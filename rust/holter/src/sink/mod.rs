@@ -42,6 +42,11 @@ pub trait Sink: Send {
         false
     }
 
+    /// What people should know although everything is being taken, in words.
+    fn complaint(&self) -> Option<String> {
+        None
+    }
+
     /// Flushes and brings files into their final order. Nothing is appended afterwards.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ impl SinkOptions<'_> {
         if self.has(sink::SUMMARY) {
             derived.push(Box::new(SummarySink::open(&self.dir.summary(), self.summary_every)?));
         }
-        Ok(Sinks { truth, derived })
+        Ok(Sinks { truth, derived, watcher: None })
     }
 
     fn open_parquet(&self, rows_per_part: usize) -> Result<ParquetSink> {

@@ -4,13 +4,13 @@
 //! that dies loses nothing: recovery gives them again from [`Sink::committed`] on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::folder;
 use crate::parts::{self, Columns, Effort, Labels, Origin, PartWriter};
 use crate::point::SeriesId;
 use crate::schema::{file, sink};
@@ -89,7 +89,7 @@ impl ParquetSink {
     /// [`Error::Io`] when the folder cannot be written, [`Error::Damaged`] when one of several parts
     /// cannot be read.
     pub fn open(options: ParquetOptions) -> Result<Self> {
-        fs::create_dir_all(&options.dir).map_err(Error::io("create", &options.dir))?;
+        folder::create(&options.dir)?;
         parts::clean_up(&options.dir)?;
         Ok(Self {
             labels: Labels { run: options.run.clone(), rank: options.rank },
@@ -121,7 +121,7 @@ impl ParquetSink {
     /// Makes durable that the closed parts have their names; tried again after an error.
     fn settle(&mut self) -> Result<()> {
         if self.has_unsynced_part {
-            parts::sync_dir(&self.options.dir)?;
+            folder::sync(&self.options.dir)?;
             self.has_unsynced_part = false;
         }
         self.committed = self.closed;

@@ -3,6 +3,7 @@
 //! One transaction for each batch, which also moves the journal's cursor: after a crash the database
 //! itself says which points it has. One connection writes and checkpoints; readers come and go.
 
+mod anew;
 mod guard;
 mod insert;
 mod rollups;
@@ -25,6 +26,8 @@ use rollups::{Rollups, Stored};
 
 /// How many rows [`Truth::underived`] hands over at once.
 const CHUNK_ROWS: usize = 1 << 18;
+/// What the write-ahead log does not grow to while it can be emptied: it is tried at a quarter of this.
+const MAX_LOG_BYTES: u64 = 256 << 20;
 /// How long opening and closing wait for readers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -56,6 +59,8 @@ pub struct SqliteSink {
     index_by_id: Vec<Option<usize>>,
     rollups: Rollups,
     committed: u64,
+    /// Whether a write or a sync has failed since the log was last written again.
+    is_in_doubt: bool,
 }
 
 /// The facts of one series, as in its row of the table `series`.
@@ -86,6 +91,7 @@ impl SqliteSink {
             index_by_id: Vec::new(),
             rollups: Rollups::default(),
             committed: 0,
+            is_in_doubt: false,
         };
         sink.connect()?;
         Ok(sink)
@@ -97,6 +103,12 @@ impl SqliteSink {
             return Ok(());
         }
         let connection = connect(&self.options)?;
+        match anew::write_log(&connection, &self.options.path) {
+            // That a process before this one met an error is a guess: no reason to keep a run from being gone on with.
+            Err(error) if is_busy(&error) && !self.is_in_doubt => {}
+            written => written?,
+        }
+        self.is_in_doubt = false;
         self.committed = read_cursor(&connection, self.options.journal_id)?;
         self.series.clear();
         self.index_by_name.clear();
@@ -120,7 +132,11 @@ impl SqliteSink {
         }
         drop(rows);
         drop(statement);
-        self.guard = (!self.options.is_remote).then(|| LogGuard::new(&self.options.path));
+        // Asked, not remembered: where the log cannot be had, SQLite stays without one and reports no error, and
+        // the guard's lock would keep this connection itself from ever committing.
+        // From here on a busy database is tried again by the writer, never waited for in here.
+        connection.busy_timeout(Duration::ZERO)?;
+        self.guard = (journal_mode(&connection)? == "wal").then(|| LogGuard::new(&self.options.path));
         self.connection = Some(connection);
         Ok(())
     }
@@ -141,6 +157,7 @@ impl SqliteSink {
             Err(error) if !is_busy(error) => {
                 drop(connection);
                 self.guard = None;
+                self.is_in_doubt = true;
             }
             _ => self.connection = Some(connection),
         }
@@ -286,6 +303,17 @@ impl Sink for SqliteSink {
         self.committed
     }
 
+    fn complaint(&self) -> Option<String> {
+        let bytes = std::fs::metadata(log_path(&self.options.path)).ok()?.len();
+        (bytes > MAX_LOG_BYTES).then(|| {
+            format!(
+                "the write-ahead log has grown to {} MB, for somebody has been reading the database in one transaction \
+                 ever since it was last emptied; it is emptied when that ends",
+                bytes >> 20
+            )
+        })
+    }
+
     fn close(&mut self, _series: &SeriesTable) -> Result<()> {
         self.with_connection(|_, connection| {
             // Begun anew rather than waited for: inside, it would wait for the place of one reader, which
@@ -357,8 +385,15 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     // A reader that comes at the same moment holds it while it rebuilds the log's index.
     connection.busy_timeout(PATIENCE)?;
     let mode = if options.is_remote { "DELETE" } else { "WAL" };
-    connection.pragma_update(None, "journal_mode", mode)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Where a write of the change fails, SQLite keeps the mode that it had and reports no error.
+    for _ in 0..2 {
+        connection.pragma_update(None, "journal_mode", mode)?;
+        if journal_mode(&connection)?.eq_ignore_ascii_case(mode) {
+            break;
+        }
+    }
+    // Without a log a commit is the removal of a file, and this alone syncs that; with one it is the same as FULL.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
@@ -372,9 +407,19 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     } else {
         connection.execute_batch(sql::ROLLUPS_TABLE)?;
     }
-    // From here on a busy database is tried again by the writer, never waited for in here.
-    connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
+}
+
+/// The write-ahead log of the database at `path`.
+fn log_path(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+/// The mode of the database, in small letters.
+fn journal_mode(connection: &Connection) -> Result<String> {
+    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
 }
 
 fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {

@@ -18,6 +18,8 @@ pub(super) struct Wishes {
     pub(super) flushed_until: u64,
     /// The writer is to end, by then even if the disk refuses.
     pub(super) close_by: Option<Instant>,
+    /// The run's folder is gone, so that waiting is in vain.
+    pub(super) is_displaced: bool,
     /// The writer has ended.
     pub(super) is_over: bool,
 }

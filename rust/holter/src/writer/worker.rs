@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::health::{Monitor, SinkState};
 use crate::journal::Journal;
 use crate::point::Point;
+use crate::run_dir::RunLock;
 use crate::series::SeriesTable;
 use crate::sink::{Batch, Derived, Truth};
 
@@ -58,6 +59,9 @@ pub(super) struct Worker {
     pending: Option<Batch>,
     retry: Option<Backoff>,
     last_commit: Instant,
+    lock: Arc<RunLock>,
+    /// Whether the run's folder was deleted or replaced when it was last looked at.
+    is_displaced: bool,
 }
 
 impl Worker {
@@ -67,8 +71,8 @@ impl Worker {
         monitor: &Arc<Monitor>,
         requests: &Arc<Requests>,
         sinks: Sinks,
-        watcher: Option<Watcher>,
         config: &Config,
+        lock: Arc<RunLock>,
     ) -> Self {
         Self {
             position: journal.released(),
@@ -79,7 +83,7 @@ impl Worker {
             requests: Arc::clone(requests),
             derived: sinks.derived.into_iter().map(|sink| Follower { sink, retry: None }).collect(),
             truth: sinks.truth,
-            watcher,
+            watcher: sinks.watcher,
             pace: config.pace,
             max_points: config.max_batch_points(),
             points: Vec::new(),
@@ -87,6 +91,8 @@ impl Worker {
             pending: None,
             retry: None,
             last_commit: Instant::now(),
+            lock,
+            is_displaced: false,
         }
     }
 
@@ -95,23 +101,40 @@ impl Worker {
             let wishes = self.requests.lock().clone();
             let drained = self.drain();
             self.ready = self.journal.make_ready(self.ready, 2 * drained);
-            if self.is_due(&wishes) {
-                self.commit();
-            }
-            self.flush_due();
-            self.catch_up(false);
-            if wishes.flush_until > wishes.flushed_until {
-                self.flush(wishes.flush_until);
+            self.look_at_place();
+            if !self.is_displaced {
+                if self.is_due(&wishes) {
+                    self.commit();
+                }
+                self.flush_due();
+                self.catch_up(false);
+                if wishes.flush_until > wishes.flushed_until {
+                    self.flush(wishes.flush_until);
+                }
             }
             if let Some(close_by) = wishes.close_by {
                 let is_drained = self.position == self.journal.appended() && self.held() == 0;
-                if is_drained || Instant::now() > close_by {
+                if is_drained || self.is_displaced || Instant::now() > close_by {
                     return self.finish(is_drained);
                 }
             }
             if drained < self.max_points / 4 {
                 thread::park_timeout(self.pause(&wishes));
             }
+        }
+    }
+
+    /// Sees whether the run's folder is where the sinks write, and if not, says so and has them write nothing: points
+    /// stay in the journal, and what finds no room in it is dropped and counted.
+    fn look_at_place(&mut self) {
+        let place = self.lock.check_place();
+        if let Err(error) = &place {
+            self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+            self.monitor.set_truth_failing(true);
+        }
+        if self.is_displaced != place.is_err() {
+            self.is_displaced = place.is_err();
+            self.requests.answer(|wishes| wishes.is_displaced = place.is_err());
         }
     }
 
@@ -139,6 +162,7 @@ impl Worker {
 
     fn write_alerts(&mut self, is_last: bool) {
         if let Some(watcher) = &mut self.watcher
+            && !self.is_displaced
             && let Err(error) = watcher.write(is_last)
         {
             self.monitor.note_other_error(&error);
@@ -193,6 +217,9 @@ impl Worker {
         self.retry = None;
         self.last_commit = Instant::now();
         self.release();
+        if let Some(complaint) = self.truth.complaint() {
+            self.monitor.note_error(0, SinkState::Working, &complaint);
+        }
         self.pass_on(&batch);
     }
 
@@ -315,6 +342,10 @@ impl Worker {
 
     /// Closes the sinks. The derived ones are brought up to date first, from a truth that is complete.
     fn finish(mut self, is_drained: bool) -> Ending {
+        if self.is_displaced {
+            self.requests.answer(|wishes| wishes.is_over = true);
+            return Ending::Incomplete;
+        }
         self.write_alerts(true);
         self.catch_up(true);
         let mut is_complete = is_drained;

@@ -1,0 +1,66 @@
+"""A small part of the fault suite: every `log` that returned survives, nothing is invented, nothing hangs.
+
+`make faults` makes thousands of faults; here each case has a few. HOLTER_TEST_SEED repeats what failed.
+"""
+
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import run_files
+from expected_points import Expectation
+from recording_child import CLOSED, SERIES
+from tests.faults.case import Case, Setting, Unavailable
+from tests.faults.cases import all_cases
+from tests.faults.cases.kill import BASE
+from tests.faults.runner import Runner
+from tests.faults.trial import Try
+
+SMALL = [case for case in all_cases() if case.tries[Setting.SMALL]]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_nothing_is_lost_invented_or_hangs(case: Case, tmp_path: Path, record_property) -> None:
+    """Catches what the modules in tests/faults/cases say that they catch."""
+    seed = int(os.environ.get("HOLTER_TEST_SEED") or random.SystemRandom().getrandbits(31))
+    print(f"HOLTER_TEST_SEED={seed}")
+    try:
+        case.can_be_made()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    tally = Runner(tmp_path, Setting.SMALL, seed, jobs=1).run(case)
+    record_property("faults", tally.total.faults)
+    for failure in tally.failures:
+        pytest.fail(f"--only {case.name} --seed {seed}:{failure.index}, kept in {failure.folder}\n{failure.message}")
+    assert tally.tries
+    assert (tally.total.lost, tally.total.invented, tally.total.hangs) == (0, 0, 0)
+
+
+def test_a_recorder_that_is_left_alone_ends_in_order(tmp_path: Path) -> None:
+    """Shows that the oracle is right where nothing is done to the recorder, and that it finds what is missing."""
+    orders = replace(BASE, threads=2, flush_every=50)
+    trial = Try(tmp_path, "alone")
+    run = tmp_path / "run"
+    assert trial.record(run, orders).wait() == 0
+    assert trial.page.phase == CLOSED
+    expectation = Expectation()
+    expectation.add(orders, trial.page)
+    assert expectation.acknowledged == 2 * orders.steps * SERIES
+    trial.judge_in_order(run, orders, expectation)
+    assert run_files.manifest(run)["status"] == "finished"
+
+    # Were a point gone, and another one there, both would be found.
+    connection = run_files.database(run)
+    name = "thread-0/metric-0"
+    moved = "UPDATE points SET step = 100000 WHERE step = 7 AND series_id = (SELECT id FROM series WHERE name = ?)"
+    connection.execute(moved, [name])
+    connection.close()
+    difference = expectation.compare(run_files.sqlite_points(run))
+    assert difference.lost == [(name, 7)]
+    assert difference.invented == [(name, 100_000)]
+    with pytest.raises(AssertionError, match="1 points are lost"):
+        trial.judge_as_it_is(run, expectation)
+    trial.close()
