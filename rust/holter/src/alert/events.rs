@@ -3,7 +3,7 @@
 //! Made when there is something to say, bounded, and never a reason for the training to fail: what the disk
 //! refuses waits in memory, at most as much of it as the file may have.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -214,7 +214,7 @@ mod tests {
     fn half_a_line_is_written_over() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("events");
-        fs::write(&path, "whole\nhal").expect("the disk has room");
+        std::fs::write(&path, "whole\nhal").expect("the disk has room");
         assert_eq!(read_lines(&path).expect("the file is there"), ["whole"]);
         assert_eq!(written(&path, lines(1, 2), true), ["whole", "x0"]);
     }
