@@ -68,6 +68,7 @@ def record(path: pathlib.Path, num_steps: int) -> None:
             if step % 100 == 0:
                 wait_for_room(logger, JOURNAL_POINTS // 2)
             logger.log_array(step, metrics, row)
+        logger.flush(timeout_secs=600)
 
 
 # --- A server in a process of its own ---
