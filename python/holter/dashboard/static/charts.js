@@ -10,7 +10,7 @@ import { resolvedTheme } from "./theme.js";
 
 const NEAR = "150px 0px";
 const MAX_CHARTS = 64;
-const MAX_NAMES = 2000;
+const MAX_NAMES = 500; // of one request, which the server allows many more of: several are made at a time
 const MAX_CHARACTERS = 400_000; // of names: with all else the body stays well below the server's 1 MB
 const KEPT_FIGURES = 96;
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: false, scrollZoom: false, showTips: false };
@@ -118,28 +118,38 @@ function currentView(px) {
   return { px, start, stop, x, half_life: smooth, log_y: log, trim, marks: marks === "on" };
 }
 
+/** Charts of few series are there first: they do not share the server with those of many. */
 async function fetchBatch(view, entries, theme) {
-  for (const chunk of chunks(entries)) {
-    let answers = [];
-    try {
-      // Keys are the user's names: two cards may share one, their places are unique.
-      const charts = chunk.map(({ wanted }, place) => ({ ...wanted, key: String(place) }));
-      answers = await fetchFigures(charts, view, theme);
-    } catch (error) {
-      // One request that does not fit must not take the others with it.
-      if (error.status === 400 && chunk.length > 1) await Promise.all(chunk.map((entry) => fetchBatch(view, [entry], theme)));
-      else for (const { card, signature } of chunk) if (card.signature === signature) card.fail(error.message);
-      continue;
-    }
-    for (const answer of answers) {
-      const { card, signature } = chunk[Number(answer.key)];
-      remember(signature, answer);
-      await draw(card, signature, answer);
-    }
+  const [first, ...others] = chunks(entries.toSorted((left, right) => left.wanted.names.length - right.wanted.names.length));
+  let goOn;
+  const isFetched = new Promise((resolve) => (goOn = resolve));
+  const drawn = fetchChunk(view, first, theme, goOn);
+  await isFetched;
+  await Promise.all([drawn, ...others.map((chunk) => fetchChunk(view, chunk, theme))]);
+}
+
+async function fetchChunk(view, chunk, theme, whenFetched = () => {}) {
+  let answers = [];
+  try {
+    // Keys are the user's names: two cards may share one, their places are unique.
+    const charts = chunk.map(({ wanted }, place) => ({ ...wanted, key: String(place) }));
+    answers = await fetchFigures(charts, view, theme);
+  } catch (error) {
+    whenFetched();
+    // One request that does not fit must not take the others with it.
+    if (error.status === 400 && chunk.length > 1) await Promise.all(chunk.map((entry) => fetchChunk(view, [entry], theme)));
+    else for (const { card, signature } of chunk) if (card.signature === signature) card.fail(error.message);
+    return;
+  }
+  whenFetched();
+  for (const answer of answers) {
+    const { card, signature } = chunk[Number(answer.key)];
+    remember(signature, answer);
+    await draw(card, signature, answer);
   }
 }
 
-/** As few requests as the server's limits allow. */
+/** Requests of not too many names each, and as few as that allows. */
 function chunks(entries) {
   const result = [];
   let [names, characters] = [0, 0];

@@ -40,7 +40,9 @@ function showCharts() {
   const isSearching = store.now.q.trim() !== "";
   const { found, error } = renderSections();
   node("overview").hidden = isSearching;
-  if (!isSearching) void renderOverview();
+  // Below what is not there yet, the first sections would seem to be in view, and be drawn in vain.
+  if (isSearching) node("sections").hidden = false;
+  else void renderOverview().then(() => (node("sections").hidden = false));
   node("found").textContent = isSearching ? `${count(found)} of ${count(model.names.size)}` : `${count(model.names.size)} series`;
   node("search").setAttribute("aria-invalid", String(error !== null));
   node("search-error").textContent = error ?? "";

@@ -16,6 +16,7 @@ const MOST_TILES = 8;
 let parts = null;
 let proposals = [];
 let asked = "";
+let answering = Promise.resolve();
 const cards = new Map();
 const tiles = new Map();
 
@@ -28,14 +29,18 @@ export function setUpOverview(nodes) {
   setInterval(updateTiles, 1000);
 }
 
-/** Draws the tiles now, and the charts once the server has said which. */
-export async function renderOverview() {
+/** Draws the tiles now, and the charts once the server has said which; settles when it has. */
+export function renderOverview() {
   renderTiles();
   renderCharts();
   const ids = model.selected.map((run) => run.id);
   // The number of series is known before their names: the charts need not wait for these.
   const wanted = JSON.stringify([ids, model.selected.map((run) => run.series)]);
-  if (wanted === asked) return;
+  if (wanted !== asked) answering = ask(ids, wanted);
+  return answering;
+}
+
+async function ask(ids, wanted) {
   asked = wanted;
   try {
     const answer = ids.length ? await fetchOverview(ids) : [];
