@@ -115,6 +115,11 @@ faults: $(stamp_dev) ## thousands of faults against the recorder: most of an hou
 	$(call say,'the fault suite')
 	@$(python) -m tests.faults $(ARGS)
 
+.PHONY: peers
+peers: $(stamp_dev) wheel ## measure other recorders beside Holter, about an hour; benches/RESULTS.md tells the method
+	$(call say,'measuring the field: leave the machine alone meanwhile')
+	@PYTHONPATH=benches $(python) -m peers --wheel "$$(ls -t dist/holter-*.whl | head -n 1)" $(ARGS)
+
 .PHONY: wheel
 wheel: $(stamp_maturin) has-cargo ## build the wheel into dist/
 	$(claim_target_dir)

@@ -3,8 +3,6 @@
 import pathlib
 from typing import Any
 
-BEGIN, END = "<!-- results of benches/run.py: begin -->", "<!-- results of benches/run.py: end -->"
-
 Results = dict[str, dict[str, Any]]
 
 # What is promised: what, the target, and the measured keys in a sentence of their own.
@@ -50,23 +48,21 @@ def full(results: Results) -> str:
     """Every row of every bench."""
     parts = []
     for name, result in results.items():
-        machine = "; ".join(
-            f"{key} {value}" if key in ("kernel", "python") else str(value) for key, value in result["machine"].items()
-        )
+        processes = _counted(result["processes"], "process", "processes")
         parts.append(
-            f"### {name}\n\n{result['date']}; {machine}. {_counted(result['processes'], 'process', 'processes')}; "
+            f"### {name}\n\n{result['date']}; {machine_in_words(result['machine'])}. {processes}; "
             f"load of the machine before: {result['load before']}.\n\n"
             "| what | median | low – high | unit |\n|---|---:|---:|---|"
         )
         parts[-1] += "".join(
-            f"\n| {row['what']} | {_short(row['value'])} | {_range(row)} | {row['unit']} |" for row in result["rows"]
+            f"\n| {row['what']} | {short(row['value'])} | {_range(row)} | {row['unit']} |" for row in result["rows"]
         )
     return "\n\n".join(parts)
 
 
 def promised(results: Results) -> str:
     """The rows that the project's README shows, each with its target."""
-    found = {row["key"]: _short(row["value"]) for result in results.values() for row in result["rows"]}
+    found = {row["key"]: short(row["value"]) for result in results.values() for row in result["rows"]}
     lines = ["| what | target | measured |", "|---|---|---|"]
     for what, target, text in PROMISED:
         shown = text
@@ -81,22 +77,38 @@ def promised(results: Results) -> str:
 
 def write(results: Results, benches_readme: pathlib.Path, project_readme: pathlib.Path) -> None:
     """Put the tables between the markers of both files."""
-    for path, text in ((benches_readme, full(results)), (project_readme, promised(results))):
-        before, found, rest = path.read_text("utf-8").partition(BEGIN)
-        _, found_end, after = rest.partition(END)
-        if not (found and found_end):
-            raise LookupError(f"{path} lacks the markers {BEGIN} and {END}")
-        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+    put_between(benches_readme, "benches/run.py", full(results))
+    put_between(project_readme, "benches/run.py", promised(results))
 
 
-def _short(value: float) -> str:
+def put_between(path: pathlib.Path, program: str, text: str) -> None:
+    """Replace what a program has put between its markers in a file.
+
+    Raises:
+        LookupError: If the file lacks the markers.
+    """
+    begin, end = f"<!-- results of {program}: begin -->", f"<!-- results of {program}: end -->"
+    before, found, rest = path.read_text("utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
+        raise LookupError(f"{path} lacks the markers {begin} and {end}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
+
+
+def machine_in_words(machine: dict[str, str]) -> str:
+    """A machine as one line."""
+    return "; ".join(f"{key} {value}" if key in ("kernel", "python") else value for key, value in machine.items())
+
+
+def short(value: float) -> str:
+    """Three digits, more only before the point."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _range(row: dict[str, Any]) -> str:
-    return "" if row["low"] == row["high"] else f"{_short(row['low'])} – {_short(row['high'])}"
+    return "" if row["low"] == row["high"] else f"{short(row['low'])} – {short(row['high'])}"
 
 
 def _counted(count: int, one: str, many: str) -> str:
