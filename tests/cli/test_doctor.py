@@ -263,3 +263,17 @@ def test_on_a_terminal_severities_are_coloured(runs, terminal):
     session.finish()
     assert session.process.returncode == 0
     assert "\x1b[33m  warning\x1b[0m" in session.text
+
+
+def test_a_log_that_a_reader_keeps_from_being_emptied(tmp_path, invoke):
+    run = tmp_path / "run"
+    with holter.Logger(run, journal_points=1 << 10) as logger:
+        logger.log(0, "loss", 1.0)
+        logger.flush()
+        assert "log" not in findings(invoke("doctor", str(run), "--json"))
+        os.truncate(run / "metrics.sqlite-wal", 300 << 20)
+        found = findings(invoke("doctor", str(run), "--json"), "warning")
+        assert found["log"]["text"] == (
+            "the database's write-ahead log has grown to 300 MB: a reader keeps a transaction open"
+        )
+        assert "fuser" in found["log"]["way_out"]

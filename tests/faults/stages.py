@@ -53,7 +53,7 @@ class Stage:
         options = {
             "env": shim.environment(**environment),
             "stdout": subprocess.PIPE,
-            "stderr": (trial.folder / "stderr").open("ab"),
+            "stderr": trial.folder / "stderr",
         }
         if self.name == "recover":
             return trial.spawn(["-c", _RECOVER, run], **options)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from recording_child import Orders, Page
 from run_files import Points, same
 from tests.faults import ROOT
 from tests.faults.case import Hang, Outcome
-from tests.faults.reading import Reader
+from tests.faults.reading import Reader, Refused
 
 DEADLINE_SECS = 60.0
 """What a process may take for what it is waited for; tens of times what it takes on an idle machine."""
@@ -86,10 +87,13 @@ class Try:
         self._processes: list[Process] = []
 
     def spawn(self, arguments: Sequence[object], *, env: Mapping[str, str] | None = None, **options: Any) -> Process:
-        """Start a program with this Python."""
-        environment = {**os.environ, **(env or {})}
+        """Start a program with this Python. `stderr` may be the path of a file, which is appended to."""
+        options["env"] = {**os.environ, **(env or {})}
         command = [sys.executable, *map(str, arguments)]
-        process = Process(command, env=environment, cwd=options.pop("cwd", ROOT), **options)
+        with ExitStack() as stack:
+            if isinstance(stderr := options.get("stderr"), Path):
+                options["stderr"] = stack.enter_context(stderr.open("ab"))
+            process = Process(command, cwd=ROOT, **options)
         self._processes.append(process)
         return process
 
@@ -150,7 +154,12 @@ class Try:
         if not (run / "run.json").exists():
             assert not expectation.acknowledged, "a run that was logged into has no manifest"
             return
-        self.judge_as_it_is(run, expectation)
+        try:
+            self.judge_as_it_is(run, expectation)
+        except Refused as error:
+            # While the database is created SQLite has no log yet, and what is half done only a writer can undo.
+            assert not expectation.acknowledged, error
+            assert "recover the run" in error.message, error
         self.recover(run)
         self.judge_in_order(run, orders, expectation)
 

@@ -254,6 +254,7 @@ impl Logger {
     /// Raises:
     ///     FlushTimeoutError: If it is not durable in time.
     ///     RunClosedError: If the run has been closed.
+    ///     StoreError: If the run's folder was deleted, or replaced by another one.
     #[pyo3(signature = (timeout_secs = None))]
     fn flush(&self, py: Python<'_>, timeout_secs: Option<f64>) -> PyResult<()> {
         let timeout = timeout_secs
@@ -270,6 +271,7 @@ impl Logger {
     /// Raises:
     ///     FlushTimeoutError: If the disk refused for so long that something stayed in the journal, from
     ///         where the next opening of the run takes it. The run is closed all the same.
+    ///     StoreError: If the run's folder was deleted, or replaced by another one; or its manifest cannot be written.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.session.close(py, "finished")
     }

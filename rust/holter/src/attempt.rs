@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -211,6 +211,7 @@ impl Attempt {
         // Held to the end, so that whoever closes at the same time returns when the run is closed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { writer, mut manifest, lock }) = open.take() else { return Ok(()) };
+        let since = Instant::now();
         let ending = writer.close(self.config.close_timeout);
         self.alerts.end();
         lock.check_place()?;
@@ -222,7 +223,7 @@ impl Attempt {
         let noted = self.dir.write_manifest(&manifest);
         if ending == Ending::Incomplete {
             return Err(Error::FlushTimeout {
-                waited_secs: self.config.close_timeout.as_secs_f64(),
+                waited_secs: since.elapsed().as_secs_f64(),
                 pending: self.journal.appended() - self.journal.released(),
                 last_error: self.health().last_error,
             });

@@ -21,6 +21,7 @@ from tests.faults.trial import DEADLINE_SECS, Process, Try
 
 WRITES = Kind.WRITE | Kind.TRUNCATE | Kind.CREATE | Kind.RENAME | Kind.MKDIR | Kind.MAP
 ALL = 10_000
+SMALL = (("enospc", "record"), ("short", "resume"), ("sync", "record"), ("sync", "recover"))
 LONG_SECS = 0.5
 """How long a fault that lasts does."""
 
@@ -60,7 +61,7 @@ def cases() -> Iterator[Case]:
                 f"failing-calls/{name}-{stage}",
                 f"{fault.what}, for each, while {words}",
                 partial(_fail, fault=fault),
-                tries(full=ALL, quick=12, small=1 if name in ("enospc", "short", "sync") else 0),
+                tries(full=ALL, quick=12, small=1 if (name, stage) in SMALL else 0),
                 plan=partial(_plan, stage, fault),
                 can_be_made=shim.can_be_made,
             )

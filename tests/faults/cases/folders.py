@@ -117,7 +117,7 @@ def _read_only_later(trial: Try) -> None:
 def _deleted(trial: Try) -> None:
     run = trial.folder / "run"
     orders = Orders(0, steps=300, flush_every=20, pause_every=1, goes_on=True, sinks=trial.random.choice(stages.SINKS))
-    child = trial.record(run, orders, stdout=subprocess.PIPE, stderr=(trial.folder / "stderr").open("ab"))
+    child = trial.record(run, orders, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
     trial.await_phase(child, LOGGING)
     trial.pause(0.3)
     is_in_time = trial.page.phase < LOGGED
@@ -136,7 +136,7 @@ def _replaced(trial: Try) -> None:
     run = trial.folder / "run"
     sinks = trial.random.choice(stages.SINKS)
     old = Orders(0, steps=300, flush_every=20, pause_every=1, goes_on=True, sinks=sinks)
-    child = trial.record(run, old, stdout=subprocess.PIPE, stderr=(trial.folder / "stderr").open("ab"))
+    child = trial.record(run, old, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
     trial.await_phase(child, LOGGING)
     trial.pause(0.2)
     _delete(run)

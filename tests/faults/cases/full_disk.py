@@ -46,7 +46,7 @@ def _fill(trial: Try) -> None:
                 goes_on=True,
                 drops=str(trial.folder / f"drops-{attempt}"),
             )
-            child = trial.record(run, orders, stdout=subprocess.PIPE, stderr=(trial.folder / "stderr").open("ab"))
+            child = trial.record(run, orders, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
             is_killed = trial.random.random() < 0.6
             for _ in range(trial.random.randint(1, 4)):
                 trial.pause(0.3)

@@ -27,7 +27,7 @@ def cases() -> Iterator[Case]:
             f"kill-points/{name}",
             f"SIGKILL before and within each call that changes a file, while {words}",
             _die,
-            tries(full=ALL, quick=40, small=4),
+            tries(full=ALL, quick=40, small=2),
             plan=partial(_plan, name),
             can_be_made=shim.can_be_made,
         )

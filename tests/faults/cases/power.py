@@ -132,7 +132,7 @@ def _record(trial: Try, *, fails_sync: bool) -> Recording:
                 orders,
                 env={"TMPDIR": str(temporary), **page.environment(log=log, fallocate_error=errno.EOPNOTSUPP)},
                 stdout=subprocess.DEVNULL,
-                stderr=(trial.folder / "stderr").open("ab"),
+                stderr=trial.folder / "stderr",
             )
             trial.await_phase(child, LOGGED if orders.stays else CLOSED)
             child.kill() if orders.stays else child.wait()

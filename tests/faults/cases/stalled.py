@@ -86,7 +86,7 @@ def cases() -> Iterator[Case]:
             f"stalled/{name}",
             f"each write and sync takes {scenario.secs:.0f} s: {scenario.what}",
             partial(_stall, scenario=scenario),
-            tries(full=5, quick=1, small=1 if name == "drop" else 0),
+            tries(full=5, quick=1),
             remark=_remark,
             is_exclusive=True,
             can_be_made=shim.can_be_made,

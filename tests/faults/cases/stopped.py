@@ -16,7 +16,7 @@ from tests.faults import stages
 from tests.faults.case import Case, tries
 from tests.faults.trial import Process, Try
 
-STOPS = 8
+STOPS = 4
 
 
 def cases() -> Iterator[Case]:
@@ -25,7 +25,7 @@ def cases() -> Iterator[Case]:
         "stopped/sigstop",
         "SIGSTOP and SIGCONT; readers come and a second writer tries meanwhile",
         _stop,
-        tries(full=60, quick=5, small=1),
+        tries(full=100, quick=6, small=1),
     )
 
 

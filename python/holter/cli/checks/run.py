@@ -23,6 +23,8 @@ SILENT_SECS = 600
 """A live run from which nothing came for so long may hang."""
 CLOCK_SECS = 300
 NUM_NAMED = 8
+MAX_LOG_BYTES = 256 << 20
+"""What a write-ahead log does not grow to while it can be emptied; the writer's health says so from here on as well."""
 
 
 def check_run(path: Path) -> list[Finding]:
@@ -43,6 +45,7 @@ def check_run(path: Path) -> list[Finding]:
         _nonfinite(facts),
         *_clock(facts),
         *_leftovers(facts),
+        *_write_ahead_log(facts),
         *check_parts(facts),
         *_permissions(facts),
     ]
@@ -168,6 +171,17 @@ def _leftovers(facts: RunFacts) -> list[Finding]:
             Finding("journal", Severity.PROBLEM, text, "keep the file; docs/on-disk-format.md tells how to read it")
         )
     return findings
+
+
+def _write_ahead_log(facts: RunFacts) -> list[Finding]:
+    """A log that is not emptied any more: who reads in one transaction for long keeps it from that."""
+    path = facts.run.path / "metrics.sqlite-wal"
+    size = path.stat().st_size if path.exists() else 0
+    if size <= MAX_LOG_BYTES:
+        return []
+    text = f"the database's write-ahead log has grown to {size >> 20} MB: a reader keeps a transaction open"
+    way_out = f"end the program that reads it, and it will be emptied (`fuser {path}` names who has it open)"
+    return [Finding("log", Severity.WARNING, text, way_out)]
 
 
 def _permissions(facts: RunFacts) -> list[Finding]:
