@@ -35,7 +35,8 @@ CHROMIUM = shutil.which("chromium") or "chromium"
 PEERS = ("tensorboard==2.21.0", "trackio==0.43.0")
 JOURNAL_POINTS = 1 << 23
 MILLIS = 1e3
-REDRAWN = "([key, draws]) => [...document.querySelectorAll('.card')].find((card) => card.dataset.key === key).dataset.draws !== draws"
+REDRAWN = """([key, draws]) =>
+  [...document.querySelectorAll(".card")].find((card) => card.dataset.key === key).dataset.draws !== draws"""
 
 
 # --- The data ---
