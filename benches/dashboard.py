@@ -231,7 +231,7 @@ def measure_tensorboard(page: Page, run: pathlib.Path, scratched: pathlib.Path) 
     program = str(peers_environment() / "tensorboard")
     screens, ready = [], []
     for _ in range(TURNS):
-        command = [program, "--logdir", str(scratched / "tensorboard"), "--bind_all=false", "--load_fast=auto"]
+        command = [program, "--logdir", str(scratched / "tensorboard"), "--host", "127.0.0.1"]
         tags = "/data/plugin/timeseries/tags"
         with serving(lambda port: [*command, "--port", str(port)], tags) as (port, seconds, pid):  # noqa: B023
             ready.append(seconds * MILLIS)

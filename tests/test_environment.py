@@ -95,3 +95,15 @@ def test_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for word in ("on", ""):
         monkeypatch.setenv("HOLTER_MODE", word)
         assert len(run_files.sqlite_points(log_one(f"run {word}"))) == 1
+
+
+def test_a_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a training that cannot begin because its commit cannot be looked for."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    path = log_one(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert run_files.manifest(path)["git"] is None
+    assert len(run_files.sqlite_points(path)) == 1

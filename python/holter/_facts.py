@@ -43,7 +43,7 @@ def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_ta
             raise TypeError(message)
     facts: dict[str, Any] = {
         "host": socket.gethostname(),
-        "git": _git(pathlib.Path.cwd()),
+        "git": _git(),
         "command_line": list(sys.argv),
         "versions": _versions(),
     }
@@ -104,12 +104,13 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _git(directory: pathlib.Path) -> dict[str, str] | None:
-    """The commit and branch that `directory` is at, read from git's own files."""
-    root = next((path for path in (directory, *directory.parents) if (path / ".git").exists()), None)
-    if root is None:
-        return None
+def _git() -> dict[str, str] | None:
+    """The commit and branch that the working directory is at, read from git's own files; None where there are none."""
     try:
+        directory = pathlib.Path.cwd()  # which may have been deleted
+        root = next((path for path in (directory, *directory.parents) if (path / ".git").exists()), None)
+        if root is None:
+            return None
         git_dir = root / ".git"
         if git_dir.is_file():  # a worktree: one line that says where its files are
             git_dir = (root / git_dir.read_text("utf-8").removeprefix("gitdir:").strip()).resolve()
