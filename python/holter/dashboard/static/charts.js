@@ -118,14 +118,19 @@ function currentView(px) {
   return { px, start, stop, x, half_life: smooth, log_y: log, trim, marks: marks === "on" };
 }
 
-/** Charts of few series are there first: they do not share the server with those of many. */
+/**
+ * Charts of few series are there first: they do not share the server with those of many. Nothing can be drawn until plotly.js
+ * is compiled, which keeps the page from doing anything else: the server makes all figures meanwhile.
+ */
 async function fetchBatch(view, entries, theme) {
   const [first, ...others] = chunks(entries.toSorted((left, right) => left.wanted.names.length - right.wanted.names.length));
   let goOn;
   const isFetched = new Promise((resolve) => (goOn = resolve));
   const drawn = fetchChunk(view, first, theme, goOn);
-  await isFetched;
-  await Promise.all([drawn, ...others.map((chunk) => fetchChunk(view, chunk, theme))]);
+  if (plotly) await isFetched;
+  const rest = others.map((chunk) => fetchChunk(view, chunk, theme));
+  loadPlotly().catch(() => null); // A failure is told by the first chart.
+  await Promise.all([drawn, ...rest]);
 }
 
 async function fetchChunk(view, chunk, theme, whenFetched = () => {}) {

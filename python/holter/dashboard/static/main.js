@@ -2,7 +2,7 @@
 
 import "./csp.js";
 import { connection } from "./api.js";
-import { loadPlotly, refresh } from "./charts.js";
+import { refresh } from "./charts.js";
 import { renderCompare, setUpCompare } from "./compare.js";
 import { renderDetails, setUpDetails } from "./details.js";
 import { announce, debounced, element, fill } from "./dom.js";
@@ -77,9 +77,7 @@ function showAge() {
 
 async function firstLoad() {
   try {
-    const loading = model.load();
-    loadPlotly().catch(() => null); // Compiled while the server answers. A failure is told by the first chart.
-    await loading;
+    await model.load();
     startLive();
   } catch (error) {
     if (error.status) announce(error.message);
