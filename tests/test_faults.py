@@ -13,10 +13,13 @@ import pytest
 import run_files
 from expected_points import Expectation
 from recording_child import CLOSED, SERIES
+from tests.faults import shim, stages, table
 from tests.faults.case import Case, Setting, Unavailable
-from tests.faults.cases import all_cases
+from tests.faults.cases import all_cases, power
 from tests.faults.cases.kill import BASE
+from tests.faults.disk_model import Names
 from tests.faults.runner import Runner
+from tests.faults.shim import Kind
 from tests.faults.trial import Try
 
 SMALL = [case for case in all_cases() if case.tries[Setting.SMALL]]
@@ -64,3 +67,39 @@ def test_a_recorder_that_is_left_alone_ends_in_order(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="1 points are lost"):
         trial.judge_as_it_is(run, expectation)
     trial.close()
+
+
+def test_a_loss_of_power_finds_a_sync_that_was_left_out(tmp_path: Path) -> None:
+    """Shows that the model of the disk loses what nobody synced, and that this is seen."""
+    try:
+        shim.can_be_made()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    trial = Try(tmp_path, "sync")
+    recording = power.record(trial, stages.SINKS[0])
+    unsynced = [change for change in recording.changes if not (change.kind == Kind.SYNC and "-wal" in change.path)]
+    without = replace(recording, changes=unsynced)
+
+    def lose_power() -> None:
+        for number, moment in enumerate(without.marks()[:-1]):
+            power.crash(trial, without, moment, Names.ORDERED, tmp_path / f"crash-{number}")
+
+    with pytest.raises(AssertionError, match="points are lost"):
+        lose_power()
+    trial.close()
+
+
+def test_the_table(tmp_path: Path) -> None:
+    """Catches stages that are not added up, and a page that is written over beside its marks."""
+    case = {"what": "fault", "skipped": None, "remark": "", **dict.fromkeys(table.NUMBERS, 1)}
+    skipped = {**case, "what": "other", "skipped": "no compiler", "remark": "not made here: no compiler"}
+    about = {"date": "today", "setting": "quick", "seed": 1, "minutes": 2.0, "jobs": 2, "machine": {"python": "3"}}
+    text = table.as_markdown({**about, "cases": [case, {**case, "tried": 1_999}, skipped]})
+    assert "| fault | 2,000 | 2 | 2 | 2 | 2 | 2 |  |" in text
+    assert "| other | – | – | – | – | – | – | not made here: no compiler |" in text
+    assert "| **all** | **2,000** | **2** |" in text
+    page = tmp_path / "page.md"
+    page.write_text(f"before {table.BEGIN} old {table.END} after")
+    table.write(text, page)
+    assert page.read_text() == f"before {table.BEGIN}\n{text}\n{table.END} after"
+    assert table.BEGIN in table.PAGE.read_text("utf-8")

@@ -65,9 +65,10 @@ def main() -> int:
         "minutes": (time.monotonic() - began) / 60,
         "machine": table.machine(folder),
     }
+    results = table.as_json(tallies, about)
     if options.json:
-        options.json.write_text(json.dumps(table.as_json(tallies, about), indent=1), "utf-8")
-    text = table.as_markdown(tallies, about)
+        options.json.write_text(json.dumps(results, indent=1), "utf-8")
+    text = table.as_markdown(results)
     print(f"\n{text}")
     if options.write:
         table.write(text)

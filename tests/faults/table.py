@@ -14,6 +14,7 @@ from tests.faults.runner import Tally
 PAGE = ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- results of make faults: begin -->", "<!-- results of make faults: end -->"
 
+NUMBERS = ("tried", "survived", "checked", "lost", "invented", "hangs")
 HEADS = ("fault", "tried", "survived", "points looked for", "lost", "invented", "hangs", "remark")
 
 
@@ -69,24 +70,21 @@ def remark(tally: Tally) -> str:
     return tally.case.remark(tally.total.measured) if tally.total.measured else ""
 
 
-def as_markdown(tallies: Sequence[Tally], about: dict[str, Any]) -> str:
-    """The table, with when, where and how long above it."""
+def as_markdown(results: dict[str, Any]) -> str:
+    """The table of what `as_json` gave, with when, where and how long above it."""
+    machine = "; ".join(f"{key} {value}" for key, value in results["machine"].items())
+    rows = _rows(results["cases"])
+    made = [row for row in rows if row["skipped"] is None]
+    sums = " | ".join(f"**{sum(row[name] for row in made):,}**" for name in NUMBERS)
     lines = [
-        f"{about['date']}, setting *{about['setting']}*, seed {about['seed']}: {about['minutes']:.0f} minutes, "
-        f"{about['jobs']} tries at once. {'; '.join(f'{key} {value}' for key, value in about['machine'].items())}.",
+        f"{results['date']}, setting *{results['setting']}*, seed {results['seed']}: {results['minutes']:.0f} minutes, "
+        f"{results['jobs']} tries at once. {machine}.",
         "",
         f"| {' | '.join(HEADS)} |",
-        "|---|---:|---:|---:|---:|---:|---:|---|",
+        f"|---|{'---:|' * len(NUMBERS)}---|",
+        *(f"| {row['what']} | {_numbers(row)} | {row['remark']} |" for row in rows),
+        f"| **all** | {sums} | |",
     ]
-    lines += [_row(tally.case.what, tally, remark(tally)) for tally in tallies]
-    made = [tally for tally in tallies if tally.skipped is None]
-    sums = [
-        sum(tally.total.faults for tally in made),
-        sum(tally.survived for tally in made),
-        sum(tally.total.checked for tally in made),
-        *(sum(getattr(tally.total, name) for tally in made) for name in ("lost", "invented", "hangs")),
-    ]
-    lines.append(f"| **all** | {' | '.join(f'**{number:,}**' for number in sums)} | |")
     return "\n".join(lines)
 
 
@@ -103,9 +101,17 @@ def today() -> str:
     return dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
 
 
-def _row(what: str, tally: Tally, text: str) -> str:
-    if tally.skipped is not None:
-        return f"| {what} | – | – | – | – | – | – | {text} |"
-    total = tally.total
-    numbers = (total.faults, tally.survived, total.checked, total.lost, total.invented, total.hangs)
-    return f"| {what} | {' | '.join(f'{number:,}' for number in numbers)} | {text} |"
+def _rows(cases: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each kind of fault: those of the stages of a run's life are added up."""
+    rows: dict[str, dict[str, Any]] = {}
+    for case in cases:
+        if case["what"] in rows and case["skipped"] is None:
+            row = rows[case["what"]]
+            row.update({name: row[name] + case[name] for name in NUMBERS})
+        else:
+            rows.setdefault(case["what"], dict(case))
+    return list(rows.values())
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    return " | ".join("–" if row["skipped"] is not None else f"{row[name]:,}" for name in NUMBERS)

@@ -56,10 +56,10 @@ MESSAGE = re.compile(
 def cases() -> Iterator[Case]:
     """One case for each fault and stage of a run's life, and for reading a crashed run."""
     for name, fault in FAULTS.items():
-        for stage, words in stages.WORDS.items():
+        for stage in stages.WORDS:
             yield Case(
                 f"failing-calls/{name}-{stage}",
-                f"{fault.what}, for each, while {words}",
+                f"{fault.what}, for each, while a run is recorded, gone on with and recovered",
                 partial(_fail, fault=fault),
                 tries(full=ALL, quick=12, small=1 if (name, stage) in SMALL else 0),
                 plan=partial(_plan, stage, fault),

@@ -64,6 +64,10 @@ class Recording:
     journals: dict[int, tuple[int, bytes]]
     """By how many changes had been made: which attempt left one, and its bytes."""
 
+    def marks(self) -> list[int]:
+        """After how many changes a flush had just returned."""
+        return [number for number, change in enumerate(self.changes, 1) if _is_mark(change)]
+
     def flushed(self, until: int) -> dict[int, int]:
         """How many points of each attempt were flushed when so many changes had been made."""
         return dict(_mark(change) for change in self.changes[:until] if _is_mark(change))
@@ -91,25 +95,24 @@ def _mark(change: Change) -> tuple[int, int]:
 
 
 def _lose_power(trial: Try, names: Names, *, fails_sync: bool = False) -> None:
-    recording = _record(trial, fails_sync=fails_sync)
-    marks = [number for number, change in enumerate(recording.changes, 1) if _is_mark(change)]
+    recording = record(trial, trial.random.choice(stages.SINKS), fails_sync=fails_sync)
+    marks = recording.marks()
     assert marks, "nothing was flushed"
     moments = [
         trial.random.choice(marks) if trial.random.random() < 0.4 else trial.random.randint(1, len(recording.changes))
         for _ in range(CRASHES)
     ]
     for number, moment in enumerate(sorted(moments)):
-        _crash(trial, recording, moment, names, trial.folder / f"crash-{number}")
+        crash(trial, recording, moment, names, trial.folder / f"crash-{number}")
 
 
-def _record(trial: Try, *, fails_sync: bool) -> Recording:
+def record(trial: Try, sinks: tuple[str, ...], *, fails_sync: bool = False) -> Recording:
     """Record two attempts of a run, of which the first is killed and the second perhaps, too."""
     root = (trial.folder / "disk").resolve()
     root.mkdir()
     log = trial.folder / "log"
     temporary = trial.folder / "temporary"
     temporary.mkdir()
-    sinks = trial.random.choice(stages.SINKS)
     all_orders: list[Orders] = []
     journals: dict[int, tuple[int, bytes]] = {}
     for attempt in range(2):
@@ -144,7 +147,7 @@ def _record(trial: Try, *, fails_sync: bool) -> Recording:
     return Recording(all_orders, read_log(log, root), journals)
 
 
-def _crash(trial: Try, recording: Recording, moment: int, names: Names, folder: Path) -> None:
+def crash(trial: Try, recording: Recording, moment: int, names: Names, folder: Path) -> None:
     """Lose the power after so many changes, and look at what is there."""
     flushed, logged = recording.flushed(moment), recording.logged(moment)
     expectation = Expectation()
