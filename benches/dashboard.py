@@ -211,7 +211,7 @@ def first_chart(page: Page, url: str, chart: str) -> float:
     """Seconds from the address to the first chart that is drawn."""
     began = time.perf_counter()
     page.goto(url)
-    expect(page.locator(chart).first).to_be_visible(timeout=40_000)
+    expect(page.locator(chart).first).to_be_visible(timeout=180_000)
     return time.perf_counter() - began
 
 
