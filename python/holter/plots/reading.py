@@ -137,7 +137,9 @@ def middles(buckets: Buckets) -> FloatArray:
 
 def coarsened(buckets: Buckets, width: int) -> Buckets:
     """Return the buckets merged to a coarser grid, exactly; `width` is a multiple of theirs."""
-    if width == buckets.width or not len(buckets.steps):
+    if width == buckets.width:
+        return buckets
+    if not len(buckets.steps):
         return dataclasses.replace(buckets, width=width)
     grid = buckets.steps // width
     firsts = np.flatnonzero(np.r_[True, grid[1:] != grid[:-1]])

@@ -171,17 +171,17 @@ impl Logger {
             )));
         }
         let Some(recorder) = &self.recorder else { return Ok(()) };
-        let series = &metrics.series;
+        let series = metrics.series.as_slice();
         let len = series.len();
         let taken = match &buffer {
             _ if len > recorder.max_at_once() => Err(NoRoom),
             Buffer::Float32(bytes) => {
                 let items = bytes.as_bytes().as_chunks::<4>().0;
-                recorder.try_record_all(step, len, |i| (series[i], f32::from_ne_bytes(items[i]).into()))
+                recorder.try_record_all(step, len, move |i| (series[i], f32::from_ne_bytes(items[i]).into()))
             }
             Buffer::Float64(bytes) => {
                 let items = bytes.as_bytes().as_chunks::<8>().0;
-                recorder.try_record_all(step, len, |i| (series[i], f64::from_ne_bytes(items[i])))
+                recorder.try_record_all(step, len, move |i| (series[i], f64::from_ne_bytes(items[i])))
             }
         };
         match taken {

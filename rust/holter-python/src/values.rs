@@ -1,8 +1,10 @@
 //! Python values to the core's: steps, single values, buffers of values.
 
 use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyMemoryView, PyString, PyType};
 
 /// A step: any integer within 64 bits, also numpy's.
 #[inline]
@@ -130,24 +132,20 @@ pub(crate) enum Buffer<'py> {
 impl<'py> Buffer<'py> {
     pub(crate) fn read(values: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = values.py();
-        refuse_device(values)?;
-        let source = match values.getattr_opt("detach")? {
-            Some(detach) => detach.call0()?.call_method0("numpy")?,
-            None => values.clone(),
-        };
-        let view = py.import("builtins")?.getattr("memoryview")?.call1((source,)).map_err(|_| {
+        let source = if is_numpy_array(values)? { values.clone() } else { on_the_host(values)? };
+        let view = PyMemoryView::from(&source).map_err(|_| {
             PyTypeError::new_err(format!(
                 "values must be a buffer of float32 or float64, such as a numpy array, got {}",
                 type_name(values)
             ))
         })?;
-        let format: String = view.getattr("format")?.extract()?;
-        let dims: usize = view.getattr("ndim")?.extract()?;
+        let dims: usize = view.getattr(intern!(py, "ndim"))?.extract()?;
         if dims != 1 {
             return Err(PyValueError::new_err(format!("values must have one dimension, got {dims}")));
         }
-        let bytes = view.call_method0("tobytes")?.cast_into::<PyBytes>()?;
-        match format.as_str() {
+        let bytes = view.call_method0(intern!(py, "tobytes"))?.cast_into::<PyBytes>()?;
+        let format = view.getattr(intern!(py, "format"))?.cast_into::<PyString>()?;
+        match format.to_str()? {
             "f" | "<f" | "=f" => Ok(Self::Float32(bytes)),
             "d" | "<d" | "=d" => Ok(Self::Float64(bytes)),
             other => Err(PyTypeError::new_err(format!(
@@ -161,6 +159,31 @@ impl<'py> Buffer<'py> {
             Self::Float32(bytes) => bytes.as_bytes().len() / 4,
             Self::Float64(bytes) => bytes.as_bytes().len() / 8,
         }
+    }
+}
+
+/// Whether it is an array of numpy's own class, which is the common case and has nothing to be asked for.
+fn is_numpy_array(values: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = values.py();
+    let class = match CLASS.get(py) {
+        Some(class) => class,
+        None => {
+            let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+            let Some(numpy) = modules.get_item("numpy")? else { return Ok(false) };
+            let class = numpy.getattr("ndarray")?.cast_into::<PyType>()?.unbind();
+            CLASS.get_or_init(py, || class)
+        }
+    };
+    Ok(values.get_type().is(class))
+}
+
+/// The buffer itself, or what a tensor on the host gives as one.
+fn on_the_host<'py>(values: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    refuse_device(values)?;
+    match values.getattr_opt("detach")? {
+        Some(detach) => detach.call0()?.call_method0("numpy"),
+        None => Ok(values.clone()),
     }
 }
 

@@ -15,7 +15,7 @@ use std::ops::RangeInclusive;
 
 use crate::point::Step;
 
-pub(crate) use self::cover::{Row, Source, cover};
+pub(crate) use self::cover::{Row, Source, cover, has_rows};
 pub(crate) use self::row::{decode, encode, is_worthwhile};
 
 /// How many buckets of a level make one of the next: a power of two.

@@ -14,7 +14,7 @@ use super::view::{ALL_STEPS, Committed, View};
 use crate::error::{Error, Result};
 use crate::parts::{self, Columns, Part};
 use crate::point::Step;
-use crate::rollup::{Bucket, Level, Row, Source, cover};
+use crate::rollup::{Bucket, Level, Row, Source, cover, has_rows};
 
 /// Which series to read.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +84,15 @@ impl View<'_> {
             Names::Exact(names) => names.to_vec(),
             Names::Matching(pattern) => self.names(pattern)?,
         };
-        let all: Vec<OneSeries<'_>> = self.each(&names)?;
+        let mut all: Vec<OneSeries<'_>> = self.each(&names)?;
         let Some(window) = wanted.window else {
             let none = |name| SeriesBuckets { name, buckets: Vec::new() };
             return Ok((wanted.width.unwrap_or(1), names.into_iter().map(none).collect()));
         };
         let width = wanted.width.map_or_else(|| narrowest(&all, window, wanted.max_buckets), Ok)?;
+        if let (Committed::Database(database), Some(level)) = (&self.committed, Level::of_width(width)) {
+            read_ahead(&mut all, database, level, window)?;
+        }
         let buckets: Vec<_> = all.iter().map(|series| series.buckets(width, window)).collect::<Result<_>>()?;
         let found = names.into_iter().zip(buckets).map(|(name, buckets)| SeriesBuckets { name, buckets });
         Ok((width, found.collect()))
@@ -113,7 +116,7 @@ impl View<'_> {
             if pending.is_none() && committed.is_none() {
                 return Err(Error::NoSeries(name.clone()));
             }
-            Ok(OneSeries { committed, pending: pending.unwrap_or_default() })
+            Ok(OneSeries { committed, pending: pending.unwrap_or_default(), ahead: None })
         };
         names.iter().map(find).collect()
     }
@@ -126,15 +129,46 @@ fn narrowest(all: &[OneSeries<'_>], window: &RangeInclusive<Step>, max_buckets: 
     for series in all {
         let Some(own) = series.steps_within(window)? else { continue };
         is_many = is_many || series.has_more(&own, max_buckets)?;
-        steps = Some(match steps {
-            Some(steps) => *steps.start().min(own.start())..=*steps.end().max(own.end()),
-            None => own,
-        });
+        steps = Some(either(steps, own));
     }
     Ok(match steps {
         Some(steps) if is_many => Level::for_span(span(&steps), max_buckets).width(),
         _ => 1,
     })
+}
+
+/// Reads the rows of `level` for all series at once: they lie side by side, and are thus found in a fraction of the
+/// time that it takes to search each.
+fn read_ahead(
+    all: &mut [OneSeries<'_>],
+    database: &Database,
+    level: Level,
+    window: &RangeInclusive<Step>,
+) -> Result<()> {
+    let mut ids = Vec::new();
+    let mut steps: Option<RangeInclusive<Step>> = None;
+    for series in all.iter() {
+        let Some(own) = series.whole_buckets(level, window).filter(|own| has_rows(series, level, own)) else {
+            continue;
+        };
+        ids.extend(series.id());
+        steps = Some(either(steps, own));
+    }
+    let Some(steps) = steps else { return Ok(()) };
+    let mut found = database.rollups(&ids, level, &steps)?;
+    for series in all {
+        let rows = series.id().and_then(|id| found.remove(&id));
+        series.ahead = rows.map(|rows| Ahead { level, rows });
+    }
+    Ok(())
+}
+
+/// From the first of these steps to the last.
+fn either(steps: Option<RangeInclusive<Step>>, others: RangeInclusive<Step>) -> RangeInclusive<Step> {
+    match steps {
+        Some(steps) => *steps.start().min(others.start())..=*steps.end().max(others.end()),
+        None => others,
+    }
 }
 
 /// How many steps there are.
@@ -151,6 +185,13 @@ struct OneSeries<'a> {
     committed: Option<Origin<'a>>,
     /// Over what is committed: all points that only the journal has.
     pending: Columns,
+    ahead: Option<Ahead>,
+}
+
+/// All rows of one level that a series has in the window.
+struct Ahead {
+    level: Level,
+    rows: Vec<Row>,
 }
 
 /// Where the committed points of a series are.
@@ -200,20 +241,33 @@ impl OneSeries<'_> {
         Ok(count > max)
     }
 
-    /// Those of these steps that there may be points at.
-    fn known_within(&self, steps: &RangeInclusive<Step>) -> RangeInclusive<Step> {
-        let Some(Origin::Database { steps: known, .. }) = &self.committed else { return steps.clone() };
-        let first = self.pending.steps.first().unwrap_or(known.start()).min(known.start());
-        let last = self.pending.steps.last().unwrap_or(known.end()).max(known.end());
-        *steps.start().max(first)..=*steps.end().min(last)
+    /// The series' id in the database.
+    fn id(&self) -> Option<i64> {
+        match &self.committed {
+            Some(Origin::Database { id, .. }) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Those steps of the buckets at the window that there may be points at; `None` if there are none.
+    fn whole_buckets(&self, level: Level, window: &RangeInclusive<Step>) -> Option<RangeInclusive<Step>> {
+        let whole = level.bucket_start(*window.start())..=level.bucket_end(*window.end());
+        let steps = match &self.committed {
+            Some(Origin::Database { steps: known, .. }) => {
+                let first = self.pending.steps.first().unwrap_or(known.start()).min(known.start());
+                let last = self.pending.steps.last().unwrap_or(known.end()).max(known.end());
+                *whole.start().max(first)..=*whole.end().min(last)
+            }
+            _ => whole,
+        };
+        (!steps.is_empty()).then_some(steps)
     }
 
     /// The buckets of this width with a point in the window.
     fn buckets(&self, width: i64, window: &RangeInclusive<Step>) -> Result<Vec<Bucket>> {
         if let Some(level) = Level::of_width(width) {
-            let whole = level.bucket_start(*window.start())..=level.bucket_end(*window.end());
-            let steps = self.known_within(&whole);
-            return if steps.is_empty() { Ok(Vec::new()) } else { cover(self, level, &steps) };
+            let steps = self.whole_buckets(level, window);
+            return steps.map_or_else(|| Ok(Vec::new()), |steps| cover(self, level, &steps));
         }
         let mut buckets = Vec::new();
         self.points(window.clone(), &mut |step, value, time| buckets.push(Bucket::of(step, value, time)))?;
@@ -238,7 +292,13 @@ impl Source for OneSeries<'_> {
 
     fn rows(&self, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>> {
         let Some(Origin::Database { database, id, .. }) = &self.committed else { return Ok(Vec::new()) };
-        let mut rows = database.rollups(*id, level, steps)?;
+        let mut rows = match &self.ahead {
+            Some(ahead) if ahead.level == level => {
+                let is_within = |row: &&Row| level.block_end(row.start) >= *steps.start() && row.start <= *steps.end();
+                ahead.rows.iter().filter(is_within).cloned().collect()
+            }
+            _ => database.rollups(&[*id], level, steps)?.remove(id).unwrap_or_default(),
+        };
         if !self.pending.is_empty() {
             rows.retain(|row| self.pending(&(row.start..=level.block_end(row.start))).is_empty());
         }

@@ -5,6 +5,7 @@
 //! but by `SQLite`, for closing a file lets go of all locks that the process has on it, the writer's too.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -31,6 +32,9 @@ const ATTEMPTS: u32 = 20;
 /// How long a lock is waited for within an attempt, and the pause between attempts.
 const PATIENCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Rows by the id of the series that they are of.
+type RowsOfSeries = HashMap<i64, Vec<Row>>;
 
 /// One read transaction.
 pub(super) struct Database {
@@ -238,23 +242,32 @@ impl Database {
         Ok(select.query_row(params![id, steps.start(), steps.end(), limit], |row| row.get::<_, i64>(0))? as usize)
     }
 
-    /// The rows of `level` of the series `id` that these steps lie in, ascending; none where there is no such
-    /// table, or the row is damaged.
-    pub(super) fn rollups(&self, id: i64, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>> {
+    /// The rows of `level` that these steps lie in, ascending, of each of the series `ids`. None where there is no
+    /// such table, or the row is damaged.
+    pub(super) fn rollups(&self, ids: &[i64], level: Level, steps: &RangeInclusive<Step>) -> Result<RowsOfSeries> {
+        /// So many neighbours are passed over in the time that one row is searched.
+        const NEIGHBOURS_PER_SEARCH: u64 = 8;
+        let mut found: RowsOfSeries = ids.iter().map(|&id| (id, Vec::new())).collect();
+        let (Some(&first), Some(&last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(found) };
         if !self.has_rollups()? {
-            return Ok(Vec::new());
+            return Ok(found);
         }
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
-        let mut found = Vec::new();
+        let mut select = self.connection.prepare_cached(
+            "SELECT series_id, buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id BETWEEN ?3 AND ?4",
+        )?;
+        let is_dense = last.abs_diff(first) < NEIGHBOURS_PER_SEARCH * ids.len() as u64;
+        let searches = if is_dense { vec![(first, last)] } else { found.keys().map(|&id| (id, id)).collect() };
         for start in level.blocks(steps) {
-            let decode = |row: &rusqlite::Row<'_>| {
-                let bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
-                Ok(rollup::decode(id, level, start, bytes, self.started_micros))
-            };
-            let buckets = select.query_row(params![level.number(), start, id], decode).optional()?.flatten();
-            found.extend(buckets.map(|buckets| Row { start, buckets }));
+            for (first, last) in &searches {
+                let mut rows = select.query(params![level.number(), start, first, last])?;
+                while let Some(row) = rows.next()? {
+                    let id = row.get(0)?;
+                    let Some(found) = found.get_mut(&id) else { continue };
+                    let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+                    let buckets = rollup::decode(id, level, start, bytes, self.started_micros);
+                    found.extend(buckets.map(|buckets| Row { start, buckets }));
+                }
+            }
         }
         Ok(found)
     }

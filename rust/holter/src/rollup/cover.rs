@@ -40,6 +40,12 @@ pub(crate) fn cover(source: &impl Source, level: Level, steps: &RangeInclusive<S
     Ok(target.buckets)
 }
 
+/// Whether to look for rows of `level` at these steps: where blocks are many and points are few there are hardly any,
+/// and none is needed.
+pub(crate) fn has_rows(source: &impl Source, level: Level, steps: &RangeInclusive<Step>) -> bool {
+    level.num_blocks(steps).saturating_mul(POINTS_PER_LOOK) <= source.max_points()
+}
+
 /// The buckets found so far.
 struct Target {
     level: Level,
@@ -71,10 +77,7 @@ impl Target {
 /// Adds what there is at `steps`: from the rows of `level` and from finer ones between them, or from the
 /// points where there is no finer level.
 fn fill(source: &impl Source, level: Option<Level>, steps: RangeInclusive<Step>, target: &mut Target) -> Result<()> {
-    // Where blocks are many and points are few there are hardly any rows, and none is needed.
-    let is_worth_looking =
-        |level: &Level| level.num_blocks(&steps).saturating_mul(POINTS_PER_LOOK) <= source.max_points();
-    let Some(level) = level.filter(is_worth_looking) else {
+    let Some(level) = level.filter(|level| has_rows(source, *level, &steps)) else {
         return source.points(steps, &mut |step, value, time_micros| target.add(step, value, time_micros));
     };
     let mut next = *steps.start();
