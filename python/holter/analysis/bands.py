@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _windows
-from ._points import FloatArray, IntArray, points
+from ._points import BoolArray, FloatArray, IntArray, points
 from .smoothing import trailing
 
 BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
@@ -72,6 +72,8 @@ def across(
     """
     _check(kind, quantiles)
     checked = [points(*member) for member in members]
+    if len(checked) > 1 and all(np.array_equal(member_steps, checked[0][0]) for member_steps, _ in checked[1:]):
+        return _across_rows(checked[0][0], np.array([values for _, values in checked]), kind, quantiles)
     steps, all_positions = _union([member_steps for member_steps, _ in checked])
     placed = [_placed(*member) for member in zip(all_positions, (values for _, values in checked), strict=True)]
     counts = np.zeros(len(steps), np.int64)
@@ -134,13 +136,53 @@ def _check(kind: str, quantiles: tuple[float, float]) -> None:
         raise ValueError(f"quantiles must be two ascending numbers between 0 and 1, got {quantiles}")
 
 
+def _across_rows(steps: IntArray, table: FloatArray, kind: BandKind, quantiles: tuple[float, float]) -> Band:
+    """The band over members that have the same steps, as most families do: a row of the table each."""
+    is_finite = np.isfinite(table)
+    counts = is_finite.sum(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kind == "quantile":
+            return Band(steps, *_quantiles_of_rows(table, is_finite, counts, quantiles), counts, kind)
+        means = _divided(table.sum(axis=0, where=is_finite), counts)
+        if kind == "std":
+            stds = np.sqrt(_divided(((table - means) ** 2).sum(axis=0, where=is_finite), counts))
+            return Band(steps, means, means - stds, means + stds, counts, kind)
+    if not is_finite.all():
+        table = np.where(is_finite, table, np.nan)
+    minima = np.fmin.reduce(table, axis=0, initial=np.nan)
+    return Band(steps, means, minima, np.fmax.reduce(table, axis=0, initial=np.nan), counts, kind)
+
+
+def _quantiles_of_rows(
+    table: FloatArray, is_finite: BoolArray, counts: IntArray, orders: tuple[float, float]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return medians, lower and upper quantiles, from a chunk of steps at a time."""
+    found = np.full((3, len(counts)), np.nan)
+    width = max(1, _CHUNK_VALUES // max(1, len(table)))
+    for start in range(0, len(counts), width):
+        chunk = slice(start, start + width)
+        found[:, chunk] = _sorted_quantiles(
+            np.where(is_finite[:, chunk], table[:, chunk], np.inf).T.copy(), counts[chunk], orders
+        )
+    medians, lowers, uppers = found
+    return medians, lowers, uppers
+
+
+def _sorted_quantiles(table: FloatArray, counts: IntArray, orders: tuple[float, float]) -> FloatArray:
+    """Median and quantiles of each row's `counts` values, shape (3, n); the others are infinite. Sorts the table."""
+    found = np.full((3, len(counts)), np.nan)
+    table.sort(axis=1)
+    rows = np.flatnonzero(counts)
+    lower, upper, weights = _windows.places(counts[rows], (0.5, *orders))
+    found[:, rows] = _windows.between(table[rows, lower], table[rows, upper], weights)
+    return found
+
+
 def _union(all_steps: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
     """The steps that any member has, in order, and the positions of each member's steps among them."""
     filled = [steps for steps in all_steps if len(steps)]
     if not filled:
         return np.empty(0, np.int64), [np.empty(0, np.int64) for _ in all_steps]
-    if all(np.array_equal(steps, filled[0]) for steps in filled):
-        return filled[0], [np.arange(len(steps)) for steps in all_steps]
     first, last = min(int(steps[0]) for steps in filled), max(int(steps[-1]) for steps in filled)
     if last - first < _MAX_SPARSITY * sum(map(len, filled)):  # looking a step up is several times faster than searching
         is_there = np.zeros(last - first + 1, np.bool_)
@@ -192,10 +234,7 @@ def _quantiles_across(
         for column, (positions, values) in enumerate(placed):
             first, end = np.searchsorted(positions, (start, start + width))
             table[positions[first:end] - start, column] = values[first:end]
-        table.sort(axis=1)
-        rows = np.flatnonzero(counts[chunk])
-        lower, upper, weights = _windows.places(counts[chunk][rows], (0.5, *orders))
-        found[:, start + rows] = _windows.between(table[rows, lower], table[rows, upper], weights)
+        found[:, chunk] = _sorted_quantiles(table, counts[chunk], orders)
     medians, lowers, uppers = found
     return medians, lowers, uppers
 

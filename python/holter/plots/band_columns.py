@@ -99,6 +99,8 @@ def _members(parts: dict[Key, list[Buckets]], column: _Column, across: Across) -
 
 
 def _joined(pieces: list[Buckets], column: _Column) -> _Member:
+    if len(pieces) == 1:
+        return pieces[0].steps, getattr(pieces[0], column)
     return (
         np.concatenate([piece.steps for piece in pieces]),
         np.concatenate([getattr(piece, column) for piece in pieces]),

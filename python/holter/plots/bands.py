@@ -18,13 +18,14 @@ from holter.plots.lines import title_of
 from holter.plots.marks import change_marks, run_marks
 from holter.plots.notes import note_of
 from holter.plots.ranges import trimmed_range
+from holter.plots.reading import share_steps
 from holter.plots.scene import open_scene
 from holter.plots.view import WHOLE, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from holter import Run
+    from holter import Buckets, Run
     from holter.plots.chart import Colour, IntArray, Threshold, XArray
     from holter.plots.reading import Key, Reading
     from holter.plots.scene import Scene
@@ -149,13 +150,7 @@ def _line(scene: Scene, group: _Group, keys: list[Key], recipe: Recipe) -> Line:
     """The band of one group at every bucket of the chart in which a member has a point."""
     placed = [scene.placed(key) for key in keys]
     steps, x = mean_x([(buckets.steps, own_x) for buckets, own_x in placed])
-    last_steps = np.full(len(steps), np.iinfo(np.int64).min)
-    bad, members = np.zeros(len(steps), np.int64), np.zeros(len(steps), np.int64)
-    for buckets, _ in placed:
-        at = np.searchsorted(steps, buckets.steps)
-        last_steps[at] = np.maximum(last_steps[at], buckets.last_steps)
-        bad[at] += buckets.nonfinite_counts
-        members[at] += 1
+    last_steps, bad, members = _joint_facts(steps, [buckets for buckets, _ in placed])
     columns = band_columns(scene.reading, keys, recipe, steps)
     keep = ~np.isnan(x)
     return Line(
@@ -174,16 +169,38 @@ def _line(scene: Scene, group: _Group, keys: list[Key], recipe: Recipe) -> Line:
     )
 
 
+def _joint_facts(steps: IntArray, members: list[Buckets]) -> tuple[IntArray, IntArray, IntArray]:
+    """At each of `steps`: the members' last step, how many of their values are not finite, how many members it has."""
+    if share_steps([buckets.steps for buckets in members]):
+        last_steps = np.max([buckets.last_steps for buckets in members], axis=0)
+        bad = np.sum([buckets.nonfinite_counts for buckets in members], axis=0)
+        return last_steps, bad, np.full(len(steps), len(members))
+    last_steps = np.full(len(steps), np.iinfo(np.int64).min)
+    bad, counts = np.zeros(len(steps), np.int64), np.zeros(len(steps), np.int64)
+    for buckets in members:
+        at = np.searchsorted(steps, buckets.steps)
+        last_steps[at] = np.maximum(last_steps[at], buckets.last_steps)
+        bad[at] += buckets.nonfinite_counts
+        counts[at] += 1
+    return last_steps, bad, counts
+
+
 def mean_x(placed: list[tuple[IntArray, XArray]]) -> tuple[IntArray, XArray]:
     """Return all steps in order, and the mean of the members' x at each; NaN or NaT where no member has one."""
-    steps = np.unique(np.concatenate([np.empty(0, np.int64), *[own for own, _ in placed]]))
     is_date = any(x.dtype.kind == "M" for _, x in placed)
-    sums, counts = np.zeros(len(steps)), np.zeros(len(steps), np.int64)
-    for own, x in placed:
-        is_there = ~np.isnan(x)
-        at = np.searchsorted(steps, own[is_there])
-        sums[at] += x[is_there].astype(np.int64) if is_date else x[is_there]
-        counts[at] += 1
+    if share_steps([own for own, _ in placed]):
+        steps, table = placed[0][0], np.array([x for _, x in placed])
+        is_there = ~np.isnan(table)
+        counts = is_there.sum(axis=0)
+        sums = (table.astype(np.int64) if is_date else table).sum(axis=0, where=is_there, dtype=np.float64)
+    else:
+        steps = np.unique(np.concatenate([np.empty(0, np.int64), *[own for own, _ in placed]]))
+        sums, counts = np.zeros(len(steps)), np.zeros(len(steps), np.int64)
+        for own, x in placed:
+            is_there = ~np.isnan(x)
+            at = np.searchsorted(steps, own[is_there])
+            sums[at] += x[is_there].astype(np.int64) if is_date else x[is_there]
+            counts[at] += 1
     means = np.divide(sums, counts, out=np.full(len(steps), np.nan), where=counts > 0)
     if not is_date:
         return steps, means

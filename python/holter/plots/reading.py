@@ -129,6 +129,11 @@ def finite_counts(buckets: Buckets) -> IntArray:
     return buckets.counts - buckets.nonfinite_counts
 
 
+def share_steps(all_steps: Sequence[IntArray]) -> bool:
+    """Return whether there are several arrays of steps, and all are the same: then a table does what a loop would."""
+    return len(all_steps) > 1 and all(np.array_equal(steps, all_steps[0]) for steps in all_steps[1:])
+
+
 def middles(buckets: Buckets) -> FloatArray:
     """Return the step at which each bucket is drawn: a single point where it is, others in their middle."""
     first, last = buckets.steps.astype(np.float64), buckets.last_steps.astype(np.float64)
