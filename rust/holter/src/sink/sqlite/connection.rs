@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::guard::LogGuard;
 use super::{SqliteOptions, log_path};
@@ -45,6 +45,11 @@ impl OpenDatabase {
         let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
         // Before anything is read, which opens the log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        if connection.is_readonly("main")? {
+            // SQLite opens what it may not write to all the same, and fails later in words that do not say why.
+            let why = "attempt to write a readonly database".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), Some(why)).into());
+        }
         let database = Self { connection, guard: None, log: log_path(&options.path) };
         // A reader that comes at the same moment holds it while it rebuilds the log's index.
         database.busy_timeout(PATIENCE)?;
