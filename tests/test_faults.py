@@ -3,8 +3,11 @@
 `make faults` makes thousands of faults; here each case has a few. HOLTER_TEST_SEED repeats what failed.
 """
 
+import errno
 import os
 import random
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +19,27 @@ from recording_child import CLOSED, SERIES
 from tests.faults import shim, stages, table
 from tests.faults.case import Case, Setting, Unavailable
 from tests.faults.cases import all_cases, power
+from tests.faults.cases.failing_calls import WRITES
 from tests.faults.cases.kill import BASE
 from tests.faults.disk_model import Names
 from tests.faults.runner import Runner
-from tests.faults.shim import Kind
+from tests.faults.shim import Action, Kind, shimmed
 from tests.faults.trial import Try
+
+OPEN_EACH = """
+import sys, holter
+for run in map(str.strip, sys.stdin):
+    try:
+        logger = holter.Logger(run, sinks=sys.argv[1].split(","), journal_points=1024)
+    except holter.HolterError as error:
+        print("refused", flush=True)
+    else:
+        print("opened", flush=True)
+        sys.stdin.readline()
+        logger.close()
+        print("closed", flush=True)
+"""
+"""Opens the run of each line; one that was opened is closed at the next line."""
 
 SMALL = [case for case in all_cases() if case.tries[Setting.SMALL]]
 
@@ -67,6 +86,52 @@ def test_a_recorder_that_is_left_alone_ends_in_order(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="1 points are lost"):
         trial.judge_as_it_is(run, expectation)
     trial.close()
+
+
+def test_a_disk_that_is_full_from_any_call_on_costs_nothing(tmp_path: Path) -> None:
+    """Catches a connection that could not be opened and takes the log, and all that was committed to it, with it."""
+    try:
+        shim.can_be_made()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    trial = Try(tmp_path, "full")
+    stage = stages.STAGES["resume"][0]
+    crashed, runs, expectation = tmp_path / "crashed", tmp_path / "runs", Expectation()
+    stage.prepare(trial, crashed, expectation)
+    refused = []
+    with shimmed(tmp_path, runs) as page:
+        child = trial.spawn(
+            ["-c", OPEN_EACH, ",".join(stage.sinks)],
+            env=page.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ).popen
+        assert child.stdin
+        assert child.stdout
+
+        def say(line: Path | str) -> str:
+            child.stdin.write(f"{line}\n".encode())
+            child.stdin.flush()
+            return child.stdout.readline().decode().strip()
+
+        for number in range(1, 1_000):
+            run = runs / str(number)
+            shutil.copytree(crashed, run)
+            page.meddle(WRITES, Action.FAIL, first=number, error=errno.ENOSPC)
+            answer = say(run)
+            meddled = page.meddled
+            page.leave_alone()
+            if answer == "refused":
+                refused.append(number)
+                answer = say(run)
+            assert answer == "opened"
+            assert say("") == "closed"
+            trial.judge(run_files.sqlite_points(run), expectation, f"where the disk was full from call {number} on")
+            shutil.rmtree(run)
+            if not meddled:
+                break
+    trial.close()
+    assert len(refused) > 40, refused
 
 
 def test_a_loss_of_power_finds_a_sync_that_was_left_out(tmp_path: Path) -> None:

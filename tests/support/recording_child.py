@@ -81,7 +81,8 @@ class Orders:
     """Wait for a moment after so many steps, so that the writer goes idle; never if 0."""
     summary_every: int = 10
     marks: str = ""
-    """A file to which the number of points is written after each flush that returned; none if empty."""
+    """A file to which the number of points is written when the run was opened and after each flush that returned; none
+    if empty."""
     drops: str = ""
     """A file to which the numbers of points that were dropped are written; only with one thread. None if empty."""
     hoard_bytes: int = 0
@@ -98,6 +99,12 @@ class Orders:
 
     def dump(self) -> str:
         return json.dumps(dataclasses.asdict(self))
+
+    def mark(self, count: int) -> None:
+        """Note that so many points are flushed, if the orders say where."""
+        if self.marks:
+            with Path(self.marks).open("a", encoding="ascii") as file:
+                file.write(f"{self.attempt} {count}\n")
 
     def names(self, thread: int) -> list[str]:
         return [f"thread-{thread}/metric-{index}" for index in range(SERIES)]
@@ -224,9 +231,7 @@ class _Thread:
     def flush(self) -> None:
         if self.troubles.guard("flush", self.logger.flush, 10) and self.number == 0:
             self.page.flushed = self.count
-            if self.orders.marks:
-                with Path(self.orders.marks).open("a", encoding="ascii") as file:
-                    file.write(f"{self.orders.attempt} {self.count}\n")
+            self.orders.mark(self.count)
 
 
 def main(run: str, page_path: str, orders_text: str) -> None:
@@ -235,6 +240,7 @@ def main(run: str, page_path: str, orders_text: str) -> None:
     troubles = Troubles(goes_on=orders.goes_on)
     page.phase = OPENING
     logger = _open(run, orders, troubles)
+    orders.mark(0)
     page.phase = LOGGING
     first, *others = (_Thread(logger, orders, page, number, troubles) for number in range(orders.threads))
     threads = [threading.Thread(target=other.run) for other in others]

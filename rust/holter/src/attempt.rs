@@ -22,7 +22,7 @@ use crate::run_dir::{self, RunDir, RunLock};
 use crate::schema::{file, manifest, sink};
 use crate::series::SeriesTable;
 use crate::sink::open::SinkOptions;
-use crate::writer::{Ending, Flusher, Writer};
+use crate::writer::{Ending, Flusher, Sinks, Writer};
 
 /// What to open.
 #[derive(Clone, Debug, Default)]
@@ -88,12 +88,13 @@ impl Attempt {
         // Again, now that nobody else can begin the run.
         check_resume()?;
         let mut recovery = Recovery::default();
-        let mut manifest = if dir.exists() {
-            recovery = recover::recover_locked(&dir, &config, &lock, Purpose::Resume)?;
-            dir.read_manifest()?
-        } else {
+        let is_new = !dir.exists();
+        let mut manifest = if is_new {
             let name = name.as_deref().map_or_else(|| name_of(root.path()), str::to_owned);
             run_dir::new_manifest(random_id()?, &name, rank, Timestamp::now())
+        } else {
+            recovery = recover::recover_locked(&dir, &config, &lock, Purpose::Resume)?;
+            dir.read_manifest()?
         };
         if let Some(name) = name {
             manifest.insert(manifest::NAME.to_owned(), name.into());
@@ -105,11 +106,12 @@ impl Attempt {
         let (journal, journal_note) = create_journal(&dir, &manifest, &config, origin);
         begin_attempt(&mut manifest, facts, &journal, journal_note.as_deref(), origin);
         let alerts = Arc::new(Alerts::default());
-        let (writer, recorder) = dir
-            .write_manifest(&manifest)
-            .and_then(|()| start(&dir, &manifest, &config, &journal, &lock, &alerts))
-            // A journal that nothing was logged into is nothing to recover.
-            .inspect_err(|_| drop(journal.remove()))?;
+        let begin = || {
+            let sinks = open_sinks(&dir, &manifest, &config, &journal, is_new)?;
+            start(sinks, &dir, &config, &journal, &lock, &alerts)
+        };
+        // A journal that nothing was logged into is nothing to recover.
+        let (writer, recorder) = begin().inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
             dir,
             recorder: Arc::new(recorder),
@@ -247,16 +249,19 @@ impl Drop for Attempt {
     }
 }
 
-fn start(
+/// Opens the sinks and writes the manifest.
+///
+/// In a new run the manifest comes first: without it, what is there would be taken for nothing, and the run be begun
+/// again at another time. A run that is gone on with is opened first: one that is refused is left as it was.
+fn open_sinks(
     dir: &RunDir,
     manifest: &Map<String, Value>,
     config: &Config,
     journal: &Journal,
-    lock: &Arc<RunLock>,
-    alerts: &Arc<Alerts>,
-) -> Result<(Writer, Recorder)> {
+    is_new: bool,
+) -> Result<Sinks> {
     let facts = Facts::read(dir, manifest)?;
-    let mut sinks = SinkOptions {
+    let options = SinkOptions {
         dir,
         names: &facts.sinks,
         run_name: &facts.name,
@@ -265,8 +270,25 @@ fn start(
         summary_every: facts.summary_every,
         journal_id: journal.id(),
         journal_capacity: config.journal_capacity,
+    };
+    if is_new {
+        dir.write_manifest(manifest)?;
+        options.open()
+    } else {
+        let sinks = options.open()?;
+        dir.write_manifest(manifest)?;
+        Ok(sinks)
     }
-    .open()?;
+}
+
+fn start(
+    mut sinks: Sinks,
+    dir: &RunDir,
+    config: &Config,
+    journal: &Journal,
+    lock: &Arc<RunLock>,
+    alerts: &Arc<Alerts>,
+) -> Result<(Writer, Recorder)> {
     let series = Arc::new(SeriesTable::default());
     let monitor = Arc::new(Monitor::new(sinks.names()));
     if !config.alerts.is_empty() {

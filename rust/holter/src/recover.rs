@@ -4,6 +4,7 @@
 //! journal is removed last, when all that it held is durable elsewhere.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -60,10 +61,7 @@ pub(crate) enum Purpose {
 pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, purpose: Purpose) -> Result<Recovery> {
     let mut manifest = dir.read_manifest()?;
     let journal_path = dir.journal_of(&manifest);
-    for unfinished in [journal::unfinished(&journal_path), dir.unfinished_manifest()] {
-        // Where a process was killed while it made them; whoever makes them next would remove them too.
-        let _ = fs::remove_file(unfinished);
-    }
+    remove_unused(dir, &journal_path);
     let had_crashed = manifest.get(manifest::STATUS).and_then(Value::as_str) == Some(manifest::status::RUNNING);
     let mut recovery = Recovery { had_crashed, ..Recovery::default() };
     let snapshot = match Snapshot::read(&journal_path, Records::All) {
@@ -116,6 +114,22 @@ pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, pur
         fs::remove_file(&journal_path).map_err(Error::io("remove", &journal_path))?;
     }
     Ok(recovery)
+}
+
+/// Removes what a process made and was ended before it used it; where it cannot, whoever makes it next does.
+fn remove_unused(dir: &RunDir, journal_path: &Path) {
+    for unfinished in [journal_path, &dir.journal()].map(journal::unfinished) {
+        let _ = fs::remove_file(unfinished);
+    }
+    let _ = fs::remove_file(dir.unfinished_manifest());
+    // Points are logged when the manifest names their journal: one that it does not name was to be the next attempt's.
+    if journal_path != dir.journal()
+        && let Ok(Some(snapshot)) = Snapshot::read(&dir.journal(), Records::All)
+        && snapshot.points.is_empty()
+        && snapshot.unreadable == 0
+    {
+        let _ = fs::remove_file(dir.journal());
+    }
 }
 
 /// Hands the truth what it lacks of the journal's points, and returns how many there were.

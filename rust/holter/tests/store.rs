@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use holter::attempt::{Attempt, AttemptOptions};
 use holter::config::Config;
+use holter::journal::{self, Origin};
 use holter::parts;
-use holter::point::SeriesId;
+use holter::point::{Point, SeriesId, Timestamp};
 use holter::recorder::Outcome;
 use holter::recover::recover;
 use holter::run_dir::RunDir;
@@ -421,4 +422,35 @@ fn dropped_points_are_counted_once() {
     recover(&dir, &store.config()).unwrap();
     assert_eq!(dropped(&dir), 11);
     store.check();
+}
+
+/// Catches a file that a process was making when it ended, and that stays because the run's journal lies elsewhere; and a
+/// journal there that is removed although it has points.
+#[test]
+fn what_was_never_used_goes_where_the_journal_lies_elsewhere() {
+    let mut store = Store::new(ALL[0]);
+    store.log(0, 1, 0.5);
+    store.attempt.take().unwrap().close("finished").unwrap();
+    let dir = RunDir::new(store.dir());
+    let mut manifest = dir.read_manifest().unwrap();
+    let local = store.config().local_dir.join(format!("holter-{}-0.journal.holter", manifest["id"].as_str().unwrap()));
+    manifest.insert("journal".to_owned(), local.to_str().unwrap().into());
+    dir.write_manifest(&manifest).unwrap();
+    let unfinished = [".run.json.tmp", "journal.holter.tmp"].map(|name| store.dir().join(name));
+    for path in &unfinished {
+        fs::write(path, "").unwrap();
+    }
+    let origin = Origin { id: 7, started: Timestamp::now(), pid: 1 };
+    let journal = journal::create(&dir.journal(), 1 << 10, origin).unwrap();
+    recover(&dir, &store.config()).unwrap();
+    assert!(!unfinished.iter().any(|path| path.exists()));
+    store.check();
+
+    let used = journal::create(&dir.journal(), 1 << 10, origin).unwrap();
+    let series = SeriesId::new(0).unwrap();
+    used.append_name(series, NAMES[0]).unwrap();
+    used.append(&Point { series, step: 1, value: 0.5, time: origin.started }).unwrap();
+    recover(&dir, &store.config()).unwrap();
+    assert!(dir.journal().exists());
+    drop((journal, used));
 }

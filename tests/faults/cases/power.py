@@ -66,14 +66,15 @@ class Recording:
 
     def marks(self) -> list[int]:
         """After how many changes a flush had just returned."""
-        return [number for number, change in enumerate(self.changes, 1) if _is_mark(change)]
+        return [number for number, change in enumerate(self.changes, 1) if _is_mark(change) and _mark(change)[1]]
 
     def flushed(self, until: int) -> dict[int, int]:
         """How many points of each attempt were flushed when so many changes had been made."""
         return dict(_mark(change) for change in self.changes[:until] if _is_mark(change))
 
     def logged(self, until: int) -> dict[int, int]:
-        """How many points of each attempt may have been logged by then: until the flush after it."""
+        """How many points of each attempt may have been logged by then: all until the flush after it, none before it
+        was opened."""
         for change in self.changes[until:]:
             if _is_mark(change):
                 attempt, count = _mark(change)

@@ -1,20 +1,21 @@
 """A run that a newer Holter wrote: in its manifest, its database, its journal or a Parquet part.
 
-Catches a file of a newer format that is read as if it were ours, written to, or refused in words that do not say which
-version was found and which is known.
+Catches a file of a newer format that is read as if it were ours, a refusal that changes the run or leaves a file in
+it, and one in words that do not say which version was found and which is known.
 """
 
 import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import holter._core as core
 from expected_points import Expectation
 from tests.faults import stages
-from tests.faults.case import Case, Setting, tries
+from tests.faults.case import Case, tries
 from tests.faults.reading import Refused
 from tests.faults.stages import Stage
 from tests.faults.trial import READER, Try
@@ -59,45 +60,54 @@ def _part(run: Path) -> None:
     pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), path)
 
 
-PLACES: dict[str, tuple[Callable[[Path], None], int]] = {
-    "run.json": (_manifest, 0),
-    "metrics.sqlite": (_database, 0),
-    "journal.holter": (_journal, 0),
-    "part-": (_part, 1),
+NEWER_IN: dict[str, Callable[[Path], None]] = {
+    "run.json": _manifest,
+    "metrics.sqlite": _database,
+    "journal.holter": _journal,
+    "part-": _part,
 }
 ACTIONS = ("open_run", "recover", "Logger")
+BOTH, PARTS = stages.SINKS
+# Whoever has a database reads no parts, and a closed run is in order: there is nothing to recover.
+PLAN = [
+    *((BOTH, place, "crashed", action) for place in NEWER_IN if place != "part-" for action in ACTIONS),
+    *((PARTS, "part-", "crashed", action) for action in ACTIONS),
+    *((BOTH, "run.json", "closed", action) for action in ACTIONS),
+    *((BOTH, "metrics.sqlite", "closed", action) for action in ("open_run", "Logger")),
+    *((PARTS, "part-", "closed", action) for action in ("open_run", "Logger")),
+    (BOTH, "part-", "closed", "Logger"),
+]
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is one place and one way to open the run."""
+    """One case: a try is a run, the place that is newer in it, and one way to open it."""
     yield Case(
         "versions/newer",
         "a newer version in run.json, the database, the journal or a part; open_run, recover, Logger",
         _open_newer,
-        tries(full=len(PLACES) * len(ACTIONS), quick=len(PLACES) * len(ACTIONS), small=4),
-        plan=_plan,
+        tries(full=len(PLAN), quick=len(PLAN), small=6),
+        plan=lambda _setting: PLAN,
     )
 
 
-def _plan(_setting: Setting) -> Sequence[tuple[str, str]]:
-    return [(place, action) for place in PLACES for action in ACTIONS]
-
-
 def _open_newer(trial: Try) -> None:
-    place, action = trial.parameter
-    make_newer, sinks = PLACES[place]
-    stage = Stage("recover", stages.SINKS[sinks])
+    sinks, place, state, action = trial.parameter
+    stage = Stage("recover", sinks)
     run, aside = trial.folder / "run", trial.folder / "aside"
     expectation = Expectation()
-    stage.prepare(trial, run, expectation)
+    if state == "crashed":
+        stage.prepare(trial, run, expectation)
+    else:
+        assert trial.record(run, stage.orders, stdout=subprocess.DEVNULL).wait() == 0
+        expectation.add(stage.orders, trial.page)
     shutil.copytree(run, aside)
-    make_newer(run)
+    NEWER_IN[place](run)
     trial.outcome.faults = 1
     trial.outcome.checked = expectation.acknowledged
-    before = _contents(run)
+    before = _contents(run, state)
     message = _message(trial, run, action, stage)
     assert re.search(rf"FormatVersionError: .*{re.escape(place)}.*version {NEWER}.*up to {NEWER - 1}", message), message
-    assert _contents(run) == before, "a run that was refused was written to"
+    assert _contents(run, state) == before, "a run that was refused was written to"
     # What was refused is whole: with the version that we know it has every point.
     trial.judge_after_a_crash(aside, stage.orders, expectation)
 
@@ -116,10 +126,10 @@ def _message(trial: Try, run: Path, action: str, stage: Stage) -> str:
     return "nothing was refused"
 
 
-def _contents(run: Path) -> dict[str, bytes]:
-    """The files but for SQLite's shared memory, which readers of a database with a log write to."""
+def _contents(run: Path, state: str) -> dict[str, bytes]:
+    """The files; of a crashed run without SQLite's shared memory, which readers of a database with a log write to."""
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in run.rglob("*")
-        if path.is_file() and not path.name.endswith("-shm")
+        if path.is_file() and not (state == "crashed" and path.name.endswith("-shm"))
     }

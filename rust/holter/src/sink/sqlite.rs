@@ -4,6 +4,7 @@
 //! itself says which points it has. One connection writes and checkpoints; readers come and go.
 
 mod anew;
+mod connection;
 mod guard;
 mod insert;
 mod rollups;
@@ -13,14 +14,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{Batch, SeriesPoints, Sink, Truth};
 use crate::error::{Error, Result};
 use crate::point::{SeriesId, Step, Timestamp};
 use crate::schema::{self, sql};
 use crate::series::SeriesTable;
-use guard::LogGuard;
+use connection::OpenDatabase;
 use insert::Insert;
 use rollups::{Rollups, Stored};
 
@@ -28,7 +29,7 @@ use rollups::{Rollups, Stored};
 const CHUNK_ROWS: usize = 1 << 18;
 /// What the write-ahead log does not grow to while it can be emptied: it is tried at a quarter of this.
 const MAX_LOG_BYTES: u64 = 256 << 20;
-/// How long opening and closing wait for readers.
+/// How long closing waits for readers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a [`SqliteSink`] has to know.
@@ -48,9 +49,7 @@ pub struct SqliteOptions {
 pub struct SqliteSink {
     options: SqliteOptions,
     /// `None` after an error that leaves its state in doubt; opened again at the next use.
-    connection: Option<Connection>,
-    /// There as long as the connection is.
-    guard: Option<LogGuard>,
+    connection: Option<OpenDatabase>,
     /// Every series of the database.
     series: Vec<SeriesRow>,
     /// Where in `series` a name is.
@@ -85,7 +84,6 @@ impl SqliteSink {
         let mut sink = Self {
             options,
             connection: None,
-            guard: None,
             series: Vec::new(),
             index_by_name: HashMap::new(),
             index_by_id: Vec::new(),
@@ -102,7 +100,7 @@ impl SqliteSink {
         if self.connection.is_some() {
             return Ok(());
         }
-        let connection = connect(&self.options)?;
+        let mut connection = OpenDatabase::open(&self.options)?;
         match anew::write_log(&connection, &self.options.path) {
             // That a process before this one met an error is a guess: no reason to keep a run from being gone on with.
             Err(error) if is_busy(&error) && !self.is_in_doubt => {}
@@ -132,13 +130,17 @@ impl SqliteSink {
         }
         drop(rows);
         drop(statement);
-        // Asked, not remembered: where the log cannot be had, SQLite stays without one and reports no error, and
-        // the guard's lock would keep this connection itself from ever committing.
         // From here on a busy database is tried again by the writer, never waited for in here.
-        connection.busy_timeout(Duration::ZERO)?;
-        self.guard = (journal_mode(&connection)? == "wal").then(|| LogGuard::new(&self.options.path));
+        connection.guard(&self.options.path)?;
         self.connection = Some(connection);
         Ok(())
+    }
+
+    /// Closes the connection if there is one.
+    fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close();
+        }
     }
 
     /// Runs `action` on the connection; after an error other than a busy database the connection is
@@ -156,7 +158,6 @@ impl SqliteSink {
         match &result {
             Err(error) if !is_busy(error) => {
                 drop(connection);
-                self.guard = None;
                 self.is_in_doubt = true;
             }
             _ => self.connection = Some(connection),
@@ -326,12 +327,14 @@ impl Sink for SqliteSink {
             }
             Ok(())
         })?;
-        if let Some(guard) = &self.guard {
-            guard.release();
-        }
-        self.connection = None;
-        self.guard = None;
+        self.disconnect();
         Ok(())
+    }
+}
+
+impl Drop for SqliteSink {
+    fn drop(&mut self) {
+        self.disconnect();
     }
 }
 
@@ -376,72 +379,11 @@ impl Truth for SqliteSink {
     }
 }
 
-fn connect(options: &SqliteOptions) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
-    // A reader that comes at the same moment holds it while it rebuilds the log's index.
-    connection.busy_timeout(PATIENCE)?;
-    let mode = if options.is_remote { "DELETE" } else { "WAL" };
-    // Where a write of the change fails, SQLite keeps the mode that it had and reports no error.
-    for _ in 0..2 {
-        connection.pragma_update(None, "journal_mode", mode)?;
-        if journal_mode(&connection)?.eq_ignore_ascii_case(mode) {
-            break;
-        }
-    }
-    // Without a log a commit is the removal of a file, and this alone syncs that; with one it is the same as FULL.
-    connection.pragma_update(None, "synchronous", "EXTRA")?;
-    connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
-    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
-    if version > schema::FORMAT_VERSION {
-        return Err(Error::FormatVersion { path: options.path.clone(), found: version, known: schema::FORMAT_VERSION });
-    }
-    if version < schema::FORMAT_VERSION {
-        create_schema(&connection, options.started)?;
-    } else {
-        connection.execute_batch(sql::ROLLUPS_TABLE)?;
-    }
-    Ok(connection)
-}
-
 /// The write-ahead log of the database at `path`.
 fn log_path(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     log.into()
-}
-
-/// The mode of the database, in small letters.
-fn journal_mode(connection: &Connection) -> Result<String> {
-    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
-}
-
-fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
-    let (version, started_micros) = (schema::FORMAT_VERSION, started.micros());
-    connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {tables} {rollups} {view}
-         INSERT OR REPLACE INTO meta VALUES ('{version_key}', {version}), ('{started_key}', {started_micros});
-         PRAGMA user_version = {version}; COMMIT;",
-        tables = sql::TABLES,
-        rollups = sql::ROLLUPS_TABLE,
-        view = sql::view(started_micros),
-        version_key = sql::KEY_FORMAT_VERSION,
-        started_key = sql::KEY_STARTED_MICROS,
-    ))?;
-    Ok(())
-}
-
-/// The path with its folder's links resolved: `NOFOLLOW` is meant for the file alone.
-fn resolved(path: &Path) -> Result<PathBuf> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let folder = parent.canonicalize().map_err(Error::io("open", parent))?;
-    Ok(folder.join(path.file_name().unwrap_or_default()))
 }
 
 fn read_cursor(connection: &Connection, journal_id: u64) -> Result<u64> {
