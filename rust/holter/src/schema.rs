@@ -26,6 +26,8 @@ pub mod file {
 
 /// Keys of the manifest, `run.json`.
 pub mod manifest {
+    /// How long the file is at most.
+    pub const MAX_BYTES: u64 = 64 << 20;
     /// The format's version.
     pub const FORMAT_VERSION: &str = "format_version";
     /// The run's random id, in hexadecimal.

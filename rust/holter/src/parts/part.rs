@@ -16,6 +16,7 @@ use parquet::file::statistics::Statistics;
 use super::name_column::{NameRun, read_distinct, read_runs};
 use super::{COLUMNS, io_source};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::point::Step;
 use crate::schema::{FORMAT_VERSION, parquet as names};
 
@@ -47,7 +48,7 @@ pub struct Part {
 impl Part {
     /// Reads the footer of part `number`.
     pub(super) fn open(path: PathBuf, number: u64) -> Result<Self> {
-        let file = File::open(&path).map_err(Error::io("open", &path))?;
+        let file = files::open_to_read(&path).map_err(Error::io("open", &path))?;
         let metadata =
             ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| read_error(&path, error))?;
         let columns = metadata.file_metadata().schema_descr().columns();
@@ -127,7 +128,7 @@ pub(super) struct OpenPart<'a> {
 impl<'a> OpenPart<'a> {
     /// Opens the file; that it is gone means that it was merged into another since it was listed.
     pub(super) fn new(part: &'a Part) -> Result<Self> {
-        let file = File::open(&part.path).map_err(Error::io("open", &part.path))?;
+        let file = files::open_to_read(&part.path).map_err(Error::io("open", &part.path))?;
         Ok(Self { part, file: Arc::new(file) })
     }
 
