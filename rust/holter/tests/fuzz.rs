@@ -157,10 +157,20 @@ fn number(variable: &str, default: u64) -> u64 {
     env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// The name of the first part in a run's folder; which number it has depends on what was merged.
+fn first_part(run: &Path) -> String {
+    let parts = parts::list(&run.join("parquet")).unwrap();
+    parts[0].path.strip_prefix(run).unwrap().to_str().unwrap().to_owned()
+}
+
 fn fuzz(folder: &str, sinks: &[&str]) {
-    let name = FILES.iter().find(|(known, _)| *known == folder).unwrap().1;
     let scratch = tempfile::tempdir().unwrap();
     let base = base(&scratch, sinks);
+    let name = match folder {
+        "part" => first_part(&base),
+        _ => FILES.iter().find(|(known, _)| *known == folder).unwrap().1.to_owned(),
+    };
+    let name = name.as_str();
     let whole = fs::read(base.join(name)).unwrap();
     let first = number("HOLTER_FUZZ_SEED", 0);
     for seed in first..first + number("HOLTER_FUZZ_CASES", 40) {
