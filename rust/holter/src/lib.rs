@@ -37,6 +37,8 @@ mod lines;
 pub mod parts;
 pub mod point;
 #[cfg(not(holter_loom))]
+mod programs;
+#[cfg(not(holter_loom))]
 pub mod reader;
 #[cfg(not(holter_loom))]
 pub mod recorder;

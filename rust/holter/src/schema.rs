@@ -184,6 +184,12 @@ pub mod sql {
             PRIMARY KEY (series_id, step)
         ) WITHOUT ROWID;";
 
+    /// Finds what would run when our tables are read or written: a view or a virtual table in the place of one, a trigger.
+    pub const PROGRAMS: &str = "
+        SELECT type, name FROM sqlite_schema
+        WHERE lower(tbl_name) IN ('meta', 'series', 'points', 'rollups')
+            AND (type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%')";
+
     /// Creates the view with the four columns that users query.
     ///
     /// CROSS JOIN keeps `series` the outer loop, so that a name, a step or a range of steps is always

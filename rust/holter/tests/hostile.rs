@@ -23,6 +23,7 @@ use holter::recover::recover;
 use holter::run_dir::RunDir;
 use hostile_support::sealed;
 use run_support::{copy, open, patient};
+use rusqlite::Connection;
 use serde_json::Value;
 
 const ALL: &[&str] = &["sqlite", "parquet", "summary"];
@@ -259,6 +260,29 @@ fn a_manifest_that_nobody_could_read_is_not_written() {
     assert!(error.to_string().contains("at most 67108864 bytes"), "{error}");
     drop(attempt);
     assert!(before.len() < 1 << 20 && Reader::open(&run).is_ok());
+}
+
+/// Catches a view that never ends in the place of a table, and a trigger that changes what is written.
+#[test]
+fn a_database_with_a_program_in_it_is_refused() {
+    let endless = "WITH RECURSIVE e(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM e)";
+    let view = format!(
+        "DROP VIEW metrics; ALTER TABLE points RENAME TO kept; CREATE VIEW Points AS {endless}
+        SELECT n AS series_id, n AS step, 1.0 AS value, 0 AS timestamp_micros FROM e;"
+    );
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON points BEGIN DELETE FROM points; END;".to_owned();
+    for (program, name) in [(view, "Points"), (trigger, "\"t\"")] {
+        let scratch = tempfile::tempdir().unwrap();
+        let run = closed(&scratch.path().join("run"));
+        Connection::open(run.join("metrics.sqlite")).unwrap().execute_batch(&program).unwrap();
+        let path = run.clone();
+        let read =
+            in_time(name, move || Reader::open(&path).unwrap().series("loss", None, None).map(|found| found.len()));
+        for error in [read.unwrap_err(), attempt(&run, 0).map(drop).unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("where tables are expected"), "{text}");
+        }
+    }
 }
 
 /// Catches points that another user of the machine has put where the run's local journal would be.

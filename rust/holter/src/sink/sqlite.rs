@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, Trans
 use super::{Batch, SeriesPoints, Sink, Truth};
 use crate::error::{Error, Result};
 use crate::point::{SeriesId, Step, Timestamp};
+use crate::programs;
 use crate::schema::{self, sql};
 use crate::series::SeriesTable;
 use guard::LogGuard;
@@ -402,6 +403,7 @@ fn connect(options: &SqliteOptions) -> Result<Connection> {
     if version > schema::FORMAT_VERSION {
         return Err(Error::FormatVersion { path: options.path.clone(), found: version, known: schema::FORMAT_VERSION });
     }
+    programs::refuse(&connection, &options.path)?;
     if version < schema::FORMAT_VERSION {
         create_schema(&connection, options.started)?;
     } else {
