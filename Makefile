@@ -115,6 +115,10 @@ faults: $(stamp_dev) ## thousands of faults against the recorder: most of an hou
 	$(call say,'the fault suite')
 	@$(python) -m tests.faults $(ARGS)
 
+.PHONY: audit
+audit: $(stamp_dev) ## what is known against the dependencies: licences, sources, advisories; says what it could not ask
+	@$(python) .ci/audit.py
+
 .PHONY: peers
 peers: $(stamp_dev) wheel ## measure other recorders beside Holter, about an hour; benches/RESULTS.md tells the method
 	$(call say,'measuring the field: leave the machine alone meanwhile')

@@ -160,13 +160,16 @@ def _write_text(file: IO[str], kind: str, stretches: Iterator[Stretch]) -> None:
 
 
 def _csv_writer(file: IO[str]) -> Callable[[Stretch], None]:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    plain = csv.writer(file, lineterminator="\n")
+    # Before Python 3.13 a carriage return alone is not quoted, and what is behind it would be a row of its own.
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    plain.writerow(COLUMNS)
     # A file gets names as they are; a terminal would obey them.
     shown = visible if file.isatty() else str
 
     def write(stretch: Stretch) -> None:
         run, name = spreadsheet_safe(shown(stretch.run)), spreadsheet_safe(shown(stretch.points.name))
+        writer = quoting if "\r" in run + name else plain
         writer.writerows((run, stretch.rank, name, *point) for point in _points(stretch.points))
 
     return write

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from holter.importing._fields import Names
+from holter.importing._fields import Names, shown
 from holter.importing._model import Batch, Fault, Source
 
 if TYPE_CHECKING:
@@ -52,11 +53,9 @@ def is_neptunes(path: Path) -> bool:
         ImportError: pyarrow is not installed.
         OSError: The file cannot be read.
     """
-    import pyarrow as pa
-
     try:
         return not _lacking(path)
-    except pa.ArrowInvalid:
+    except ValueError:
         return False
 
 
@@ -95,18 +94,33 @@ def _lacking(path: Path) -> list[str]:
     """The columns that a file would need and has not."""
     from pyarrow import parquet
 
-    return sorted({*_RUN, *_POINT} - set(parquet.read_schema(path).names))
+    with _told_of(path):
+        return sorted({*_RUN, *_POINT} - set(parquet.read_schema(path).names))
 
 
 def _runs_in(path: Path) -> list[tuple[str, str]]:
     if lacking := _lacking(path):
         raise ValueError(f"{path} is not neptune-exporter's: it lacks the column {', '.join(lacking)}")
-    with _opened(path) as file:
+    with _told_of(path), _opened(path) as file:
         found: dict[tuple[str, str], None] = {}
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(_RUN), use_threads=False):
             pairs = zip(*(_texts(batch.column(name)) for name in _RUN), strict=True)
             found.update(dict.fromkeys(pairs))
     return list(found)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """What pyarrow says of a damaged file, with the file's name; what the system says has it already."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        first_line = str(error).partition("\n")[0]
+        raise ValueError(f"{path} is damaged: {shown(first_line)}") from error
 
 
 def _opened(path: Path) -> Any:
@@ -170,7 +184,7 @@ class _Reading:
         bytes_before = 0
         for path in self._parts:
             first, num_bytes = 1, path.stat().st_size
-            with _opened(path) as file:
+            with _told_of(path), _opened(path) as file:
                 there = [name for name in dict.fromkeys([*_RUN, *columns]) if name in file.schema_arrow.names]
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=there, use_threads=False):
                     is_ours = np.ones(batch.num_rows, np.bool_)
@@ -179,7 +193,7 @@ class _Reading:
                     rows = batch if is_ours.all() else batch.take(np.flatnonzero(is_ours))
                     numbers = np.flatnonzero(is_ours) + first
                     first += batch.num_rows
-                    yield path, rows, numbers, bytes_before + num_bytes * (first - 1) // file.metadata.num_rows
+                    yield path, rows, numbers, bytes_before + num_bytes * (first - 1) // max(1, file.metadata.num_rows)
             bytes_before += num_bytes
 
 

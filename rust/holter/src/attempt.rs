@@ -12,6 +12,7 @@ use crate::alert::said::Alerts;
 use crate::alert::watch::Watcher;
 use crate::config::{Config, Resume};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::folder;
 use crate::health::{Health, Monitor};
 use crate::journal::{self, Journal, Origin};
@@ -83,6 +84,9 @@ impl Attempt {
             _ => Ok(()),
         };
         check_resume()?;
+        if rank > 0 {
+            files::refuse_link(dir.path())?;
+        }
         folder::create(dir.path())?;
         let lock = Arc::new(dir.lock()?);
         // Again, now that nobody else can begin the run.

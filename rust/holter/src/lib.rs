@@ -25,6 +25,8 @@ pub mod config;
 pub mod downsample;
 pub mod error;
 #[cfg(not(holter_loom))]
+mod files;
+#[cfg(not(holter_loom))]
 mod folder;
 #[cfg(not(holter_loom))]
 pub mod health;
@@ -34,6 +36,8 @@ mod lines;
 #[cfg(not(holter_loom))]
 pub mod parts;
 pub mod point;
+#[cfg(not(holter_loom))]
+mod programs;
 #[cfg(not(holter_loom))]
 pub mod reader;
 #[cfg(not(holter_loom))]

@@ -13,7 +13,6 @@ mod ranks;
 mod revision;
 mod view;
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +29,7 @@ pub(crate) use self::view::View;
 use crate::alert;
 use crate::downsample;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::journal::{Records, Snapshot};
 use crate::parts;
 pub use crate::parts::Columns;
@@ -160,7 +160,8 @@ impl Reader {
         self.manifest()?;
         let path = self.inner.dir.manifest();
         // The text itself: numbers that no machine type holds are to arrive as they were written.
-        fs::read_to_string(&path).map_err(Error::io("read", &path))
+        let text = files::read(&path, manifest::MAX_BYTES).map_err(Error::io("read", &path))?;
+        String::from_utf8(text).map_err(|error| Error::damaged(&path, error.to_string()))
     }
 
     /// The whole lines of the run's events file; none if no rule has said anything.
@@ -318,7 +319,7 @@ impl Reader {
             return Ok((Arc::clone(&recent.pending), Arc::clone(&recent.path)));
         }
         let read_at = Instant::now();
-        let path: Arc<Path> = self.inner.dir.journal_of(&self.manifest()?).into();
+        let path: Arc<Path> = self.inner.dir.own_journal_of(&self.manifest()?).into();
         // A journal whose process is dead changes no more: whatever its counters say, each slot that
         // holds a point counts, as it does for recovery.
         let was_live = self.is_live();

@@ -64,7 +64,9 @@ pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, pur
     remove_unused(dir, &journal_path);
     let had_crashed = manifest.get(manifest::STATUS).and_then(Value::as_str) == Some(manifest::status::RUNNING);
     let mut recovery = Recovery { had_crashed, ..Recovery::default() };
-    let snapshot = match Snapshot::read(&journal_path, Records::All) {
+    let is_foreign = dir.is_foreign(&journal_path);
+    let found = if is_foreign { Ok(None) } else { Snapshot::read(&journal_path, Records::All) };
+    let snapshot = match found {
         Err(error @ Error::Damaged { .. }) => {
             // The rest of the run is worth going on with; the file stays for whoever can read it.
             let aside = journal_path.with_extension("damaged");
@@ -78,7 +80,8 @@ pub(crate) fn recover_locked(dir: &RunDir, config: &Config, _lock: &RunLock, pur
     if had_crashed && snapshot.is_none() && journal_path != dir.journal() {
         let place = journal_path.display();
         recovery.damaged_journal.get_or_insert_with(|| {
-            format!("the journal of the last attempt is not on this machine ({place}): what only it had is missing")
+            let why = if is_foreign { "is another user's" } else { "is not on this machine" };
+            format!("the journal of the last attempt {why} ({place}): what only it had is missing")
         });
     }
     if !had_crashed && snapshot.is_none() {

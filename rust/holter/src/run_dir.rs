@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::folder;
 use crate::journal::fork::ParentOnly;
 use crate::point::Timestamp;
@@ -113,6 +114,20 @@ impl RunDir {
             .map_or_else(|| self.journal(), Path::to_owned)
     }
 
+    /// As [`RunDir::journal_of`] for who only reads: another user's file is not the run's journal.
+    pub(crate) fn own_journal_of(&self, manifest: &Map<String, Value>) -> PathBuf {
+        let journal = self.journal_of(manifest);
+        if self.is_foreign(&journal) { self.journal() } else { journal }
+    }
+
+    /// Whether another user has put the file at `journal`, outside of the run's directory, where anybody may: it is the run's
+    /// only if who wrote the manifest wrote it, or this process's user.
+    pub(crate) fn is_foreign(&self, journal: &Path) -> bool {
+        let owner = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.uid());
+        let known = [Some(rustix::process::geteuid().as_raw()), owner(&self.manifest())];
+        journal != self.journal() && owner(journal).is_some_and(|owner| !known.contains(&Some(owner)))
+    }
+
     /// Whether a run is here.
     pub fn exists(&self) -> bool {
         self.manifest().is_file()
@@ -191,10 +206,13 @@ impl RunDir {
     /// [`Error::FormatVersion`] if a newer Holter wrote it.
     pub fn read_manifest(&self) -> Result<Map<String, Value>> {
         let path = self.manifest();
-        let text = match fs::read(&path) {
+        let text = match files::read(&path, manifest::MAX_BYTES) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Err(Error::NoRun(self.path.clone()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(Error::damaged(&path, error.to_string()));
             }
             Err(error) => return Err(Error::io("read", &path)(error)),
         };
@@ -224,9 +242,12 @@ impl RunDir {
         let path = self.manifest();
         let temporary = self.unfinished_manifest();
         let text = serde_json::to_string_pretty(manifest).map_err(|error| Error::damaged(&path, error.to_string()))?;
-        let _ = fs::remove_file(&temporary);
+        if text.len() as u64 >= manifest::MAX_BYTES {
+            let max = manifest::MAX_BYTES;
+            return Err(Error::InvalidConfig(format!("a run's facts have at most {max} bytes, got {}", text.len())));
+        }
         let write = || {
-            let mut file = File::create_new(&temporary)?;
+            let mut file = files::create_anew(&temporary)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;

@@ -26,6 +26,8 @@ pub mod file {
 
 /// Keys of the manifest, `run.json`.
 pub mod manifest {
+    /// How long the file is at most.
+    pub const MAX_BYTES: u64 = 64 << 20;
     /// The format's version.
     pub const FORMAT_VERSION: &str = "format_version";
     /// The run's random id, in hexadecimal.
@@ -181,6 +183,12 @@ pub mod sql {
             timestamp_micros INTEGER NOT NULL,
             PRIMARY KEY (series_id, step)
         ) WITHOUT ROWID;";
+
+    /// Finds what would run when our tables are read or written: a view or a virtual table in the place of one, a trigger.
+    pub const PROGRAMS: &str = "
+        SELECT type, name FROM sqlite_schema
+        WHERE lower(tbl_name) IN ('meta', 'series', 'points', 'rollups')
+            AND (type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%')";
 
     /// Creates the view with the four columns that users query.
     ///

@@ -3,14 +3,14 @@
 //! Made when there is something to say, bounded, and never a reason for the training to fail: what the disk
 //! refuses waits in memory, at most as much of it as the file may have.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::lines;
 use crate::schema::event;
 
@@ -94,13 +94,7 @@ impl EventsFile {
 
 /// Opens the file, and takes half a line off its end. A symbolic link is not followed.
 fn open(path: &Path) -> io::Result<Open> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
+    let mut file = files::open_to_extend(path)?;
     let length = lines::end_of_last_line(&file)?;
     file.set_len(length)?;
     let mut num_lines = event::MAX_LINES;
@@ -128,8 +122,7 @@ fn is_limit(line: &[u8]) -> bool {
 ///
 /// [`Error::Io`] if it cannot be read.
 pub fn read_lines(path: &Path) -> Result<Vec<String>> {
-    // A copy of a run may consist of links; where there is a pipe, nobody is waited for.
-    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+    let file = match files::open_to_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("open", path)(error)),

@@ -3,10 +3,10 @@
 //! Plain reads of the file, no mapping: whatever happens to the file meanwhile, the worst is a point
 //! that is not seen. Every slot and name is checked, so damage is skipped and counted, never believed.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::file::{CONTROL_OFFSET, FIXED_BYTES, HEADER_BYTES, MAGIC, Origin, VERSION, checksum, name_check};
@@ -14,6 +14,12 @@ use super::slot::{SLOT_BYTES, Stamp};
 use super::{CLOSED, Counter};
 use crate::error::{Error, Result};
 use crate::point::{Point, Timestamp};
+
+/// More slots than any journal has, and few enough for their places in a file to be counted in 64 bits.
+const MAX_CAPACITY: u64 = 1 << 40;
+
+/// How much of the names is looked at together: more than the longest of them takes.
+const NAMES_CHUNK_BYTES: usize = 1 << 18;
 
 /// How often a header is read again whose counters do not fit together.
 const HEADER_ATTEMPTS: usize = 3;
@@ -102,7 +108,8 @@ impl Snapshot {
         let mut position = positions.start;
         while position < positions.end {
             let index = position % capacity;
-            let count = CHUNK_SLOTS.min(positions.end - position).min(capacity - index);
+            let rest_of_lap = (positions.end - position).min(capacity - index);
+            let count = CHUNK_SLOTS.min(rest_of_lap);
             let chunk = &mut bytes[..count as usize * SLOT_BYTES];
             let length = read_up_to(file, chunk, HEADER_BYTES as u64 + index * SLOT_BYTES as u64)?;
             for (i, slot) in chunk[..length].as_chunks::<SLOT_BYTES>().0.iter().enumerate() {
@@ -113,31 +120,43 @@ impl Snapshot {
                     _ => self.unreadable += u64::from(slot.iter().any(|&byte| byte != 0)),
                 }
             }
-            position += count;
+            // A header can promise more slots than there are.
+            position += if length < chunk.len() { rest_of_lap } else { count };
         }
         Ok(())
     }
 
     fn read_names(&mut self, file: &File, capacity: u64) -> io::Result<()> {
-        let offset = HEADER_BYTES as u64 + capacity * SLOT_BYTES as u64;
-        let length = file.metadata()?.len().saturating_sub(offset);
-        let mut bytes = vec![0; length as usize];
-        let length = read_up_to(file, &mut bytes, offset)?;
-        let mut rest = &bytes[..length];
-        while let Some((name, behind)) = parse_name(self.origin.id, self.names.len(), rest) {
-            self.names.push(name);
-            rest = behind;
+        let mut offset = HEADER_BYTES as u64 + capacity * SLOT_BYTES as u64;
+        let mut bytes = vec![0; NAMES_CHUNK_BYTES];
+        loop {
+            let length = read_up_to(file, &mut bytes, offset)?;
+            let mut rest = &bytes[..length];
+            while let Some((name, behind)) = parse_name(self.origin.id, self.names.len(), rest) {
+                self.names.push(name);
+                rest = behind;
+            }
+            let used = (length - rest.len()) as u64;
+            // One that the chunk cut off is read again with what is behind it; an end or a gap is the last.
+            if used == 0 || length < bytes.len() {
+                return Ok(());
+            }
+            offset += used;
         }
-        Ok(())
     }
 }
 
-/// The file at `path`, if there is one.
+/// The file at `path`, if there is one. At the other end of a pipe nobody is waited for.
 fn open(path: &Path) -> Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("open", path)(error)),
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    if file.metadata().map_err(Error::io("read", path))?.is_file() {
+        Ok(Some(file))
+    } else {
+        Err(Error::damaged(path, "it is no regular file"))
     }
 }
 
@@ -172,6 +191,9 @@ fn parse_header(path: &Path, header: &[u8; HEADER_BYTES]) -> Result<(Origin, u64
     let (capacity, id) = (word(16), word(24));
     if word(FIXED_BYTES) != checksum(id, &header[..FIXED_BYTES]) || !capacity.is_power_of_two() {
         return Err(Error::damaged(path, "its header's checksum is wrong"));
+    }
+    if capacity > MAX_CAPACITY {
+        return Err(Error::damaged(path, format!("its header speaks of {capacity} slots")));
     }
     let origin = Origin { id, started: Timestamp::from_micros(word(32) as i64), pid: (word(8) >> 32) as u32 };
     Ok((origin, capacity))

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::ops::{Range, RangeInclusive};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use parquet::file::statistics::Statistics;
 use super::name_column::{NameRun, read_distinct, read_runs};
 use super::{COLUMNS, io_source};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::point::Step;
 use crate::schema::{FORMAT_VERSION, parquet as names};
 
@@ -47,9 +49,8 @@ pub struct Part {
 impl Part {
     /// Reads the footer of part `number`.
     pub(super) fn open(path: PathBuf, number: u64) -> Result<Self> {
-        let file = File::open(&path).map_err(Error::io("open", &path))?;
-        let metadata =
-            ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| read_error(&path, error))?;
+        let file = files::open_to_read(&path).map_err(Error::io("open", &path))?;
+        let metadata = guarded(&path, || ParquetMetaDataReader::new().parse_and_finish(&file))?;
         let columns = metadata.file_metadata().schema_descr().columns();
         if !columns.iter().map(|column| column.name()).eq(COLUMNS) {
             return Err(Error::damaged(&path, "it has not the columns of a part"));
@@ -127,13 +128,13 @@ pub(super) struct OpenPart<'a> {
 impl<'a> OpenPart<'a> {
     /// Opens the file; that it is gone means that it was merged into another since it was listed.
     pub(super) fn new(part: &'a Part) -> Result<Self> {
-        let file = File::open(&part.path).map_err(Error::io("open", &part.path))?;
+        let file = files::open_to_read(&part.path).map_err(Error::io("open", &part.path))?;
         Ok(Self { part, file: Arc::new(file) })
     }
 
     /// The names of a row group's rows.
     pub(super) fn name_runs(&self, group: usize) -> Result<Vec<NameRun>> {
-        let runs = self.checked(self.pages(group, NAME).and_then(|mut pages| read_runs(&mut pages)))?;
+        let runs = self.checked(|| self.pages(group, NAME).and_then(|mut pages| read_runs(&mut pages)))?;
         if runs.iter().map(|run| run.rows).sum::<usize>() != self.part.group_rows(group) {
             return Err(Error::damaged(&self.part.path, "it holds fewer names than rows"));
         }
@@ -142,14 +143,13 @@ impl<'a> OpenPart<'a> {
 
     /// The distinct names of a row group.
     pub(super) fn distinct_names(&self, group: usize) -> Result<Vec<Bytes>> {
-        let names = self.pages(group, NAME).and_then(|mut pages| read_distinct(&mut pages));
-        self.checked(names)
+        self.checked(|| self.pages(group, NAME).and_then(|mut pages| read_distinct(&mut pages)))
     }
 
     /// A column of a row group.
     pub(super) fn column<T: DataType>(&self, group: usize, column: usize) -> Result<Column<T>> {
         let description = self.part.metadata.file_metadata().schema_descr().column(column);
-        let pages = self.checked(self.pages(group, column))?;
+        let pages = self.checked(|| self.pages(group, column))?;
         Ok(Column { path: self.part.path.clone(), reader: ColumnReaderImpl::<T>::new(description, Box::new(pages)) })
     }
 
@@ -158,8 +158,8 @@ impl<'a> OpenPart<'a> {
         SerializedPageReader::new(Arc::clone(&self.file), group.column(column), group.num_rows() as usize, None)
     }
 
-    fn checked<T>(&self, result: Result<T, ParquetError>) -> Result<T> {
-        result.map_err(|error| read_error(&self.part.path, error))
+    fn checked<T>(&self, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+        guarded(&self.part.path, read)
     }
 }
 
@@ -172,14 +172,13 @@ pub(super) struct Column<T: DataType> {
 impl<T: DataType> Column<T> {
     /// Passes over `count` rows.
     pub(super) fn skip(&mut self, count: usize) -> Result<()> {
-        let skipped = self.reader.skip_records(count).map_err(|error| read_error(&self.path, error))?;
+        let skipped = guarded(&self.path, || self.reader.skip_records(count))?;
         self.check(skipped == count)
     }
 
     /// Appends the next `count` rows to `values`.
     pub(super) fn read(&mut self, count: usize, values: &mut Vec<T::T>) -> Result<()> {
-        let read =
-            self.reader.read_records(count, None, None, values).map_err(|error| read_error(&self.path, error))?;
+        let read = guarded(&self.path, || self.reader.read_records(count, None, None, values))?;
         self.check(read.0 == count)
     }
 
@@ -208,6 +207,15 @@ fn number_of(path: &Path, metadata: &ParquetMetaData, key: &str, radix: u32) -> 
     let number = text
         .map(|text| u64::from_str_radix(&text, radix).map_err(|_| Error::damaged(path, format!("{key} is {text:?}"))));
     number.transpose()
+}
+
+/// What the library makes of a file's bytes. There are some that make it panic: then the file is damaged, and whoever
+/// asked goes on.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+    match panic::catch_unwind(AssertUnwindSafe(read)) {
+        Ok(result) => result.map_err(|error| read_error(path, error)),
+        Err(_) => Err(Error::damaged(path, "its bytes are not those of a part")),
+    }
 }
 
 /// What cannot be read is damaged, unless the system refused to read it.

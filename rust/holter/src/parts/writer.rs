@@ -20,6 +20,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns::Columns;
 use super::{part_path, position, tmp_path};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::folder;
 use crate::point::Step;
 use crate::schema::{FORMAT_VERSION, parquet as names};
@@ -105,7 +106,7 @@ impl PartWriter {
     /// Starts part `number` of the folder `dir`.
     pub(crate) fn create(dir: &Path, number: u64, labels: &Labels, origin: &Origin, effort: Effort) -> Result<Self> {
         let path = tmp_path(dir, number);
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        let file = files::create_anew(&path).map_err(Error::io("create", &path))?;
         let tmp = TmpFile { path, is_kept: false };
         let schema = Arc::new(parse_message_type(names::MESSAGE)?);
         let writer = SerializedFileWriter::new(file, schema, Arc::new(properties(origin, effort)?))?;

@@ -176,6 +176,17 @@ fn span(steps: &RangeInclusive<Step>) -> u128 {
     (i128::from(*steps.end()) - i128::from(*steps.start()) + 1) as u128
 }
 
+/// Whether so many points, the first and the last of which are at the ends of these steps, are one at each of them.
+fn is_dense(count: u64, steps: &RangeInclusive<Step>) -> bool {
+    span(steps) == u128::from(count)
+}
+
+/// The steps that are in both; `None` if there are none.
+fn overlap(one: &RangeInclusive<Step>, other: &RangeInclusive<Step>) -> Option<RangeInclusive<Step>> {
+    let both = *one.start().max(other.start())..=*one.end().min(other.end());
+    (!both.is_empty()).then_some(both)
+}
+
 fn is_within(inner: &RangeInclusive<Step>, outer: &RangeInclusive<Step>) -> bool {
     outer.start() <= inner.start() && inner.end() <= outer.end()
 }
@@ -206,6 +217,7 @@ impl OneSeries<'_> {
         let pending = &self.pending.steps[self.pending(window)];
         let committed = match &self.committed {
             Some(Origin::Database { steps, .. }) if is_within(steps, window) => Some(steps.clone()),
+            Some(Origin::Database { count, steps, .. }) if is_dense(*count, steps) => overlap(steps, window),
             Some(Origin::Database { database, id, .. }) => database.steps_within(*id, window)?,
             Some(Origin::Parts { .. }) => {
                 let mut found: Option<RangeInclusive<Step>> = None;
@@ -231,7 +243,11 @@ impl OneSeries<'_> {
             if count.saturating_add(num_pending) <= max || (count > max && is_within(known, steps)) {
                 return Ok(count > max);
             }
-            let num_committed = database.count(*id, steps, max.saturating_add(1))?;
+            let num_committed = if is_dense(count as u64, known) {
+                overlap(known, steps).map_or(0, |steps| usize::try_from(span(&steps)).unwrap_or(usize::MAX))
+            } else {
+                database.count(*id, steps, max.saturating_add(1))?
+            };
             if num_committed > max || num_committed + num_pending <= max {
                 return Ok(num_committed > max);
             }
@@ -252,15 +268,14 @@ impl OneSeries<'_> {
     /// Those steps of the buckets at the window that there may be points at; `None` if there are none.
     fn whole_buckets(&self, level: Level, window: &RangeInclusive<Step>) -> Option<RangeInclusive<Step>> {
         let whole = level.bucket_start(*window.start())..=level.bucket_end(*window.end());
-        let steps = match &self.committed {
+        match &self.committed {
             Some(Origin::Database { steps: known, .. }) => {
                 let first = self.pending.steps.first().unwrap_or(known.start()).min(known.start());
                 let last = self.pending.steps.last().unwrap_or(known.end()).max(known.end());
-                *whole.start().max(first)..=*whole.end().min(last)
+                overlap(&whole, &(*first..=*last))
             }
-            _ => whole,
-        };
-        (!steps.is_empty()).then_some(steps)
+            _ => Some(whole),
+        }
     }
 
     /// The buckets of this width with a point in the window.

@@ -23,6 +23,7 @@ use super::SeriesFacts;
 use crate::error::{Error, Result};
 use crate::parts::Columns;
 use crate::point::Step;
+use crate::programs;
 use crate::rollup::{self, Level, Row};
 use crate::run_dir::RunDir;
 use crate::schema::{self, sql};
@@ -136,6 +137,7 @@ impl Database {
         if version == 0 {
             return Ok(None);
         }
+        programs::refuse(&connection, path)?;
         let meta = |key: &str| {
             let mut select = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
             select.query_row([key], |row| row.get::<_, i64>(0)).optional()

@@ -66,7 +66,7 @@ impl Reader {
         match &*place {
             Some(known) if manifest.is_some() && known.manifest == manifest => Ok(Arc::clone(&known.path)),
             _ => {
-                let path: Arc<Path> = self.inner.dir.journal_of(&self.manifest()?).into();
+                let path: Arc<Path> = self.inner.dir.own_journal_of(&self.manifest()?).into();
                 *place = Some(JournalPlace { manifest, path: Arc::clone(&path) });
                 Ok(path)
             }

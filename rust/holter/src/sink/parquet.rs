@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::folder;
 use crate::parts::{self, Columns, Effort, Labels, Origin, PartWriter};
 use crate::point::SeriesId;
@@ -86,9 +87,10 @@ impl ParquetSink {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the folder cannot be written, [`Error::Damaged`] when one of several parts
-    /// cannot be read.
+    /// [`Error::Io`] when the folder cannot be written, [`Error::Damaged`] when it is a symbolic link, or one of several
+    /// parts cannot be read.
     pub fn open(options: ParquetOptions) -> Result<Self> {
+        files::refuse_link(&options.dir)?;
         folder::create(&options.dir)?;
         parts::clean_up(&options.dir)?;
         Ok(Self {

@@ -5,7 +5,7 @@
 //! truth, so lines are kept in memory until then and the journal does not wait for them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{Batch, Derived, Sink, Truth};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::lines;
 use crate::point::Step;
 use crate::schema;
@@ -50,19 +51,13 @@ pub struct SummarySink {
 }
 
 impl SummarySink {
-    /// Opens the file, creating it if there is none, and takes half a line off its end.
+    /// Opens the file, creating it if there is none, and takes half a line off its end. A symbolic link is not followed.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if it cannot be opened.
     pub fn open(path: &Path, every: u64) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Error::io("open", path))?;
+        let file = files::open_to_extend(path).map_err(Error::io("open", path))?;
         let length = lines::end_of_last_line(&file).map_err(Error::io("read", path))?;
         Ok(Self {
             path: path.to_owned(),

@@ -18,6 +18,7 @@ pub(crate) fn patient() -> Pace {
     }
 }
 
+#[allow(dead_code)] // not every test needs it
 pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
     let config = Config {
         journal_capacity: 1 << 14,

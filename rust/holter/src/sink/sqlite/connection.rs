@@ -17,6 +17,7 @@ use super::guard::LogGuard;
 use super::{SqliteOptions, log_path};
 use crate::error::{Error, Result};
 use crate::point::Timestamp;
+use crate::programs;
 use crate::schema::{self, sql};
 
 /// How long opening waits for readers.
@@ -35,8 +36,8 @@ impl OpenDatabase {
     ///
     /// # Errors
     ///
-    /// [`Error::Sqlite`] if it cannot be opened; [`Error::FormatVersion`] if a newer Holter wrote it, which is then
-    /// left as it was.
+    /// [`Error::Sqlite`] if it cannot be opened; [`Error::FormatVersion`] if a newer Holter wrote it, and
+    /// [`Error::Damaged`] if there are programs in it: both are then left as they were.
     pub(super) fn open(options: &SqliteOptions) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -53,12 +54,13 @@ impl OpenDatabase {
         let database = Self { connection, guard: None, log: log_path(&options.path) };
         // A reader that comes at the same moment holds it while it rebuilds the log's index.
         database.busy_timeout(PATIENCE)?;
-        let version = database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
-        if version > schema::FORMAT_VERSION {
-            database.close();
-            let (path, known) = (options.path.clone(), schema::FORMAT_VERSION);
-            return Err(Error::FormatVersion { path, found: version, known });
-        }
+        let version = match database.known_version(&options.path) {
+            Ok(version) => version,
+            Err(error) => {
+                database.close();
+                return Err(error);
+            }
+        };
         let mode = if options.is_remote { "DELETE" } else { "WAL" };
         // Where a write of the change fails, SQLite keeps the mode that it had and reports no error.
         for _ in 0..2 {
@@ -99,6 +101,16 @@ impl OpenDatabase {
             // If it is refused, an empty file stays.
             let _ = self.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         }
+    }
+
+    /// The version of the format, which is 0 in a new database; an error where it is not one that may be written to.
+    fn known_version(&self, path: &Path) -> Result<u64> {
+        let version = self.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
+        if version > schema::FORMAT_VERSION {
+            return Err(Error::FormatVersion { path: path.to_owned(), found: version, known: schema::FORMAT_VERSION });
+        }
+        programs::refuse(self, path)?;
+        Ok(version)
     }
 
     /// The mode of the database, in small letters.

@@ -1,0 +1,310 @@
+//! A run's folder that somebody else has prepared: links are not written through, sizes not believed, pipes not waited for.
+#![cfg(not(holter_loom))]
+#![allow(clippy::unwrap_used)]
+
+mod hostile_support;
+mod run_support;
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use holter::attempt::{Attempt, AttemptOptions};
+use holter::config::{Config, Pace, Resume};
+use holter::error::Error;
+use holter::journal::{Records, Snapshot};
+use holter::parts;
+use holter::reader::Reader;
+use holter::recover::recover;
+use holter::run_dir::RunDir;
+use hostile_support::sealed;
+use run_support::{copy, open, patient};
+use rusqlite::Connection;
+use serde_json::Value;
+
+const ALL: &[&str] = &["sqlite", "parquet", "summary"];
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config() -> Config {
+    Config {
+        journal_capacity: 1 << 10,
+        sinks: ALL.iter().map(|&name| name.to_owned()).collect(),
+        summary_every: 1,
+        close_timeout: Duration::from_millis(300),
+        ..Config::default()
+    }
+}
+
+fn attempt(path: &Path, rank: u32) -> Result<Attempt, Error> {
+    let options = AttemptOptions { path: path.to_owned(), rank, resume: Resume::Allow, ..AttemptOptions::default() };
+    Attempt::open(AttemptOptions { config: config(), ..options })
+}
+
+fn log(attempt: &Attempt, step: i64) {
+    let id = attempt.recorder().series("loss").unwrap();
+    let _ = attempt.recorder().record(id, step, 0.5);
+}
+
+/// A run that was closed.
+fn closed(path: &Path) -> PathBuf {
+    let attempt = attempt(path, 0).unwrap();
+    (0..100).for_each(|step| log(&attempt, step));
+    attempt.close("finished").unwrap();
+    path.to_owned()
+}
+
+/// A run as a crash leaves it, with points in the journal alone and some in the database.
+fn crashed(scratch: &Path) -> PathBuf {
+    let path = scratch.join("live");
+    let attempt = open(&path, ALL, patient());
+    (0..50).for_each(|step| log(&attempt, step));
+    attempt.flush(None).unwrap();
+    (50..100).for_each(|step| log(&attempt, step));
+    copy(&path, scratch.join("crashed"))
+}
+
+/// What `action` returns, which must be within [`PATIENCE`].
+fn in_time<T: Send + 'static>(what: &str, action: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(action()));
+    receiver.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+/// All names below a folder, with what the files hold.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Catches a file that is appended to, replaced, or cut through a link that lies in its place.
+#[test]
+fn nothing_is_written_through_a_link() {
+    let names = [
+        "run.json",
+        ".run.json.tmp",
+        "metrics.sqlite",
+        "metrics.sqlite-wal",
+        "metrics.sqlite-shm",
+        "metrics.sqlite-journal",
+        "summary.jsonl",
+        "journal.holter",
+        "journal.holter.tmp",
+        "parquet/part-000000.parquet",
+        "parquet/part-000001.parquet",
+        "parquet/.part-000001.parquet.tmp",
+    ];
+    for name in names {
+        for is_there in [true, false] {
+            let what = format!("{name}, {}", if is_there { "to a file" } else { "to nothing" });
+            let scratch = tempfile::tempdir().unwrap();
+            let outside = scratch.path().join("outside");
+            fs::create_dir(&outside).unwrap();
+            let run = closed(&scratch.path().join("run"));
+            let (place, target) = (run.join(name), outside.join("target"));
+            if is_there {
+                // What was there, so that it is good enough to be gone on with.
+                fs::copy(&place, &target).map(drop).unwrap_or_else(|_| fs::write(&target, "kept").unwrap());
+            }
+            let before = contents(&outside);
+            let _ = fs::remove_file(&place);
+            symlink(&target, &place).unwrap();
+            if let Ok(attempt) = attempt(&run, 0) {
+                log(&attempt, 1000);
+                let _ = attempt.flush(Some(Duration::from_millis(300)));
+                let _ = attempt.close("finished");
+            }
+            let _ = recover(&RunDir::new(&run), &config());
+            assert!(contents(&outside) == before, "{what}");
+        }
+    }
+}
+
+/// Catches a part whose name is taken while the run is recorded.
+#[test]
+fn a_part_is_not_written_through_a_link_that_comes_later() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, target) = (scratch.path().join("run"), scratch.path().join("target"));
+    fs::write(&target, "kept").unwrap();
+    let attempt = attempt(&run, 0).unwrap();
+    log(&attempt, 0);
+    for number in 0..20 {
+        symlink(&target, run.join(format!("parquet/.part-{number:06}.parquet.tmp"))).unwrap();
+    }
+    attempt.close("finished").unwrap();
+    assert_eq!(fs::read(&target).unwrap(), b"kept");
+    assert_eq!(parts::list(&run.join("parquet")).unwrap().iter().map(|part| part.rows).sum::<usize>(), 1);
+}
+
+#[test]
+fn a_folder_of_a_run_that_is_a_link_is_refused_and_said() {
+    for (name, rank) in [("parquet", 0), ("rank-00001", 1)] {
+        let scratch = tempfile::tempdir().unwrap();
+        let (run, outside) = (scratch.path().join("run"), scratch.path().join("outside"));
+        fs::create_dir(&run).unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink(&outside, run.join(name)).unwrap();
+        let error = attempt(&run, rank).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("it is a symbolic link"), "{error}");
+        assert!(contents(&outside).is_empty());
+    }
+}
+
+/// Catches a refusal of what people do: `runs` is a link to a larger disk.
+#[test]
+fn a_folder_of_runs_below_a_link_is_written_and_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    fs::create_dir(scratch.path().join("disk")).unwrap();
+    symlink(scratch.path().join("disk"), scratch.path().join("runs")).unwrap();
+    for run in [scratch.path().join("runs/run"), scratch.path().join("runs")] {
+        closed(&run);
+        assert_eq!(Reader::open(&run).unwrap().series("loss", None, None).unwrap().len(), 100);
+        log(&attempt(&run, 0).unwrap(), 100);
+        log(&attempt(&run, 1).unwrap(), 100);
+        assert_eq!(Reader::open(&run).unwrap().series("loss", None, None).unwrap().len(), 101);
+    }
+}
+
+/// Catches a reader, or a recovery, that waits for ever for somebody at the other end.
+#[test]
+fn pipes_are_not_waited_for() {
+    for name in ["run.json", "journal.holter", "events.jsonl", "parquet/part-000000.parquet", "metrics.sqlite"] {
+        let scratch = tempfile::tempdir().unwrap();
+        let run = crashed(scratch.path());
+        let _ = fs::remove_file(run.join(name));
+        assert!(Command::new("mkfifo").arg(run.join(name)).status().unwrap().success());
+        in_time(name, move || {
+            if let Ok(reader) = Reader::open(&run) {
+                let _ = (reader.manifest_json(), reader.event_lines(), reader.revision(), reader.all_series(None));
+            }
+            let _ = parts::list(&run.join("parquet"));
+            let _ = recover(&RunDir::new(&run), &config());
+        });
+    }
+}
+
+/// Catches a loop over all the slots, or memory for all the names, that a header of a few bytes promises.
+#[test]
+fn a_journal_that_promises_too_much_is_read_in_time() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = crashed(scratch.path());
+    let journal = run.join("journal.holter");
+    let whole = fs::read(&journal).unwrap();
+    for bits in 0..64 {
+        let mut bytes = whole.clone();
+        bytes[16..24].copy_from_slice(&(1_u64 << bits).to_le_bytes());
+        sealed(&mut bytes);
+        // A live ring's counters, so that `Pending` goes over its end.
+        bytes[128..136].copy_from_slice(&(u64::MAX >> 2).to_le_bytes());
+        fs::write(&journal, &bytes).unwrap();
+        let path = journal.clone();
+        in_time(&format!("2^{bits} slots"), move || {
+            for records in [Records::Pending, Records::All] {
+                let _ = Snapshot::read(&path, records);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_file_with_a_hole_is_no_reason_to_take_memory() {
+    const HUGE: u64 = 1 << 40;
+    let scratch = tempfile::tempdir().unwrap();
+    let run = crashed(scratch.path());
+    let before = Snapshot::read(&run.join("journal.holter"), Records::All).unwrap().unwrap();
+    File::options().write(true).open(run.join("journal.holter")).unwrap().set_len(HUGE).unwrap();
+    let path = run.join("journal.holter");
+    let after = in_time("the journal", move || Snapshot::read(&path, Records::All)).unwrap().unwrap();
+    assert_eq!((after.names, after.points.len()), (before.names, before.points.len()));
+
+    File::options().write(true).open(run.join("run.json")).unwrap().set_len(HUGE).unwrap();
+    let path = run.clone();
+    let error = in_time("the manifest", move || Reader::open(&path).err()).unwrap();
+    assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
+}
+
+/// Catches a name of which a chunk holds the first half alone, wherever the chunk ends.
+#[test]
+fn names_are_read_over_the_ends_of_chunks() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = scratch.path().join("run");
+    let attempt = open(&run, ALL, Pace::default());
+    let names: Vec<String> = (0..40).map(|number| format!("{number}/") + &"x".repeat(60_000 + number)).collect();
+    for name in &names {
+        attempt.recorder().series(name).unwrap();
+    }
+    let found = Snapshot::read(&run.join("journal.holter"), Records::All).unwrap().unwrap().names;
+    assert!(found == names);
+}
+
+#[test]
+fn a_manifest_that_nobody_could_read_is_not_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = closed(&scratch.path().join("run"));
+    let before = fs::read(run.join("run.json")).unwrap();
+    let attempt = attempt(&run, 0).unwrap();
+    let config = [("notes".to_owned(), Value::from("x".repeat(64 << 20)))].into_iter().collect();
+    let error = attempt.update_config(config).unwrap_err();
+    assert!(error.to_string().contains("at most 67108864 bytes"), "{error}");
+    drop(attempt);
+    assert!(before.len() < 1 << 20 && Reader::open(&run).is_ok());
+}
+
+/// Catches a view that never ends in the place of a table, and a trigger that changes what is written.
+#[test]
+fn a_database_with_a_program_in_it_is_refused() {
+    let endless = "WITH RECURSIVE e(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM e)";
+    let view = format!(
+        "DROP VIEW metrics; ALTER TABLE points RENAME TO kept; CREATE VIEW Points AS {endless}
+        SELECT n AS series_id, n AS step, 1.0 AS value, 0 AS timestamp_micros FROM e;"
+    );
+    let trigger = "CREATE TRIGGER t AFTER INSERT ON points BEGIN DELETE FROM points; END;".to_owned();
+    for (program, name) in [(view, "Points"), (trigger, "\"t\"")] {
+        let scratch = tempfile::tempdir().unwrap();
+        let run = closed(&scratch.path().join("run"));
+        Connection::open(run.join("metrics.sqlite")).unwrap().execute_batch(&program).unwrap();
+        let path = run.clone();
+        let read =
+            in_time(name, move || Reader::open(&path).unwrap().series("loss", None, None).map(|found| found.len()));
+        for error in [read.unwrap_err(), attempt(&run, 0).map(drop).unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("where tables are expected"), "{text}");
+        }
+    }
+}
+
+/// Catches points that another user of the machine has put where the run's local journal would be.
+#[test]
+fn another_users_journal_is_not_the_runs() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = crashed(scratch.path());
+    if fs::metadata(&run).unwrap().uid() != 0 {
+        return; // Only root can give a file away.
+    }
+    let dir = RunDir::new(&run);
+    let mut manifest = dir.read_manifest().unwrap();
+    let local = scratch.path().join(format!("holter-{}-0.journal.holter", manifest["id"].as_str().unwrap()));
+    fs::rename(run.join("journal.holter"), &local).unwrap();
+    manifest.insert("journal".to_owned(), local.to_str().unwrap().into());
+    dir.write_manifest(&manifest).unwrap();
+    let num_points = || Reader::open(&run).unwrap().series("loss", None, None).unwrap().len();
+    assert_eq!(num_points(), 100, "our own is read");
+    chown(&local, Some(12_345), None).unwrap();
+    assert_eq!(num_points(), 50);
+    let recovery = recover(&dir, &config()).unwrap();
+    assert!(!recovery.found_journal);
+    assert!(recovery.damaged_journal.unwrap().contains("is another user's"));
+    assert!(File::open(&local).unwrap().read_at(&mut [0; 8], 0).is_ok(), "it is left where it is");
+}
