@@ -166,14 +166,13 @@ impl<'py> Buffer<'py> {
 fn is_numpy_array(values: &Bound<'_, PyAny>) -> PyResult<bool> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = values.py();
-    let class = match CLASS.get(py) {
-        Some(class) => class,
-        None => {
-            let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
-            let Some(numpy) = modules.get_item("numpy")? else { return Ok(false) };
-            let class = numpy.getattr("ndarray")?.cast_into::<PyType>()?.unbind();
-            CLASS.get_or_init(py, || class)
-        }
+    let class = if let Some(class) = CLASS.get(py) {
+        class
+    } else {
+        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+        let Some(numpy) = modules.get_item("numpy")? else { return Ok(false) };
+        let class = numpy.getattr("ndarray")?.cast_into::<PyType>()?.unbind();
+        CLASS.get_or_init(py, || class)
     };
     Ok(values.get_type().is(class))
 }

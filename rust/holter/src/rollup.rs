@@ -101,7 +101,7 @@ impl Level {
     }
 
     /// How many blocks `steps` lie in.
-    fn num_blocks(self, steps: &RangeInclusive<Step>) -> u64 {
+    pub fn num_blocks(self, steps: &RangeInclusive<Step>) -> u64 {
         let bits = self.bits() + FAN_OUT_BITS;
         (steps.end() >> bits).abs_diff(steps.start() >> bits).saturating_add(1)
     }

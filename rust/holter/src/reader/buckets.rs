@@ -137,24 +137,33 @@ fn narrowest(all: &[OneSeries<'_>], window: &RangeInclusive<Step>, max_buckets: 
     })
 }
 
-/// Reads the rows of `level` for all series at once: they lie side by side, and are thus found in a fraction of the
-/// time that it takes to search each.
+/// Reads the rows of `level` for all series at once where they lie side by side: they are then found in a fraction of
+/// the time that it takes to search each.
 fn read_ahead(
     all: &mut [OneSeries<'_>],
     database: &Database,
     level: Level,
     window: &RangeInclusive<Step>,
 ) -> Result<()> {
+    /// So many neighbours are passed over in the time that one row is searched.
+    const NEIGHBOURS_PER_SEARCH: u64 = 8;
     let mut ids = Vec::new();
+    let mut num_blocks: u64 = 0;
     let mut steps: Option<RangeInclusive<Step>> = None;
     for series in all.iter() {
         let Some(own) = series.whole_buckets(level, window).filter(|own| has_rows(series, level, own)) else {
             continue;
         };
         ids.extend(series.id());
+        num_blocks = num_blocks.saturating_add(level.num_blocks(&own));
         steps = Some(either(steps, own));
     }
-    let Some(steps) = steps else { return Ok(()) };
+    let (Some(steps), Some(first), Some(last)) = (steps, ids.iter().min(), ids.iter().max()) else { return Ok(()) };
+    let are_neighbours = last.abs_diff(*first) < NEIGHBOURS_PER_SEARCH * ids.len() as u64;
+    // Series may be far apart in their steps as well, with nothing between them.
+    if !are_neighbours || level.num_blocks(&steps) > num_blocks {
+        return Ok(());
+    }
     let mut found = database.rollups(&ids, level, &steps)?;
     for series in all {
         let rows = series.id().and_then(|id| found.remove(&id));

@@ -244,31 +244,25 @@ impl Database {
         Ok(select.query_row(params![id, steps.start(), steps.end(), limit], |row| row.get::<_, i64>(0))? as usize)
     }
 
-    /// The rows of `level` that these steps lie in, ascending, of each of the series `ids`. None where there is no
-    /// such table, or the row is damaged.
+    /// The rows of `level` that these steps lie in, ascending, of each of the series `ids`; what lies between their
+    /// ids is passed over. None where there is no such table, or the row is damaged.
     pub(super) fn rollups(&self, ids: &[i64], level: Level, steps: &RangeInclusive<Step>) -> Result<RowsOfSeries> {
-        /// So many neighbours are passed over in the time that one row is searched.
-        const NEIGHBOURS_PER_SEARCH: u64 = 8;
         let mut found: RowsOfSeries = ids.iter().map(|&id| (id, Vec::new())).collect();
-        let (Some(&first), Some(&last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(found) };
         if !self.has_rollups()? {
             return Ok(found);
         }
         let mut select = self.connection.prepare_cached(
             "SELECT series_id, buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id BETWEEN ?3 AND ?4",
         )?;
-        let is_dense = last.abs_diff(first) < NEIGHBOURS_PER_SEARCH * ids.len() as u64;
-        let searches = if is_dense { vec![(first, last)] } else { found.keys().map(|&id| (id, id)).collect() };
+        let (first, last) = (ids.iter().min(), ids.iter().max());
         for start in level.blocks(steps) {
-            for (first, last) in &searches {
-                let mut rows = select.query(params![level.number(), start, first, last])?;
-                while let Some(row) = rows.next()? {
-                    let id = row.get(0)?;
-                    let Some(found) = found.get_mut(&id) else { continue };
-                    let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-                    let buckets = rollup::decode(id, level, start, bytes, self.started_micros);
-                    found.extend(buckets.map(|buckets| Row { start, buckets }));
-                }
+            let mut rows = select.query(params![level.number(), start, first, last])?;
+            while let Some(row) = rows.next()? {
+                let id = row.get(0)?;
+                let Some(found) = found.get_mut(&id) else { continue };
+                let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+                let buckets = rollup::decode(id, level, start, bytes, self.started_micros);
+                found.extend(buckets.map(|buckets| Row { start, buckets }));
             }
         }
         Ok(found)
