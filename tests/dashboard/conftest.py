@@ -22,6 +22,14 @@ def sample_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def root(tmp_path) -> Path:
+    """An empty folder of runs."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def open_client():
     """Opens clients of a dashboard; takes what `make_app` takes."""
     clients = []

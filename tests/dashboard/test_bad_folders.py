@@ -8,24 +8,9 @@ import sqlite3
 import pytest
 
 import holter
+from dashboard_client import RUNS, listed
 from holter.dashboard._runs import RunFolder
 from sample_runs import record_few
-
-RUNS = "/api/v1/runs"
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    return folder
-
-
-def listed(client) -> tuple[list[str], dict[str, str]]:
-    response = client.get(RUNS)
-    assert response.status_code == 200
-    found = response.json()
-    return [run["id"] for run in found["runs"]], {problem["path"]: problem["reason"] for problem in found["problems"]}
 
 
 def test_a_folder_that_is_not_there_is_said_and_may_come(root, open_client):
@@ -72,13 +57,16 @@ def test_half_copied_newer_and_foreign_ones_hide_no_good_run(root, open_client):
     for name, text in {"half": '{"format_vers', "empty": "", "newer": '{"format_version": 99}', "odd": "[1]"}.items():
         (root / name).mkdir()
         (root / name / "run.json").write_text(text)
+    record_few(root / "rest")
+    (root / "rest" / "run.json").unlink()
     (root / "photos").mkdir()
     (root / "photos" / "cat.jpg").write_bytes(b"\xff\xd8")
     (root / "readme.md").write_text("# hello")
     (root / ".git").mkdir()
     runs, problems = listed(open_client(root))
     assert runs == ["good"]
-    assert set(problems) == {"half", "empty", "newer", "odd"}
+    assert set(problems) == {"half", "empty", "newer", "odd", "rest"}
+    assert "copied in part" in problems["rest"]
     assert "99" in problems["newer"]
     assert "newer" in problems["newer"]
     assert all(problems.values())

@@ -7,25 +7,9 @@ import pytest
 
 import holter
 import sample_runs
+from dashboard_client import RUNS, listed
 from holter.dashboard._runs import RunFolder
 from sample_runs import record_few
-
-RUNS = "/api/v1/runs"
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    return folder
-
-
-def listed(client) -> tuple[list[str], dict[str, str]]:
-    response = client.get(RUNS)
-    assert response.status_code == 200
-    found = response.json()
-    return [run["id"] for run in found["runs"]], {problem["path"]: problem["reason"] for problem in found["problems"]}
-
 
 # --- Links, ranks, and a root that is a run ---
 

@@ -5,6 +5,15 @@ import json
 
 SECS = 30.0
 """How long an answer may take before a test fails."""
+RUNS = "/api/v1/runs"
+
+
+def listed(client) -> tuple[list[str], dict[str, str]]:
+    """The ids of the runs that a test client is shown, and the reasons for those that it is not."""
+    response = client.get(RUNS)
+    assert response.status_code == 200
+    found = response.json()
+    return [run["id"] for run in found["runs"]], {problem["path"]: problem["reason"] for problem in found["problems"]}
 
 
 def connect(url: str) -> http.client.HTTPConnection:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 import holter
+from holter.cli.output import echo
 from holter.cli.problems import Problem, failure
+from holter.cli.text import visible
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["FOLDER", "RUN", "Listing", "default_folder", "list_folder", "locate", "missing", "open_run"]
+__all__ = ["FOLDER", "RUN", "Listing", "default_folder", "list_folder", "locate", "missing", "open_run", "shown_folder"]
 
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
@@ -97,6 +99,20 @@ def default_folder() -> Path:
         return Path(Environment().directory)
     except ValueError as error:
         raise Problem(str(error), "unset the variable, or set it to one of these") from None
+
+
+def shown_folder(folder: Path | None) -> Path:
+    """The folder that a page shows, the default one if None; one that is not there yet is told, and may come.
+
+    Raises:
+        Problem: If it is a file.
+    """
+    root = folder if folder is not None else default_folder()
+    if root.is_file():
+        raise Problem(f"{root} is a file, and runs lie in a folder", "name the folder that it is in")
+    if not root.exists():
+        echo(visible(f"there is no folder {str(root)!r} yet: runs appear when they are recorded"), error=True)
+    return root
 
 
 def list_folder(folder: Path) -> Listing:

@@ -9,7 +9,7 @@ import click
 
 from holter.cli.output import echo, is_terminal
 from holter.cli.problems import Problem, failure
-from holter.cli.runs import FOLDER, default_folder
+from holter.cli.runs import FOLDER, shown_folder
 from holter.cli.text import visible
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ def serve(
       holter serve experiments --open
       holter serve runs --host 0.0.0.0 --port 8000
     """
-    root = folder if folder is not None else default_folder()
-    if root.is_file():
-        raise Problem(f"{root} is a file, and runs lie in a folder", "name the folder that it is in")
-    if not root.exists():
-        echo(visible(f"there is no folder {str(root)!r} yet: runs appear when they are recorded"), error=True)
+    root = shown_folder(folder)
     from holter.dashboard import serve as run_dashboard
 
     try:

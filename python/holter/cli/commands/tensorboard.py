@@ -8,7 +8,7 @@ import click
 
 from holter.cli.output import echo, echo_error, is_terminal
 from holter.cli.problems import Problem
-from holter.cli.runs import FOLDER, default_folder
+from holter.cli.runs import FOLDER, shown_folder
 from holter.cli.text import visible
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ def tensorboard(folder: Path | None, arguments: tuple[str, ...], *, port: int | 
     """
     if folder is not None and str(folder).startswith("-"):
         folder, arguments = None, (str(folder), *arguments)
-    root = folder if folder is not None else default_folder()
-    if root.is_file():
-        raise Problem(f"{root} is a file, and runs lie in a folder", "name the folder that it is in")
-    if not root.exists():
-        echo(visible(f"there is no folder {str(root)!r} yet: runs appear when they are recorded"), error=True)
+    root = shown_folder(folder)
     from holter.tensorboard import TensorBoardEndedError, serve
 
     try:

@@ -43,6 +43,11 @@ fn visit(directory: &Path, depth: usize, found: &mut Runs) {
         open(directory, found);
         return;
     }
+    if directory.join(file::DATABASE).is_file() {
+        // Whoever records makes it after the manifest.
+        let reason = format!("it has {} but no {}: a run that was copied in part", file::DATABASE, file::MANIFEST);
+        found.unreadable.push((directory.to_owned(), Error::damaged(directory, reason)));
+    }
     let below = match subdirectories(directory) {
         Ok(below) => below,
         Err(error) => return found.unreadable.push((directory.to_owned(), error)),
