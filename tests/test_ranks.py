@@ -266,7 +266,7 @@ def test_a_rank_that_cannot_be_read_is_told(run, run_dir):
     (run_dir / "run.json").unlink()
     told = []
     (found,) = holter.list_runs(run_dir.parent, on_unreadable=lambda path, reason: told.append(path.name))
-    assert (found.path, found.name, found.rank, told) == (run_dir, "run-1", 2, ["rank-00001"])
+    assert (found.path, found.name, found.rank, told) == (run_dir, "run-1", 2, ["run-1", "rank-00001"])
     with pytest.raises(holter.FormatVersionError, match=r"rank-00001.*99"):
         found.names()
     with pytest.raises(holter.FormatVersionError, match=r"rank-00001.*99"):

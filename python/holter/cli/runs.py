@@ -233,16 +233,16 @@ def _missing_in_a_folder(path: Path) -> Problem:
             f"{path} is no run itself; it holds {_some(known)}",
             f"name one of them; `holter ls {path}` lists them",
         )
-    if listing.problems:
-        reason = listing.problems[0].reason
-        return Problem(f"{path} holds no run that can be read: {reason}", f"`holter doctor {path}` looks into it")
-    if not any(path.iterdir()):
-        return Problem(f"{path} is empty: it holds no run", "a run is the directory that holter.Logger was given")
     if (path / "metrics.sqlite").exists() or (path / "parquet").exists():
         return Problem(
             f"{path} has a run's points but no run.json: it was copied in part",
             "copy the whole directory again; meanwhile any SQLite or Parquet reader can read what is there",
         )
+    if listing.problems:
+        reason = listing.problems[0].reason
+        return Problem(f"{path} holds no run that can be read: {reason}", f"`holter doctor {path}` looks into it")
+    if not any(path.iterdir()):
+        return Problem(f"{path} is empty: it holds no run", "a run is the directory that holter.Logger was given")
     return Problem(f"{path} holds no run (no run.json)", "a run is the directory that holter.Logger was given")
 
 
