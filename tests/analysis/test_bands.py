@@ -88,8 +88,32 @@ def test_a_hundred_members_of_which_each_lacks_some_steps(kind):
 def test_quantiles_of_more_values_than_are_sorted_at_once(monkeypatch):
     monkeypatch.setattr("holter.analysis.bands._CHUNK_VALUES", 50)
     table = np.random.default_rng(1).normal(size=(101, 7))
-    band = analysis.across([(range(101), column) for column in table.T], "quantile", quantiles=(0.25, 0.75))
-    np.testing.assert_allclose([band.lowers, band.uppers], np.quantile(table, (0.25, 0.75), axis=1), atol=1e-13)
+    members = [(np.arange(100) + (i == 6), column[np.arange(100) + (i == 6)]) for i, column in enumerate(table.T)]
+    table[100, :6] = table[0, 6] = np.nan
+    band = analysis.across(members, "quantile", quantiles=(0.25, 0.75))
+    expected = np.nanquantile(table, (0.25, 0.75), axis=1)
+    np.testing.assert_allclose([band.lowers, band.uppers], expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_members_with_the_same_steps_in_tables_of_some_steps_at_a_time(kind, monkeypatch):
+    monkeypatch.setattr("holter.analysis.bands._CHUNK_VALUES", 50)
+    table = np.random.default_rng(2).normal(size=(101, 7))
+    table[3, 2], table[4, 5], table[100] = np.nan, np.inf, np.nan
+    band = analysis.across([(range(101), column) for column in table.T], kind, quantiles=(0.25, 0.75))
+    for step, row in enumerate(table):
+        there = row[np.isfinite(row)]
+        assert band.counts[step] == len(there)
+        expected = [np.nan] * 3
+        if len(there):
+            mean, std = there.mean(), there.std()
+            expected = {
+                "std": [mean, mean - std, mean + std],
+                "quantile": np.quantile(there, (0.5, 0.25, 0.75)),
+                "minmax": [mean, there.min(), there.max()],
+            }[kind]
+        found = [band.centers[step], band.lowers[step], band.uppers[step]]
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_nothing_is_interpolated():

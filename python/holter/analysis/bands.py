@@ -23,7 +23,7 @@ from .smoothing import trailing
 BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
 
 _CHUNK_VALUES = 1 << 22
-"""Values that are sorted at a time for quantiles: 32 MB, however many members there are."""
+"""Values in a table at a time: 32 MB, however many members there are."""
 _MAX_SPARSITY = 8
 """Where steps are denser than one point (of any member) in so many, their union is found in a table of all steps."""
 
@@ -73,7 +73,7 @@ def across(
     _check(kind, quantiles)
     checked = [points(*member) for member in members]
     if len(checked) > 1 and all(np.array_equal(member_steps, checked[0][0]) for member_steps, _ in checked[1:]):
-        return _across_rows(checked[0][0], np.array([values for _, values in checked]), kind, quantiles)
+        return _across_aligned(checked[0][0], [values for _, values in checked], kind, quantiles)
     steps, all_positions = _union([member_steps for member_steps, _ in checked])
     placed = [_placed(*member) for member in zip(all_positions, (values for _, values in checked), strict=True)]
     counts = np.zeros(len(steps), np.int64)
@@ -136,36 +136,35 @@ def _check(kind: str, quantiles: tuple[float, float]) -> None:
         raise ValueError(f"quantiles must be two ascending numbers between 0 and 1, got {quantiles}")
 
 
-def _across_rows(steps: IntArray, table: FloatArray, kind: BandKind, quantiles: tuple[float, float]) -> Band:
-    """The band over members that have the same steps, as most families do: a row of the table each."""
-    is_finite = np.isfinite(table)
-    counts = is_finite.sum(axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if kind == "quantile":
-            return Band(steps, *_quantiles_of_rows(table, is_finite, counts, quantiles), counts, kind)
-        means = _divided(table.sum(axis=0, where=is_finite), counts)
-        if kind == "std":
-            stds = np.sqrt(_divided(((table - means) ** 2).sum(axis=0, where=is_finite), counts))
-            return Band(steps, means, means - stds, means + stds, counts, kind)
-    if not is_finite.all():
-        table = np.where(is_finite, table, np.nan)
-    minima = np.fmin.reduce(table, axis=0, initial=np.nan)
-    return Band(steps, means, minima, np.fmax.reduce(table, axis=0, initial=np.nan), counts, kind)
-
-
-def _quantiles_of_rows(
-    table: FloatArray, is_finite: BoolArray, counts: IntArray, orders: tuple[float, float]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return medians, lower and upper quantiles, from a chunk of steps at a time."""
-    found = np.full((3, len(counts)), np.nan)
-    width = max(1, _CHUNK_VALUES // max(1, len(table)))
-    for start in range(0, len(counts), width):
+def _across_aligned(
+    steps: IntArray, all_values: list[FloatArray], kind: BandKind, quantiles: tuple[float, float]
+) -> Band:
+    """The band over members that have the same steps, as most families do: a table of some steps at a time."""
+    columns, counts = np.empty((3, len(steps))), np.empty(len(steps), np.int64)
+    width = max(1, _CHUNK_VALUES // len(all_values))
+    for start in range(0, len(steps), width):
         chunk = slice(start, start + width)
-        found[:, chunk] = _sorted_quantiles(
-            np.where(is_finite[:, chunk], table[:, chunk], np.inf).T.copy(), counts[chunk], orders
-        )
-    medians, lowers, uppers = found
-    return medians, lowers, uppers
+        table = np.array([values[chunk] for values in all_values])
+        is_finite = np.isfinite(table)
+        counts[chunk] = is_finite.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns[:, chunk] = _columns_of_table(table, is_finite, counts[chunk], kind, quantiles)
+    centers, lowers, uppers = columns
+    return Band(steps, centers, lowers, uppers, counts, kind)
+
+
+def _columns_of_table(
+    table: FloatArray, is_finite: BoolArray, counts: IntArray, kind: BandKind, quantiles: tuple[float, float]
+) -> tuple[FloatArray, FloatArray, FloatArray] | FloatArray:
+    """Centre and borders of each column of a table, which has a row for each member."""
+    if kind == "quantile":
+        return _sorted_quantiles(np.where(is_finite, table, np.inf).T.copy(), counts, quantiles)
+    means = _divided(table.sum(axis=0, where=is_finite), counts)
+    if kind == "std":
+        stds = np.sqrt(_divided(((table - means) ** 2).sum(axis=0, where=is_finite), counts))
+        return means, means - stds, means + stds
+    finite = np.where(is_finite, table, np.nan)
+    return means, np.fmin.reduce(finite, axis=0, initial=np.nan), np.fmax.reduce(finite, axis=0, initial=np.nan)
 
 
 def _sorted_quantiles(table: FloatArray, counts: IntArray, orders: tuple[float, float]) -> FloatArray:

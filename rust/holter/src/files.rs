@@ -33,7 +33,7 @@ pub(crate) fn create_anew(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// Also where the name is a pipe's, a device's or a folder's.
+/// [`ErrorKind::InvalidInput`] where the name is a pipe's, a device's or a folder's.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     match file.metadata()?.file_type() {

@@ -209,3 +209,4 @@ def test_smoothing_marks_and_other_axes(runs_page):
     with page.expect_request(lambda request: asks(request, marks=False)):
         page.locator("#marks").click()
     expect(page.locator("#marks")).to_have_attribute("aria-pressed", "false")
+    expect(chart).to_have_attribute("data-state", "drawn")
