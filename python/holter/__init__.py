@@ -1,17 +1,18 @@
-"""Holter records training runs: every metric of every layer at every step, at almost no cost.
+"""Holter records PyTorch training runs: every metric of every layer at every step, at almost no cost.
 
     with holter.Logger("runs/run-2", config={"lr": 3e-4}) as logger:
         for step, batch in enumerate(loader):
             loss = train_step(model, batch)
             logger.log(step, "train/loss", loss)
 
-Afterwards, and meanwhile, the run is plain files, which `holter.open_run("runs/run-2")` reads as well.
+The run is plain files. `holter.open_run("runs/run-2")` reads them, during the training as well.
 """
 
 from holter._config import Overflow
 from holter._core import Health, Logger, Metric, Metrics, SinkHealth, __version__, recover
 from holter.exceptions import (
     FlushTimeoutError,
+    ForkedProcessError,
     FormatVersionError,
     HolterError,
     HolterWarning,
@@ -19,7 +20,7 @@ from holter.exceptions import (
     StoreError,
 )
 
-TYPE_CHECKING = False  # typing's own costs more to import than all that is imported here
+TYPE_CHECKING = False  # importing typing would cost more than everything else here
 if TYPE_CHECKING:
     from holter import alerts as alerts
     from holter._run import Buckets, Run, Series, SeriesFacts, list_runs, open_run
@@ -28,6 +29,7 @@ del TYPE_CHECKING
 __all__ = [
     "Buckets",
     "FlushTimeoutError",
+    "ForkedProcessError",
     "FormatVersionError",
     "Health",
     "HolterError",
@@ -52,7 +54,7 @@ _READING = frozenset({"Buckets", "Run", "Series", "SeriesFacts", "list_runs", "o
 
 
 def __getattr__(name: str) -> object:
-    """Load what reads runs, or watches them, when it is asked for: a training need not wait for it."""
+    """Load the modules that read runs on first use, so that a training does not pay for them."""
     if name == "alerts":
         import importlib
 
