@@ -23,7 +23,10 @@ from holter.exceptions import (
 TYPE_CHECKING = False  # importing typing would cost more than everything else here
 if TYPE_CHECKING:
     from holter import alerts as alerts
-    from holter._run import Buckets, Run, Series, SeriesFacts, list_runs, open_run
+    from holter._buckets import Buckets
+    from holter._listing import list_runs
+    from holter._run import Run, open_run
+    from holter._series import Series, SeriesFacts
 del TYPE_CHECKING
 
 __all__ = [
@@ -50,23 +53,30 @@ __all__ = [
     "recover",
 ]
 
-_READING = frozenset({"Buckets", "Run", "Series", "SeriesFacts", "list_runs", "open_run"})
+# Loaded on first use.
+_READING = {
+    "Buckets": "holter._buckets",
+    "Run": "holter._run",
+    "Series": "holter._series",
+    "SeriesFacts": "holter._series",
+    "list_runs": "holter._listing",
+    "open_run": "holter._run",
+}
 
 
 def __getattr__(name: str) -> object:
     """Load the modules that read runs on first use, so that a training does not pay for them."""
-    if name == "alerts":
-        import importlib
+    import importlib
 
+    if name == "alerts":
         return importlib.import_module("holter.alerts")
     if name not in _READING:
         message = f"module 'holter' has no attribute {name!r}"
         raise AttributeError(message)
-    from holter import _run
-
-    globals().update({name: getattr(_run, name) for name in _READING})
-    return globals()[name]
+    value = getattr(importlib.import_module(_READING[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted(globals().keys() | _READING)
+    return sorted(globals().keys() | _READING.keys())

@@ -7,7 +7,6 @@ logger is created.
 import atexit
 import os
 import pathlib
-import re
 import secrets
 import signal
 import sys
@@ -18,20 +17,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from holter import _core
 from holter._config import DEFAULT_SINKS, Environment, Overflow
 from holter._facts import facts_json
+from holter._paths import local_path
 
 if TYPE_CHECKING:
     from holter.alerts import Rule, Webhook
 
-__all__ = ["Settings", "local_path", "read_settings"]
+__all__ = ["Settings", "read_settings"]
 
 _JOURNAL_POINTS = 1 << 20
 _NO_RULES = "[]"
 
 _ADJECTIVES = ("amber", "bold", "brisk", "calm", "clear", "crisp", "deep", "eager", "fair", "fleet", "keen", "quiet")
 _NOUNS = ("brook", "cedar", "comet", "ember", "falcon", "harbor", "heron", "lark", "meadow", "ridge", "river", "tide")
-
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class Settings(NamedTuple):
@@ -102,18 +99,6 @@ def read_settings(
 
 
 read_settings.__qualname__ = "Logger"  # the name in Python's errors about unexpected arguments
-
-
-def local_path(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Return a path with `~` expanded.
-
-    Raises:
-        ValueError: If it is a URL.
-    """
-    if isinstance(path, str) and _URL.match(path):
-        message = f"runs are recorded and read in local directories, got {path!r}; to copy runs to a URL, use `holter sync`"
-        raise ValueError(message)
-    return pathlib.Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser raises where there is no home
 
 
 @atexit.register
