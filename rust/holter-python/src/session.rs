@@ -20,7 +20,8 @@ use crate::values;
 
 /// An open run, shared by a logger and its metrics. Without a session of the core it takes points and forgets them.
 pub(crate) struct Session {
-    session: Option<record::Session>,
+    /// `None` if recording is disabled.
+    core: Option<record::Session>,
     /// What sends the alerts on, from a thread of Python's; it keeps no session open.
     sender: Option<Py<PyAny>>,
     name: String,
@@ -45,7 +46,7 @@ impl Session {
             _ => None,
         };
         Ok(Self {
-            session,
+            core: session,
             sender,
             name: settings.name,
             rank: settings.rank,
@@ -56,7 +57,7 @@ impl Session {
     }
 
     pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
-        self.session.as_ref().map(record::Session::recorder)
+        self.core.as_ref().map(record::Session::recorder)
     }
 
     #[inline]
@@ -173,7 +174,7 @@ impl Session {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.session.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
+        self.core.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
     }
 
     pub(crate) fn name(&self) -> String {
@@ -196,7 +197,7 @@ impl Session {
             None => text,
         };
         let config = holter::store::facts::parse_object(text.extract()?).map_err(|error| to_py(py, &error))?;
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         if session.recorder().is_forked() {
             return self.conclude(py, Outcome::Forked);
         }
@@ -213,23 +214,23 @@ impl Session {
     }
 
     pub(crate) fn should_stop(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.alerts().should_stop())
+        self.core.as_ref().is_some_and(|session| session.alerts().should_stop())
     }
 
     pub(crate) fn alert_lines(&self) -> Vec<String> {
-        let session = self.session.as_ref();
+        let session = self.core.as_ref();
         // A forked child may have the list locked by a thread that it does not have.
         let session = session.filter(|session| !session.recorder().is_forked());
         session.map(|session| session.alerts().recent()).unwrap_or_default()
     }
 
     pub(crate) fn recovered(&self) -> u64 {
-        self.session.as_ref().map_or(0, |session| session.recovery().recovered)
+        self.core.as_ref().map_or(0, |session| session.recovery().recovered)
     }
 
     pub(crate) fn flush(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
         const SIGNAL_INTERVAL: Duration = Duration::from_millis(200);
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         let since = Instant::now();
         loop {
             // In pieces, so that Ctrl-C is heard.
@@ -249,7 +250,7 @@ impl Session {
     pub(crate) fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
         let status =
             Status::from_name(status).ok_or_else(|| not_among("status", &Status::ALL.map(Status::as_str), status))?;
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         let closed = py.detach(|| session.close(status)).map_err(|error| to_py(py, &error));
         // By now the last alert has been said.
         let sent = self.sender.as_ref().map(|sender| sender.bind(py).call_method0("close"));

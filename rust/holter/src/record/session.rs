@@ -15,7 +15,7 @@ use crate::record::alerts::watcher::Watcher;
 use crate::record::config::{Config, Resume};
 use crate::record::health::{Health, Monitor};
 use crate::record::recorder::Recorder;
-use crate::record::writer::{Ending, Flusher, Writer};
+use crate::record::writer::{Ending, Flusher, Outputs, Writer};
 use crate::series_table::SeriesTable;
 use crate::store::facts::{Facts, Object};
 use crate::store::manifest::{Manifest, Status};
@@ -285,7 +285,7 @@ fn start(
     let monitor = Arc::new(Monitor::new(sinks.names()));
     let has_rules = !config.alerts.is_empty();
     let watcher = has_rules.then(|| Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
-    let writer = Writer::start(journal, &series, &monitor, sinks, watcher, config, Arc::clone(lock))?;
+    let writer = Writer::start(journal, &series, &monitor, Outputs { sinks, watcher }, config, Arc::clone(lock))?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }
