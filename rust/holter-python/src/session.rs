@@ -21,7 +21,8 @@ use crate::values;
 /// An open run, shared by a logger and its metrics. Without a session of the core (`HOLTER_MODE=disabled`) it discards
 /// points.
 pub(crate) struct Session {
-    session: Option<record::Session>,
+    /// `None` if recording is disabled.
+    core: Option<record::Session>,
     /// Delivers alerts to the webhook, from a Python thread; does not keep the session open.
     sender: Option<Py<PyAny>>,
     name: String,
@@ -53,7 +54,7 @@ impl Session {
         };
         let last_step = session.as_ref().and_then(|session| session.start().last_step);
         Ok(Self {
-            session,
+            core: session,
             sender,
             name,
             rank: settings.rank,
@@ -64,7 +65,7 @@ impl Session {
     }
 
     pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
-        self.session.as_ref().map(record::Session::recorder)
+        self.core.as_ref().map(record::Session::recorder)
     }
 
     #[inline]
@@ -187,7 +188,7 @@ impl Session {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.session.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
+        self.core.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
     }
 
     pub(crate) fn name(&self) -> String {
@@ -210,7 +211,7 @@ impl Session {
             None => text,
         };
         let config = holter::store::facts::parse_object(text.extract()?).map_err(|error| to_py(py, &error))?;
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         if session.recorder().is_forked() {
             return self.conclude(py, Outcome::Forked);
         }
@@ -229,11 +230,11 @@ impl Session {
     }
 
     pub(crate) fn should_stop(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.alerts().should_stop())
+        self.core.as_ref().is_some_and(|session| session.alerts().should_stop())
     }
 
     pub(crate) fn alert_lines(&self) -> Vec<String> {
-        let session = self.session.as_ref();
+        let session = self.core.as_ref();
         // In a forked child, the list may be locked by a thread that exists only in the parent.
         let session = session.filter(|session| !session.recorder().is_forked());
         session.map(|session| session.alerts().recent()).unwrap_or_default()
@@ -241,16 +242,16 @@ impl Session {
 
     /// How the session began; `None` if recording is disabled.
     pub(crate) fn start(&self) -> Option<&Start> {
-        self.session.as_ref().map(record::Session::start)
+        self.core.as_ref().map(record::Session::start)
     }
 
     pub(crate) fn recovered(&self) -> u64 {
-        self.session.as_ref().map_or(0, |session| session.recovery().recovered)
+        self.core.as_ref().map_or(0, |session| session.recovery().recovered)
     }
 
     pub(crate) fn flush(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
         const SIGNAL_INTERVAL: Duration = Duration::from_millis(200);
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         let since = Instant::now();
         loop {
             // In short waits, so that Ctrl-C is handled.
@@ -271,7 +272,7 @@ impl Session {
         let status = Status::from_name(status)
             .filter(|status| CLOSING.contains(status))
             .ok_or_else(|| not_among("status", &CLOSING.map(Status::as_str), status))?;
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         let closed = py.detach(|| session.close(status)).map_err(|error| to_py(py, &error));
         // The writer has evaluated the last alert by now.
         let sent = self.sender.as_ref().map(|sender| sender.bind(py).call_method0("close"));

@@ -17,7 +17,7 @@ use crate::record::health::{Health, Monitor};
 use crate::record::recorder::Recorder;
 use crate::record::start::Start;
 use crate::record::target::Target;
-use crate::record::writer::{Ending, Flusher, Writer};
+use crate::record::writer::{Ending, Flusher, Outputs, Writer};
 use crate::series_table::SeriesTable;
 use crate::store::facts::{Facts, Object};
 use crate::store::manifest::{Manifest, Status};
@@ -282,7 +282,7 @@ fn start_writer(
     let monitor = Arc::new(Monitor::new(sinks.names()));
     let has_rules = !config.alerts.is_empty();
     let watcher = has_rules.then(|| Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
-    let writer = Writer::start(journal, &series, &monitor, sinks, watcher, config, Arc::clone(lock))?;
+    let writer = Writer::start(journal, &series, &monitor, Outputs { sinks, watcher }, config, Arc::clone(lock))?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }
