@@ -7,7 +7,6 @@ import ast
 from pathlib import Path
 
 import pytest
-
 from source_reading import Python
 
 ROOT = Path(__file__).parents[1]

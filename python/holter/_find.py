@@ -1,4 +1,4 @@
-"""Finding the runs in a directory."""
+"""Opening a run, and finding the runs in a directory."""
 
 import os
 import pathlib
@@ -7,11 +7,26 @@ from collections.abc import Callable, Iterable
 
 from holter import _core
 from holter._paths import local_path
-from holter._ranks import listed
+from holter._ranks import listed, opened
 from holter._run import Run
 from holter.exceptions import HolterError, HolterWarning
 
-__all__ = ["list_runs"]
+__all__ = ["list_runs", "open_run"]
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open the run in the directory `path` for reading.
+
+    Args:
+        path: The directory that was passed to `holter.Logger`, for all ranks of the run; or a directory in it such as
+            `rank-00002`, for a single rank. `~` is expanded.
+
+    Raises:
+        FileNotFoundError: If the directory does not contain a run.
+        FormatVersionError: If a newer version of Holter wrote it.
+        StoreError: If its manifest is damaged.
+    """
+    return Run(opened(local_path(path)))
 
 
 def list_runs(
@@ -47,7 +62,7 @@ def list_runs(
         try:
             if wanted <= set(run.tags if wanted else ()) and (where is None or _accepts(where, run)):
                 found.append(run)
-        except (HolterError, OSError) as error:
+        except (HolterError, OSError) as error:  # noqa: PERF203  one unreadable run must not hide the others
             unreadable.append((run.path, str(error)))
     for path, reason in unreadable:
         if on_unreadable is None:
@@ -64,4 +79,5 @@ def _accepts(where: Callable[[Run], object], run: Run) -> bool:
         return False
 
 
-list_runs.__module__ = "holter"
+for _public in (list_runs, open_run):
+    _public.__module__ = "holter"
