@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from holter import _core, _frames
 from holter._buckets import Buckets, from_columns
 from holter._ranks import Ranks
-from holter._series import Columns, Series, SeriesFacts, load, series_of, step_bounds
+from holter._series import MAX_STEP, MIN_STEP, Columns, Series, SeriesFacts, load, series_of, step_bounds
 from holter._table import Table
 from holter._text import time_of_micros
 from holter.exceptions import HolterError
