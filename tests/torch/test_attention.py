@@ -1,4 +1,4 @@
-"""Attention statistics: against weights materialised in float64, for every kind of mask and every way to attend."""
+"""Attention statistics against weights materialized in float64, for every kind of mask and attention call."""
 
 import math
 
@@ -16,16 +16,16 @@ from holter.torch._attention_math import (  # noqa: E402
     AttentionCall,
     exact,
     fused_entropy,
-    offset_of,
     sampled,
     stratified_rows,
+    stratum_offset,
 )
 
 THRESHOLD = 0.1
 
 
 def weights(call: AttentionCall):
-    """The whole matrix of weights, float64, as the definitions have it."""
+    """Compute the full matrix of weights in float64 by definition, and the largest logit."""
     query, key = call.query.double(), call.key.double()
     key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
     scores = query @ key.mT * (call.scale if call.scale is not None else query.shape[-1] ** -0.5)
@@ -42,7 +42,7 @@ def weights(call: AttentionCall):
 
 
 def reference(call: AttentionCall) -> tuple[float, float, float]:
-    """Entropy, sparsity and largest logit by their definitions."""
+    """Compute entropy, sparsity and largest logit by definition."""
     w, largest = weights(call)
     entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
     return float(entropy), float((w > THRESHOLD).double().mean()), float(largest)
@@ -72,14 +72,14 @@ CALLS = {
     "sliding window": lambda: AttentionCall(*tensors(), is_causal=True, window=7),
     "soft cap": lambda: AttentionCall(*tensors(gain=8.0), is_causal=True, softcap=3.0),
     "cross attention": lambda: AttentionCall(*tensors(queries=24, keys=56)),
-    "rows that see nothing": lambda: AttentionCall(
+    "fully masked rows": lambda: AttentionCall(
         *tensors(), mask=torch.ones(40, 40).bool().index_fill(0, torch.tensor([3, 5]), value=False)
     ),
 }
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_exact_statistics(name):
+def test_exact_statistics_match_definition(name):
     call = CALLS[name]()
     entropy, share, largest = reference(call)
     for numbers in (exact(call, THRESHOLD), sampled(call, rows=64, offset=0.0, threshold=THRESHOLD)):
@@ -89,20 +89,20 @@ def test_exact_statistics(name):
         assert numbers[3:].tolist() == [0.0, 0.0]
 
 
-def test_exact_statistics_in_several_chunks(monkeypatch):
+def test_exact_statistics_do_not_depend_on_chunk_size(monkeypatch):
     call = CALLS["causal"]()
     whole = exact(call, THRESHOLD)
     monkeypatch.setattr("holter.torch._attention_math._CHUNK_ELEMENTS_CPU", 1000)
     assert torch.allclose(exact(call, THRESHOLD), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["plain", "causal", "scale", "padding", "cross attention", "rows that see nothing"])
-def test_entropy_by_one_fused_call(name):
+@pytest.mark.parametrize("name", ["plain", "causal", "scale", "padding", "cross attention", "fully masked rows"])
+def test_fused_entropy_matches_definition(name):
     call = CALLS[name]()
     far = AttentionCall(call.query, call.key + 50.0, call.mask, call.is_causal, call.scale)
-    for one in (call, far):
-        entropy, normalizer = fused_entropy(one)
-        w, _ = weights(one)
+    for each in (call, far):
+        entropy, normalizer = fused_entropy(each)
+        w, _ = weights(each)
         expected = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1)
         assert torch.allclose(entropy.double(), expected, atol=2e-5)
         assert normalizer.shape == entropy.shape
@@ -110,12 +110,12 @@ def test_entropy_by_one_fused_call(name):
 
 
 @pytest.mark.parametrize("name", ["soft cap", "additive mask", "sliding window"])
-def test_no_fused_call_where_the_identity_does_not_hold(name):
+def test_fused_entropy_is_none_for_bias_cap_and_window(name):
     assert fused_entropy(CALLS[name]()) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_inputs(dtype):
+def test_exact_entropy_of_half_precision_inputs(dtype):
     query, key = tensors()
     call = AttentionCall(query.to(dtype), key.to(dtype), is_causal=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -124,23 +124,23 @@ def test_half_precision_inputs(dtype):
 
 
 @pytest.mark.parametrize("name", ["causal", "padding", "grouped queries"])
-def test_sampled_statistics_are_unbiased_and_know_their_error(name):
+def test_sampled_statistics_are_unbiased_with_valid_standard_errors(name):
     call = CALLS[name]()
     entropy, share, _ = reference(call)
-    draws = [sampled(call, rows=10, offset=offset_of(step), threshold=THRESHOLD) for step in range(200)]
+    draws = [sampled(call, rows=10, offset=stratum_offset(step), threshold=THRESHOLD) for step in range(200)]
     draws = torch.stack(draws).double()
-    means, spreads, said = draws.mean(dim=0), draws.std(dim=0), draws.mean(dim=0)
+    means, spreads = draws.mean(dim=0), draws.std(dim=0)
     assert float(means[0]) == pytest.approx(entropy, abs=0.02)
     assert float(means[1]) == pytest.approx(share, rel=0.03)
-    assert 0.4 * spreads[0] < said[3] < 3.0 * spreads[0]
-    assert 0.4 * spreads[1] < said[4] < 3.0 * spreads[1]
+    assert 0.4 * spreads[0] < means[3] < 3.0 * spreads[0]
+    assert 0.4 * spreads[1] < means[4] < 3.0 * spreads[1]
 
 
 @pytest.mark.parametrize(("queries", "rows"), [(40, 10), (41, 10), (33, 32), (8, 32), (1, 32), (1000, 7)])
-def test_rows_are_one_of_each_stratum_and_every_row_has_its_turn(queries, rows):
+def test_sample_has_one_row_per_stratum_and_covers_all_rows_over_time(queries, rows):
     seen = set()
     for step in range(300):
-        chosen = stratified_rows(queries, rows, offset_of(step), torch.device("cpu")).tolist()
+        chosen = stratified_rows(queries, rows, stratum_offset(step), torch.device("cpu")).tolist()
         assert len(chosen) == min(rows, queries)
         assert all(0 <= row < queries for row in chosen)
         if rows < queries:
@@ -150,7 +150,7 @@ def test_rows_are_one_of_each_stratum_and_every_row_has_its_turn(queries, rows):
 
 
 class SelfAttention(nn.Module):
-    """As people write it, on F.scaled_dot_product_attention."""
+    """A typical module that calls F.scaled_dot_product_attention."""
 
     def __init__(self):
         super().__init__()
@@ -202,7 +202,7 @@ def expect(recorder, step, calls):
 
 
 @pytest.mark.parametrize("how", [{}, {"exact": True}])
-def test_calls_of_scaled_dot_product_attention_are_seen_layer_by_layer(recorder, how):
+def test_scaled_dot_product_attention_is_recorded_per_layer(recorder, how):
     model = Stack()
     with watch(model, recorder, attention=settings(**how)) as handle:
         model(torch.randn(2, 12, 8)).sum().backward()
@@ -220,7 +220,7 @@ def test_checkpointing_counts_each_layer_once(recorder, reentrant):
     expect(recorder, 0, model.first_calls())
 
 
-def test_of_accumulated_batches_the_first_counts(recorder):
+def test_first_micro_batch_counts(recorder):
     model = Stack()
     with watch(model, recorder, attention=settings()) as handle:
         for _ in range(3):
@@ -229,7 +229,7 @@ def test_of_accumulated_batches_the_first_counts(recorder):
     expect(recorder, 0, model.first_calls())
 
 
-def test_forward_passes_that_do_not_train_are_not_seen(recorder):
+def test_evaluation_is_not_recorded(recorder):
     model = Stack()
     with watch(model, recorder, attention=settings()) as handle:
         with torch.no_grad():
@@ -246,7 +246,7 @@ def test_forward_passes_that_do_not_train_are_not_seen(recorder):
     expect(recorder, 1, model.first_calls())
 
 
-def test_every_tenth_step_by_default(recorder):
+def test_default_cadence_is_every_tenth_step(recorder):
     model = Stack(layers=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     with watch(model, recorder, optimizer):
@@ -256,7 +256,7 @@ def test_every_tenth_step_by_default(recorder):
     assert set(recorder["attention_entropy/layer_0"]) == {0, 10, 20}
 
 
-def test_standard_error_on_request(recorder):
+def test_standard_errors_are_recorded_if_enabled(recorder):
     model = Stack(layers=1)
     with watch(model, recorder, attention=settings(rows=4, standard_error=True)) as handle:
         model(torch.randn(2, 64, 8)).sum().backward()
@@ -265,7 +265,7 @@ def test_standard_error_on_request(recorder):
     assert recorder["attention_sparsity_se/layer_0"][0] > 0.0
 
 
-def test_include_and_exclude(recorder):
+def test_exclude_skips_layers(recorder):
     model = Stack()
     with watch(model, recorder, attention=settings(), exclude="blocks.1*") as handle:
         model(torch.randn(2, 12, 8)).sum().backward()
@@ -273,7 +273,7 @@ def test_include_and_exclude(recorder):
     assert recorder.names("attention_entropy/") == ["attention_entropy/layer_0", "attention_entropy/layer_2"]
 
 
-def test_a_model_without_modules_for_attention_is_taken_by_its_layers(recorder):
+def test_numbered_layers_are_used_without_attention_modules(recorder):
     class Plain(nn.Module):
         def __init__(self):
             super().__init__()
@@ -292,7 +292,7 @@ def test_a_model_without_modules_for_attention_is_taken_by_its_layers(recorder):
 
 
 @pytest.mark.parametrize("training_weights", [True, False])
-def test_multihead_attention(recorder, training_weights):
+def test_multihead_attention_with_and_without_weights(recorder, training_weights):
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
     x = torch.randn(3, 12, 8)
     with watch(attention, recorder, attention=settings()) as handle:
@@ -329,7 +329,7 @@ def test_transformer_encoder_with_padding_and_a_causal_mask(recorder, batch_firs
     assert recorder["attention_entropy/layer_1"][0] > 0.0
 
 
-def test_self_and_cross_attention_of_one_layer_keep_their_paths(recorder):
+def test_self_and_cross_attention_of_a_layer_are_labeled_by_path(recorder):
     model = nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16, batch_first=True), 1)
     with watch(model, recorder, attention=settings()) as handle:
         model(torch.randn(2, 5, 8), torch.randn(2, 7, 8)).sum().backward()
@@ -340,15 +340,15 @@ def test_self_and_cross_attention_of_one_layer_keep_their_paths(recorder):
     ]
 
 
-def test_an_attention_of_ones_own_by_one_line(recorder):
+def test_custom_attention_is_recorded_if_reported(recorder):
     call = CALLS["soft cap"]()
 
-    class Own(nn.Module):
+    class Custom(nn.Module):
         def forward(self, x):
             holter.torch.attention(self, call.query, call.key, is_causal=True, softcap=3.0)
             return x
 
-    model = nn.Sequential(Own())
+    model = nn.Sequential(Custom())
     model(torch.zeros(1))
     with watch(model, recorder, attention=settings()) as handle:
         model(torch.zeros(1))
@@ -357,14 +357,14 @@ def test_an_attention_of_ones_own_by_one_line(recorder):
     model(torch.zeros(1))
 
 
-@pytest.mark.expects_faults
-def test_a_call_that_cannot_be_understood_is_reported_and_changes_nothing(recorder):
-    class OwnAttention(nn.Module):
+@pytest.mark.expects_warnings
+def test_invalid_mask_disables_the_probe_and_not_the_forward(recorder):
+    class CustomAttention(nn.Module):
         def forward(self, x):
             holter.torch.attention(self, x, x, mask=torch.zeros(7, 9))
             return x
 
-    model = nn.Sequential(OwnAttention())
+    model = nn.Sequential(CustomAttention())
     with watch(model, recorder, attention=settings()) as handle:
         x = torch.ones(1, 1, 4, 4)
         assert model(x) is x
@@ -373,9 +373,9 @@ def test_a_call_that_cannot_be_understood_is_reported_and_changes_nothing(record
     assert recorder.names("attention") == []
 
 
-def test_settings_that_make_no_sense_are_refused(recorder):
-    for wrong in ({"rows": 0}, {"every": 0}):
+def test_invalid_settings_raise(recorder):
+    for invalid in ({"rows": 0}, {"every": 0}):
         with pytest.raises(ValueError, match="must be"):
-            Attention(**wrong)
+            Attention(**invalid)
     with pytest.raises(ValueError, match="attention must be"):
         watch(nn.Linear(2, 2), recorder, attention="all")
