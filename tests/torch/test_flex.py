@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
 import holter.torch  # noqa: E402
+from attention_reference import attention_scores, attention_weights, entropy_and_sparsity  # noqa: E402
 from holter.torch import Attention, watch  # noqa: E402
 
 # FlexAttention without torch.compile warns that it is slow. It is not run compiled for a CPU, because torch's kernel
@@ -42,14 +43,12 @@ class Biased:
 
 
 def reference(query, key, *, visible=None, biased=None):
-    query, key = query.double(), key.double().repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    scores, places = query @ key.mT * query.shape[-1] ** -0.5, torch.arange(TOKENS)
+    scores, places = attention_scores(query, key), torch.arange(TOKENS)
     if biased is not None:
         scores = 3.0 * torch.tanh(scores / 3.0) + biased.bias[0] + 0.1 * (places[:, None] - places)
     if visible is not None:
         scores = scores.masked_fill(~visible(None, None, places[:, None], places), -math.inf)
-    w = scores.softmax(dim=-1)
-    return float(-(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()), float((w > 0.1).double().mean())
+    return entropy_and_sparsity(attention_weights(scores))
 
 
 @pytest.fixture(params=["by module", "by name", "compiled", "reported"])

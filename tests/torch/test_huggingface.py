@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
+from attention_reference import entropy_and_sparsity  # noqa: E402
 from holter.torch import Attention, watch  # noqa: E402
 
 SIZES = {
@@ -71,10 +72,8 @@ def test_entropy_and_sparsity_match_returned_weights(recorder, name, implementat
         pytest.skip("scaled_dot_product_attention does not apply its soft cap")
     settings = Attention(rows=100, every=1, exact=exact)
     for layer, weights in enumerate(run(name, implementation, has_padding, recorder, settings)):
-        w = weights.double()
-        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
-        assert recorder[f"attention_entropy/layer_{layer}"][0] == pytest.approx(float(entropy), abs=1e-5)
-        share = float((w > 0.1).double().mean())
+        entropy, share = entropy_and_sparsity(weights)
+        assert recorder[f"attention_entropy/layer_{layer}"][0] == pytest.approx(entropy, abs=1e-5)
         assert recorder[f"attention_sparsity/layer_{layer}"][0] == pytest.approx(share, abs=1e-6)
 
 
@@ -118,9 +117,8 @@ def test_flash_attention_in_the_registry(recorder, monkeypatch, name, layout):
         assert handle.disabled == {}
     assert registry["flash_attention_2"] is flash
     for layer, block in enumerate(model.model.layers):
-        w = block.self_attn.weights.detach().double()
-        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
-        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(float(entropy), abs=1e-5)}
+        entropy, _ = entropy_and_sparsity(block.self_attn.weights)
+        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(entropy, abs=1e-5)}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -143,6 +141,5 @@ def test_flex_attention_in_the_registry(recorder, monkeypatch, name):
         handle.commit()
         assert handle.disabled == {}
     for layer, block in enumerate(model.model.layers):
-        w = block.self_attn.weights.detach().double()
-        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
-        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(float(entropy), abs=1e-5)}
+        entropy, _ = entropy_and_sparsity(block.self_attn.weights)
+        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(entropy, abs=1e-5)}

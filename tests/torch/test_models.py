@@ -4,8 +4,6 @@ References are computed from the queries, keys and masks of each attention call,
 clipping. The tests capture both.
 """
 
-import math
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,6 +11,8 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
+from attention_reference import attention_scores, attention_weights, entropy_and_sparsity  # noqa: E402
+from gradient_reference import expect_norms, gradient_norms  # noqa: E402
 from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.torch import Attention, Probe, watch  # noqa: E402
 
@@ -127,19 +127,6 @@ MODELS = {
 }
 
 
-def reference(query, key, mask=None, is_causal=False, scale=None):
-    """Compute entropy and sparsity by definition, from the full matrix of weights."""
-    query, key = query.double(), key.double().repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
-    if is_causal:
-        scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -math.inf)
-    w = scores.softmax(dim=-1)
-    entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1)
-    return float(entropy.mean()), float((w > 0.1).double().mean())
-
-
 class CallRecorder:
     """Captures the model's attention calls with gradients enabled."""
 
@@ -149,7 +136,8 @@ class CallRecorder:
 
         def attend(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, **rest):  # noqa: PLR0917
             if torch.is_grad_enabled():
-                self.references.append(reference(query.detach(), key.detach(), attn_mask, is_causal, rest.get("scale")))
+                scores = attention_scores(query, key, mask=attn_mask, is_causal=is_causal, scale=rest.get("scale"))
+                self.references.append(entropy_and_sparsity(attention_weights(scores)))
             return original(query, key, value, attn_mask, dropout_p, is_causal, **rest)
 
         monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
@@ -157,14 +145,6 @@ class CallRecorder:
     def first(self):
         """Return the first call of each layer."""
         return self.references[:LAYERS]
-
-
-def norms(model, scale=1.0):
-    return {
-        name: float(parameter.grad.double().norm()) / scale
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
-    }
 
 
 def batch():
@@ -176,11 +156,8 @@ def backward(model, scaler=None):
     (loss if scaler is None else scaler.scale(loss)).backward()
 
 
-def expect(recorder, step, expected, calls, *, entropy=1e-5, norm=1e-4):
-    for name, value in expected.items():
-        assert recorder[f"grad_norm/{name}"][step] == pytest.approx(value, rel=norm, abs=1e-9), name
-    total = math.sqrt(sum(value**2 for value in expected.values()))
-    assert recorder["grad_norm_total"][step] == pytest.approx(total, rel=norm)
+def expect(recorder, step, expected, calls, *, entropy=1e-5):
+    expect_norms(recorder, step, expected, tolerance=1e-4)
     assert len(recorder.names("attention_entropy/")) == LAYERS
     assert len(calls) == LAYERS
     for layer, (found, share) in enumerate(calls):
@@ -207,7 +184,7 @@ def test_accumulation_with_torch_clipping(recorder, model, attention, monkeypatc
             calls.references.clear()
             for _ in range(2):
                 backward(model)
-            expected = norms(model)
+            expected = gradient_norms(model)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01)
             optimizer.step()
             expect(recorder, step, expected, calls.first())
@@ -219,7 +196,7 @@ def test_bfloat16_autocast_with_watch_clipping(recorder, model, attention, monke
     with watch(model, recorder, optimizer, attention=attention) as handle:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             backward(model)
-        expected = norms(model)
+        expected = gradient_norms(model)
         handle.clip_grad_norm_(0.01)
         optimizer.step()
         assert handle.disabled == {}
@@ -236,7 +213,7 @@ def test_float16_with_scaler_and_overflow(recorder, model, monkeypatch, fused):
             calls.references.clear()
             with torch.autocast("cpu", dtype=torch.float16):
                 backward(model, scaler)
-            expected = norms(model, scaler.get_scale())
+            expected = gradient_norms(model, scaler.get_scale())
             if step == 1:
                 next(p for p in model.parameters() if p.grad is not None).grad.fill_(float("inf"))
             if step == 2:
@@ -261,7 +238,7 @@ def test_checkpointing_enabled_by_the_model(recorder, monkeypatch, name, how):
     calls, optimizer = CallRecorder(monkeypatch), torch.optim.AdamW(model.parameters(), lr=1e-3)
     with watch(model.train(), recorder, optimizer, attention=Attention(every=1)) as handle:
         backward(model)
-        expected = norms(model)
+        expected = gradient_norms(model)
         optimizer.step()
         assert handle.disabled == {}
     # Recomputation runs through the layers in reverse. If reentrant, only the recomputation has gradients enabled.

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
+from attention_reference import attention_scores, attention_weights, entropy_and_sparsity  # noqa: E402
 from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.demo.train import make_optimizer, watch_everything  # noqa: E402
 from holter.torch import Attention, Probe, Ratio, watch  # noqa: E402
@@ -17,13 +18,8 @@ SMALL = ModelConfig(width=32, heads=4, layers=2, memory_width=8, chunk=16, conte
 
 
 def statistics(query, key):
-    """Compute entropy and sparsity in float64, from the full matrix of weights."""
-    query, key = query.detach().double(), key.detach().double()
-    scores = query @ key.mT * query.shape[-1] ** -0.5
-    hidden = torch.ones(scores.shape[-2:]).triu(1).bool()
-    w = scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
-    entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1)
-    return float(entropy.mean()), float((w > 0.1).double().mean())
+    """Compute entropy and sparsity of causal attention by definition."""
+    return entropy_and_sparsity(attention_weights(attention_scores(query, key, is_causal=True)))
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Clipping functions of `torch.nn.utils`, patched so that gradient norms are recorded before clipping.
 
 Training frameworks call these functions through their module. A `clip_grad_norm_` that was imported by name before the
-watch is observed one level below, in the function that scales the gradients. If torch's arithmetic is the same as ours
-(2-norm, float32 gradients on one device), the recorded norms are also used to clip. That saves a pass over the
-gradients, and the result is bit-identical.
+watch is observed one level below, in the function that scales the gradients. If torch uses the arithmetic of
+`Gradients` (2-norm, float32 gradients on one device), the recorded norms are also used to clip. That saves a pass over
+the gradients, and the result is bit-identical.
 """
 
 from __future__ import annotations

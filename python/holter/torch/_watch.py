@@ -68,7 +68,7 @@ def watch(
         A handle, which is also a context manager. Closing it ends the watch.
 
     Raises:
-        ValueError: If an argument is out of range, or a pattern of `probes`, `parameters` or `rank` matches nothing.
+        ValueError: If an argument is invalid, or a pattern of `probes`, `parameters` or `rank` matches nothing.
         TypeError: If `optimizer` is not a `torch.optim.Optimizer` or a sequence of them.
     """
     options = WatchOptions(
