@@ -131,8 +131,8 @@ ERRORS = [
     # serve
     (a_file_instead, "serve", FAILED, "runs is a file, and runs lie in a folder", "name the folder that it is in"),
     (nothing, "serve --port 99999", USAGE, "99999 is not in the range", "0<=x<=65535"),
-    (nothing, "serve --token short", USAGE, "a token has at least 16 characters", "makes one"),
-    (nothing, "serve --host no.such.host.invalid", FAILED, "there is no address for the host", "such as 127.0.0.1"),
+    (nothing, "serve --token short", USAGE, "the token must have at least 16 characters", "makes one"),
+    (nothing, "serve --host no.such.host.invalid", FAILED, "cannot resolve the host", "such as 127.0.0.1"),
     # report
     (nothing, "report", USAGE, "Missing argument 'RUN...'", "holter report --help"),
     (nothing, "report nowhere", FAILED, "there is no run 'nowhere'", "`holter ls runs` lists them"),

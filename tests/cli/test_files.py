@@ -108,7 +108,7 @@ def test_a_port_that_is_in_use_is_said(runs, invoke):
         port = taken.getsockname()[1]
         result = invoke("serve", "--port", str(port))
     assert result.status == 1
-    assert f"port {port} of 127.0.0.1 is in use" in result.stderr
+    assert f"port {port} on 127.0.0.1 is already in use" in result.stderr
     assert "leave --port out" in result.stderr
 
 
