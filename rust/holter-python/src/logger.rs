@@ -313,7 +313,7 @@ impl Logger {
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let lines = py.detach(|| self.session.alert_lines());
-        py.import("holter.alerts._alert")?.getattr("alerts_of_lines")?.call1((lines, self.session.rank()))
+        py.import("holter.alerts._alert")?.getattr("parse_alerts")?.call1((lines, self.session.rank()))
     }
 
     /// How the webhook fares, as `holter.alerts.Delivery`; None if the logger has none.
