@@ -142,7 +142,7 @@ def probes_use_the_public_logger(file: Python) -> list[str]:
 
 
 def front_ends_read_through_run(file: Python) -> list[str]:
-    mine = re.match(r"python/holter/(analysis|cli|dashboard|importing|plots|syncing|tensorboard|tfevents)/", file.path)
+    mine = re.match(r"python/holter/(analysis|cli|dashboard|formats|plots|syncing|tensorboard)/", file.path)
     return file.reaches("holter._core", "sqlite3") if mine else []
 
 
