@@ -217,7 +217,7 @@ def test_events_survive_sigkill_and_recovery_repeats_none(run_dir):
         (lambda: alerts.Above("x", threshold=10**400), "threshold must be finite"),
         (lambda: alerts.Plateau("x", steps=True), "steps must be an int"),
         (lambda: alerts.Plateau("x", steps=5, tolerance=-1), "tolerance must be 0 or more"),
-        (lambda: alerts.NonFinite("\ud800"), "pattern must be text"),
+        (lambda: alerts.NonFinite("\ud800"), "pattern must be valid Unicode"),
     ],
 )
 def test_a_wrong_rule_says_what_is_wrong(make, words):

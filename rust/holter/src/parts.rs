@@ -20,6 +20,7 @@ mod merge;
 mod name_column;
 mod part;
 mod read;
+mod report;
 mod writer;
 
 pub use columns::Columns;
@@ -27,6 +28,7 @@ pub use compact::{CompactLimits, compact, compact_within};
 pub use merge::{SeriesMerge, for_each_series};
 pub use part::Part;
 pub use read::{names, read_series, read_step};
+pub use report::{PartFacts, report};
 pub(crate) use writer::{Effort, Labels, Origin, PartWriter};
 
 const PART_PREFIX: &str = "part-";
