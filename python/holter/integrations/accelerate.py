@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from accelerate.tracking import GeneralTracker, on_main_process
 
 from holter.integrations._lazy_logger import LazyLogger, flatten
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
     from holter.integrations.tensorboard import SummaryWriter  # instead of torch.utils.tensorboard
 
-It needs neither torch nor tensorboard. Holter records only numbers: everything else is skipped with one warning for each
+It needs neither torch nor tensorboard. Holter records only numbers: anything else is skipped with one warning for each
 kind, and is never an error.
 """
 

@@ -150,7 +150,11 @@ class HolterCallback(TrainerCallback):
         """Open the run to record into."""
         name = state.trial_name or args.run_name or Path(args.output_dir).absolute().name
         settings = {"name": name, **self._settings}
-        path = self._path if self._path is not None and not state.is_hyper_param_search else _run_of_checkpoint(args, state)
+        path = (
+            self._path
+            if self._path is not None and not state.is_hyper_param_search
+            else _run_of_checkpoint(args, state)
+        )
         if path is not None:
             run = LazyLogger(path, config=config, **settings)
             run.open()
