@@ -192,7 +192,7 @@ class _Host:
 
 
 def _next_step(logger: holter.Logger) -> int:
-    """Return the step after the last one that a monitor of this rank logged; 0 if there is none."""
+    """Return the step after the last reading of this rank; 0 if there is none."""
     try:
         run = holter.open_run(logger.path)
     except FileNotFoundError:  # a disabled logger writes no run

@@ -88,7 +88,7 @@ def test_timeout_applies_to_the_whole_response(run_dir, server, answer):
 
 @pytest.mark.usefixtures("fast_retries")
 def test_refused_connection_is_reported(run_dir):
-    with socket.socket() as bound:  # without a listener, so that the port refuses connections and stays reserved
+    with socket.socket() as bound:  # not listening, so the port stays reserved and rejects connections
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
         with pytest.warns(holter.HolterWarning, match="could not be delivered"):

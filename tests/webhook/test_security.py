@@ -68,13 +68,6 @@ def test_tls_is_verified(run_dir, tmp_path, monkeypatch):
         assert record(run_dir.with_name("run-2"), hook(server.url)).sent == 1
 
 
-def test_a_proxy_is_used_as_the_environment_says(run_dir, server, monkeypatch):
-    monkeypatch.delenv("no_proxy")
-    monkeypatch.setenv("http_proxy", server.url)
-    assert record(run_dir, hook("http://hooks.invalid/x")).sent == 1
-    assert server.requests[0].target == "http://hooks.invalid/x"
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [

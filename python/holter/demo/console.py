@@ -140,10 +140,10 @@ def _command() -> str:
     """Return the command `holter` as a shell can find it, even if the environment is not activated."""
     if shutil.which("holter"):
         return "holter"
-    beside = Path(sys.executable).with_name("holter")
-    if not beside.exists():
+    script = Path(sys.executable).with_name("holter")
+    if not script.exists():
         return f"{sys.executable} -m holter.cli"
-    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
 def _family(name: str) -> str:

@@ -28,7 +28,7 @@ MAX_SCANS = 100
 """Parts are merged once, when a run is closed: more changes than this mean that something else deletes them."""
 BYTES_BETWEEN_MANIFESTS = 64 << 20
 SECS_BETWEEN_MANIFESTS = 5.0
-"""Limits on what the sync after a killed one copies again."""
+"""The most that a sync copies again after a killed one, in bytes and in seconds of copying."""
 LARGE_LINES_BYTES = 4 << 20
 LINES_GROWTH = 1.25
 """JSON Lines files are copied whole; large ones of a live run only after they have grown by this factor."""
@@ -74,7 +74,7 @@ class RankSync:
         self._unfinished = {self._folder: self._remote, f"{self._folder}/{PARTS}": parts}
         self._manifest = self._read_manifest()
         self._remote = {**self._remote, **{f"{PARTS}/{name}": size for name, size in parts.items()}}
-        self._look(self._source.scan())
+        self._use_scan(self._source.scan())
         self._is_run_file_new = not self._is_unchanged(self._run_file)
 
     @property
@@ -150,7 +150,7 @@ class RankSync:
                 pass  # merged into another part since the directory was listed
             else:
                 return
-            self._look(self._source.scan())
+            self._use_scan(self._source.scan())
         raise OSError(f"{self._folder}: its files are deleted faster than they can be copied")
 
     def _copy(self, file: SourceFile, on_progress: Callable[[int], None]) -> None:
@@ -171,7 +171,7 @@ class RankSync:
     def _save_manifest(self) -> None:
         self._destination.put_bytes(self._manifest.dump(), f"{self._folder}/{MANIFEST}")
 
-    def _look(self, scan: Scan) -> None:
+    def _use_scan(self, scan: Scan) -> None:
         self._scan = scan
         self._is_refreshed = False
         self._todo = [file for file in scan.files if not self._is_unchanged(file)]

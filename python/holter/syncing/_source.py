@@ -102,7 +102,7 @@ class Source:
         """Find the files that are complete now."""
         left_out: list[LeftOut] = []
         parts, merged_until = self._parts(left_out)
-        lines = [found for name in LINES if (found := self._look(name, left_out))]
+        lines = [found for name in LINES if (found := self._find(name, left_out))]
         return Scan((*parts, *lines), merged_until, tuple(left_out))
 
     @contextlib.contextmanager
@@ -136,7 +136,7 @@ class Source:
             raise OSError(errno.EINVAL, "not a regular file", name)
         return descriptor
 
-    def _look(self, name: str, left_out: list[LeftOut]) -> SourceFile | None:
+    def _find(self, name: str, left_out: list[LeftOut]) -> SourceFile | None:
         """Return the file, or None if it is missing, unusable or has no complete content."""
         try:
             descriptor = self._open(name)
@@ -156,7 +156,7 @@ class Source:
         found: dict[int, SourceFile] = {}
         merged: dict[int, list[int]] = {}
         for number, replaces in sorted(self._part_numbers(left_out).items()):
-            file = self._look(f"{PARTS}/part-{number:06}.parquet", left_out)
+            file = self._find(f"{PARTS}/part-{number:06}.parquet", left_out)
             if file is None:
                 continue
             found[number] = file
