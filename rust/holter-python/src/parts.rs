@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use holter::parts::{self, PartFacts};
+use holter::store::parquet::parts::{self, PartFacts};
 use pyo3::prelude::*;
 
 use crate::error::to_py;
