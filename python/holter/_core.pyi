@@ -24,6 +24,7 @@ __all__ = [
     "close_all",
     "list_runs",
     "open_rank",
+    "parquet_parts",
     "ranks",
     "recover",
 ]
