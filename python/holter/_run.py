@@ -127,9 +127,9 @@ class Run:
     @property
     def events(self) -> "list[Alert]":
         """The alerts of all ranks, oldest first."""
-        from holter.alerts._alert import alerts_of_lines
+        from holter.alerts._alert import parse_alerts
 
-        by_rank = [alerts_of_lines(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
+        by_rank = [parse_alerts(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
         return list(heapq.merge(*by_rank, key=lambda alert: alert.time))
 
     @property

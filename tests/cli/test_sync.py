@@ -102,7 +102,7 @@ def test_damage_is_found_told_and_mended(runs, invoke):
     content[500] ^= 1
     part.write_bytes(content)
     assert invoke("sync", "prose", "copies").stdout == "prose: up to date, 3 files\n"
-    told = "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its content is not what was copied"
+    told = "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its checksum differs"
     looked = invoke("sync", "prose", "copies", "--verify", "--dry-run")
     assert looked.status == 1
     assert told in looked.stderr
@@ -120,7 +120,7 @@ def test_what_is_left_out_is_told(runs, invoke):
     (runs / "prose" / "summary.jsonl").symlink_to("/etc/hostname")
     result = invoke("sync", "runs", "copies")
     assert result.status == 1
-    assert "Error: runs/prose: summary.jsonl is not copied: it is a symbolic link" in result.stderr
+    assert "Error: runs/prose: summary.jsonl is not copied: symlinks are not followed" in result.stderr
     assert_is_copy(Path("copies/code"), runs / "code")
 
 
@@ -141,8 +141,8 @@ def test_a_run_that_cannot_be_copied_keeps_no_other_from_it(runs, invoke):
     [
         (("prosa", "copies"), 1, "did you mean 'prose'?"),
         (("prose", "nothing://x"), 1, "nothing://x: Protocol not known: nothing"),
-        (("prose", "host:copies"), 1, "is no URL: write sftp://host/path"),
-        (("prose", "runs"), 1, "in the run itself: choose another place"),
+        (("prose", "host:copies"), 1, "is not a URL: use sftp://host/path"),
+        (("prose", "runs"), 1, "into the run itself"),
         (("ftp://me:hidden@host/copies", "runs"), 2, "the URL comes last"),
         (("prose",), 2, "Missing argument 'RUN|RUNS...'"),
     ],
@@ -158,7 +158,7 @@ def test_without_fsspec_the_extra_is_named(runs, invoke, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     result = invoke("sync", "prose", "copies")
     assert result.status == 1
-    assert result.stderr == "Error: copies are made by fsspec, which is not installed: pip install 'holter[sync]'\n"
+    assert result.stderr == "Error: syncing needs fsspec; install it with: pip install 'holter[sync]'\n"
 
 
 def test_no_password_is_shown(runs, tmp_path, piped):
@@ -180,7 +180,7 @@ def test_names_cannot_command_the_terminal(runs, invoke):
     result = invoke("sync", "runs", "copies")
     assert result.status == 1
     assert "\x1b" not in result.stdout + result.stderr
-    assert "is no place for a copy: rename what has '\\x1b' in its name" in result.stderr
+    assert "is not a valid destination: it contains '\\x1b'" in result.stderr
     odd = "[bold] run"
     (runs / "\x1b[31m").rename(runs / odd)
     assert f"{odd}: 3 files" in invoke("sync", "runs", "copies").stdout

@@ -10,6 +10,7 @@ mod health;
 mod logger;
 mod metrics;
 mod names;
+mod parts;
 mod run;
 mod session;
 mod values;
@@ -30,6 +31,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<health::SinkHealth>()?;
     module.add_function(wrap_pyfunction!(session::close_all, module)?)?;
     module.add_function(wrap_pyfunction!(recover, module)?)?;
+    module.add_function(wrap_pyfunction!(parts::parquet_parts, module)?)?;
     run::register(module)
 }
 

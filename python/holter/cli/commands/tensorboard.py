@@ -56,7 +56,7 @@ def tensorboard(folder: Path | None, arguments: tuple[str, ...], *, port: int | 
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except TensorBoardEndedError as error:
-        way_out = "leave --port out to take one that is free" if "could not bind" in error.last_words else ""
+        way_out = "leave --port out to take one that is free" if "could not bind" in error.last_line else ""
         raise Problem(f"TensorBoard ended by itself, with exit status {error.status}", way_out) from None
 
 

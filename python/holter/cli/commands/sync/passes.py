@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holter.cli.runs import Unreadable
-    from holter.syncing import Damage, Destination, Synced
+    from holter.syncing import Damage, Destination, SyncResult
 
 __all__ = ["Options", "Pass", "chosen_runs", "open_destination"]
 
@@ -80,7 +80,7 @@ class Pass:
         from holter.syncing import sync_run
 
         with _bar(name) as progress:
-            synced = sync_run(path, destination, name=name, is_dry_run=options.is_dry_run, progress=progress)
+            synced = sync_run(path, destination, name=name, is_dry_run=options.is_dry_run, on_progress=progress)
         facts = _facts(path, synced)
         self.runs.append(facts)
         if not options.as_json:
@@ -98,7 +98,7 @@ class Pass:
 
         def look() -> tuple[int, list[Damage]]:
             with _bar(f"{name}, read back") as progress:
-                return verify_run(path, destination, name=name, progress=progress)
+                return verify_run(path, destination, name=name, on_progress=progress)
 
         num_files, damaged = look()
         facts["num_verified"] = num_files
@@ -108,7 +108,7 @@ class Pass:
         if damaged and not options.is_dry_run:
             again = {one.name for one in damaged}
             with _bar(name) as progress:
-                mended = sync_run(path, destination, name=name, again=again, progress=progress)
+                mended = sync_run(path, destination, name=name, recopy=again, on_progress=progress)
             facts["copied"] = sorted({*facts["copied"], *mended.copied})
             facts["num_bytes"] += mended.num_bytes
             still = {one.name for one in look()[1]}
@@ -186,7 +186,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-def _facts(path: Path, synced: Synced) -> dict[str, Any]:
+def _facts(path: Path, synced: SyncResult) -> dict[str, Any]:
     return {
         "path": str(path),
         "name": synced.name,
@@ -200,7 +200,7 @@ def _facts(path: Path, synced: Synced) -> dict[str, Any]:
     }
 
 
-def _tell(synced: Synced, options: Options) -> None:
+def _tell(synced: SyncResult, options: Options) -> None:
     if not synced.copied and not synced.removed:
         echo(visible(f"{synced.name}: up to date, {_files(synced.num_unchanged)}"))
         return
