@@ -29,7 +29,7 @@ Kinds = dict[str, tuple[str, int, Loop]]
 """Loops by key, each with its title and the number of points per call."""
 
 
-def fixed_name_loops(logger: holter.Logger) -> Kinds:
+def fixed_name_loops(logger: holter.Logger) -> Kinds:  # noqa: C901, a list of loops
     """Loops over one series, and the calls they are compared with."""
     name, handle, appended = "train/loss", logger.metric("handle/loss"), []
 
@@ -67,7 +67,7 @@ def fixed_name_loops(logger: holter.Logger) -> Kinds:
     }
 
 
-def changing_name_loops(logger: holter.Logger) -> Kinds:
+def changing_name_loops(logger: holter.Logger) -> Kinds:  # noqa: C901, a list of loops
     """Loops over many series."""
     shuffled = np.random.default_rng(0).permutation([f"many/{i}.weight" for i in range(5000)]).tolist()
     next_of_200, next_of_5000 = itertools.cycle(names(200)), itertools.cycle(shuffled)

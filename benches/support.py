@@ -73,7 +73,7 @@ def names(count: int) -> list[str]:
 
 
 def values(num_steps: int, num_series: int, seed: int = 0) -> np.ndarray:
-    """Return step-major values: 60 % of the series are float32 noise, 20 % float64 noise, 10 % a schedule, 10 % integers."""
+    """Return step-major values; by series: 60 % float32 noise, 20 % float64 noise, 10 % a schedule, 10 % integers."""
     random = np.random.default_rng(seed)
     table = random.standard_normal((num_steps, num_series))
     series = np.arange(num_series)

@@ -66,13 +66,15 @@ def _bench(name: str, result: dict[str, Any]) -> str:
     processes = _counted(result["processes"], "process", "processes")
     lines = [
         f"### {name}\n",
-        f"{result['date']}; {describe_machine(result['machine'])}. {processes}; "
-        f"load average before the bench: {result['load before']}.\n",
+        f"{result['date']}; {describe_machine(result['machine'])}. {processes}; load average before: "
+        + f"{result['load before']}.\n",
         "| what | median | low – high | unit |",
         "|---|---:|---:|---|",
+        *(
+            f"| {row['what']} | {format_number(row['value'])} | {_range(row)} | {row['unit']} |"
+            for row in result["rows"]
+        ),
     ]
-    for row in result["rows"]:
-        lines.append(f"| {row['what']} | {format_number(row['value'])} | {_range(row)} | {row['unit']} |")
     printed = {row["key"]: (format_number(row["value"]), row["unit"]) for row in result["rows"]}
     for what, over_key, under_key in RATIOS.get(name, ()):
         if over_key in printed and under_key in printed:

@@ -86,26 +86,31 @@ def run_job(
         stack.callback(os.close, out)
         os.close(child_out)
         os.close(child_back)
-        figures: dict[str, Any] = {}
-        for line in _lines(out, time.monotonic() + deadline_secs, tree.sample):
-            tree.sample()
-            message = json.loads(line)
-            stage = message.pop("stage")
-            if stage in ("done", "logged"):
-                figures = message
-                break
-            if stage == "opened":
-                tree.begin()
-            elif stage in on_stage:
-                on_stage[stage]()
-            with contextlib.suppress(BrokenPipeError):  # the child is dead: the next read finds the pipe closed
-                os.write(back, b".")
+        stage, figures = _follow(out, back, tree, time.monotonic() + deadline_secs, on_stage)
         if not figures:
             raise FailedError(f"exited with status {process.wait()}: {_last_line(log)}")
         if stage == "logged":  # the child kills itself; a service that it started may still store points
             process.wait()
             tree.wait_for_exit()
     return figures | ({"grown_bytes": tree.grown} if tree.has_begun else {})
+
+
+def _follow(out: int, back: int, tree: "_ProcessTree", deadline: float, on_stage: Stages) -> tuple[str, dict[str, Any]]:
+    """Read the stages of a job until its last; return that and its figures, empty if the child died before."""
+    stage = ""
+    for line in _lines(out, deadline, tree.sample):
+        tree.sample()
+        message = json.loads(line)
+        stage = message.pop("stage")
+        if stage in ("done", "logged"):
+            return stage, message
+        if stage == "opened":
+            tree.begin()
+        elif stage in on_stage:
+            on_stage[stage]()
+        with contextlib.suppress(BrokenPipeError):  # the child is dead: the next read finds the pipe closed
+            os.write(back, b".")
+    return stage, {}
 
 
 def _lines(out: int, deadline: float, sample: Callable[[], None]) -> Iterator[bytes]:

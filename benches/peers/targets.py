@@ -65,11 +65,11 @@ def points_lost(results: Results) -> tuple[int, int, int] | None:
 def _compared(
     what: str,
     target: float | None,
-    over: float | None,
-    under: float | None,
+    figures: tuple[float | None, float | None],
     text: Callable[[float], str],
     suffix: str = "",
 ) -> Target:
+    over, under = figures
     if not over or not under:
         return Target(what, target, None, "")
     printed = text(over), text(under)
@@ -79,12 +79,13 @@ def _compared(
 def _calls(results: Results) -> list[Target]:
     def row(what: str, target: float, theirs: tuple[str, str], ours: str) -> Target:
         over = results.median(theirs[0], "calls", theirs[1], "batch_ns")
-        return _compared(what, target, over, results.median(OURS, "calls", ours, "batch_ns"), nanoseconds, " per point")
+        under = results.median(OURS, "calls", ours, "batch_ns")
+        return _compared(what, target, (over, under), nanoseconds, " per point")
 
     found = [row("TensorBoard's `add_scalar` / `log`", 400, ("tensorboard", "log"), "log")]
     over, under = (results.median(name, "killed_paced", "log", "p50_ns") for name in ("tensorboard", OURS))
     what = "the same at 4,000 points/s, single calls, including the timer"
-    found.append(_compared(what, None, over, under, nanoseconds))
+    found.append(_compared(what, None, (over, under), nanoseconds))
     rust = [(cost, name) for name in RUST if (cost := results.median(name, "calls", "log", "batch_ns"))]
     if rust:
         name = min(rust)[1]
@@ -111,7 +112,7 @@ def _throughput(results: Results) -> list[Target]:
     def row(what: str, ours: Figure | None, theirs: Figure | None) -> Target:
         if not ours or not theirs:
             return Target(what, 1, None, "")
-        return _compared(what, 1, ours[0], theirs[0], rate, f" ({ours[1]} / {theirs[1]})")
+        return _compared(what, 1, (ours[0], theirs[0]), rate, f" ({ours[1]} / {theirs[1]})")
 
     until = "points/s until durable and readable"
     ours, live, later = best([OURS], live=True), best(results.peers, live=True), best(results.peers, live=False)
@@ -133,7 +134,7 @@ def _reading(results: Results) -> list[Target]:
     def row(reader: str, candidates: list[tuple[float, str]]) -> Target:
         over, name = min(candidates, default=(None, ""))
         what = f"reading one series: {reader}" + (f", {results.title(name)}" if name else "") + " / Holter"
-        return _compared(what, 100, over, secs(OURS), seconds)
+        return _compared(what, 100, (over, secs(OURS)), seconds)
 
     readers = [(found, name) for name in results.peers if (found := secs(name))]
     nearest = [each for each in readers if each[1] == "expman"]
@@ -151,4 +152,4 @@ def _bytes(results: Results) -> Target:
     ours = results.bytes_per_point(OURS, "store", results.recorders[OURS].bulk_way, "Parquet")
     over, source = min(theirs, default=(None, ""))
     what = "bytes per point: the smallest store of the others / Holter's Parquet files"
-    return _compared(what, 1, over, ours, format_number, f" ({source} / Holter)")
+    return _compared(what, 1, (over, ours), format_number, f" ({source} / Holter)")
