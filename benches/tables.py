@@ -64,10 +64,10 @@ def full(results: Results) -> str:
 
 def _bench(name: str, result: dict[str, Any]) -> str:
     processes = _counted(result["processes"], "process", "processes")
+    conditions = f"{describe_machine(result['machine'])}. {processes}; load average before: {result['load before']}."
     lines = [
         f"### {name}\n",
-        f"{result['date']}; {describe_machine(result['machine'])}. {processes}; load average before: "
-        + f"{result['load before']}.\n",
+        f"{result['date']}; {conditions}\n",
         "| what | median | low – high | unit |",
         "|---|---:|---:|---|",
         *(

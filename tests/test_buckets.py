@@ -12,7 +12,7 @@ import pytest
 
 import holter
 import run_files
-from rollup_rows import assert_rows_are_what_the_points_come_to
+from rollup_rows import assert_rollups_match_points
 from waiting import wait_until
 
 SINKS = [("sqlite",), ("sqlite", "parquet", "summary"), ("parquet",)]
@@ -131,7 +131,7 @@ def test_a_spike_of_one_step_is_there_at_every_width(sinks, run_dir: Path) -> No
 def rollups(run_dir: Path) -> list[tuple[int, int]]:
     connection = run_files.database(run_dir)
     try:
-        assert_rows_are_what_the_points_come_to(connection)
+        assert_rollups_match_points(connection)
         return connection.execute("SELECT level, start FROM rollups ORDER BY level, start").fetchall()
     finally:
         connection.close()

@@ -75,7 +75,7 @@ def test_a_quiet_run_costs_a_heartbeat_alone(sample_root, monkeypatch):
     with start(sample_root) as dashboard:
         stream = Stream(dashboard.url, ["run-1", "run-2", "none"])
         assert {stream.next()[1]["run"] for _ in range(2)} == {"run-1", "run-2"}
-        lines = [stream.answer.readline() for _ in range(8)]
+        lines = [stream.response.readline() for _ in range(8)]
         assert {line for line in lines if line.strip()} == {b": still here\n"}
         stream.close()
 

@@ -1,15 +1,15 @@
-"""Speaks HTTP with a running dashboard, byte for byte, and reads its events as they come."""
+"""An HTTP client for a running dashboard, which sends requests unmodified and reads events as they arrive."""
 
 import http.client
 import json
 
 SECS = 30.0
-"""How long an answer may take before a test fails."""
+"""The timeout of a response."""
 RUNS = "/api/v1/runs"
 
 
 def listed(client) -> tuple[list[str], dict[str, str]]:
-    """The ids of the runs that a test client is shown, and the reasons for those that it is not."""
+    """Return the ids of the listed runs, and the reason for each run that is not listed."""
     response = client.get(RUNS)
     assert response.status_code == 200
     found = response.json()
@@ -22,34 +22,34 @@ def connect(url: str) -> http.client.HTTPConnection:
 
 
 def get(url: str, path: str, **headers) -> tuple[int, bytes]:
-    """Ask for a path as it is, without any tidying-up."""
+    """Request a path without normalizing it."""
     connection = connect(url)
     try:
         connection.putrequest("GET", path, skip_host="host" in headers)
         for name, value in headers.items():
             connection.putheader(name, value)
         connection.endheaders()
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 class Stream:
-    """The events of a dashboard, read as they come."""
+    """The event stream of a dashboard."""
 
     def __init__(self, url: str, runs: list[str]) -> None:
         self.connection = connect(url)
         self.connection.request("GET", "/api/v1/live?" + "&".join(f"run={run}" for run in runs))
-        self.answer = self.connection.getresponse()
-        assert self.answer.status == 200
-        assert self.answer.getheader("content-type") == "text/event-stream; charset=utf-8"
+        self.response = self.connection.getresponse()
+        assert self.response.status == 200
+        assert self.response.getheader("content-type") == "text/event-stream; charset=utf-8"
 
     def next(self) -> tuple[str, dict]:
-        """The next event; comments are passed over."""
+        """Return the next event; skip comments."""
         name = ""
         while True:
-            line = self.answer.readline().decode().rstrip("\n")
+            line = self.response.readline().decode().rstrip("\n")
             if line.startswith("event: "):
                 name = line.removeprefix("event: ")
             elif line.startswith("data: "):
@@ -62,8 +62,8 @@ class Stream:
                 return data
 
     def has_ended(self) -> bool:
-        return self.answer.read() is not None
+        return self.response.read() is not None
 
     def close(self) -> None:
-        self.answer.close()
+        self.response.close()
         self.connection.close()

@@ -1,4 +1,4 @@
-"""Values and the schemas of the dashboard's OpenAPI description: whether one fits, and which would."""
+"""Validates values against the schemas of the dashboard's OpenAPI description, and generates values for them."""
 
 from hypothesis import strategies as st
 
@@ -8,11 +8,11 @@ JUNK = st.recursive(
     max_leaves=6,
 )
 _GOOD_CHANCES = 60
-"""Against one that a part of a value is junk."""
+"""The odds against junk in each part of a value."""
 
 
 def check(value, schema, document, where) -> None:
-    """Hold a value against a schema, as far as ours go."""
+    """Validate a value against a schema; supports the keywords that the description uses."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:
@@ -50,7 +50,7 @@ def fits(value, schema, document, where) -> bool:
 
 
 def values(schema, document, texts, key="") -> st.SearchStrategy:
-    """Values that fit a schema, but that any part of them may be junk; `texts(key)` are those for a property."""
+    """Generate values that fit a schema, with occasional junk in any part; `texts(key)` generates texts."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     good = _fitting(schema, document, texts, key)

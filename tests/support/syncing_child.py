@@ -1,7 +1,7 @@
-"""A process that copies a run and kills itself by SIGKILL in the middle.
+"""A process that copies a run and kills itself with SIGKILL in the middle.
 
-Run as a program: `syncing_child.py RUN URL CALLS`. It dies when it is told of bytes for the CALLS-th time, which may be
-within a file, and notes at the destination what is complete after every file, not only now and then.
+Run as a program: `syncing_child.py RUN URL CALLS`. It dies at the CALLS-th progress report, which may be within a
+file, and updates the manifest at the destination after every file instead of occasionally.
 """
 
 import os

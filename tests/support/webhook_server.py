@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as a test wants, and keeps what it was sent."""
+"""An HTTP server on loopback with scripted responses, which stores the requests it receives."""
 
 import contextlib
 import json
@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 SECRET = "hooks/T0/s3cr3t-of-the-hook"
-"""The part of the URL that must turn up nowhere."""
+"""The part of the URL that must not appear in any file or message."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was sent."""
+    """A received request."""
 
     method: str
     target: str
@@ -26,20 +26,20 @@ class Request:
     def message(self) -> dict[str, Any]:
         """The body, which must be strict JSON."""
 
-        def refuse(word: str) -> None:
-            raise AssertionError(f"{word} is no JSON")
+        def reject(constant: str) -> None:
+            raise AssertionError(f"{constant} is not valid JSON")
 
-        return json.loads(self.body, parse_constant=refuse)
+        return json.loads(self.body, parse_constant=reject)
 
 
 @dataclass
 class WebhookServer:
-    """The requests so far, and how the next ones are answered.
+    """The received requests and the next responses.
 
     Attributes:
-        answers: For each request in its turn a status, `"hold"` (no answer until `released`) or `"drip"` (a byte now
-            and then). The last one stays.
-        headers: What each answer has beside.
+        answers: For each request a status, `"hold"` (no response until `released`) or `"drip"` (one byte at a time).
+            The last one repeats.
+        headers: Headers of each response.
     """
 
     url: str
@@ -50,13 +50,13 @@ class WebhookServer:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What the requests said."""
+        """The bodies of the requests."""
         return [request.message for request in self.requests]
 
 
 @contextlib.contextmanager
 def webhook_server(*answers: int | str, certificate: tuple[str, str] | None = None) -> Iterator[WebhookServer]:
-    """Serve on a free port, until the block ends. With a certificate and its key by TLS."""
+    """Serve on a free port; with TLS if a certificate and its key are given."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -89,7 +89,7 @@ def webhook_server(*answers: int | str, certificate: tuple[str, str] | None = No
             return None
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who hangs up is tested too
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are expected
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)

@@ -21,7 +21,7 @@ import remotes
 import run_files
 from holter.syncing import Destination, sync_run, verify_run
 from remotes import Remote
-from run_copies import assert_is_copy, assert_nothing_is_half, files_of
+from run_copies import assert_is_copy, assert_no_partial_files, files_of
 
 CHILD = [sys.executable, "-W", "error", "-m", "syncing_child"]
 SUPPORT = Path(remotes.__file__).parent
@@ -127,7 +127,7 @@ def test_a_killed_sync_is_gone_on_with(remote: Remote, crashed: Path, tmp_path: 
     """SIGKILL among one rank's files or the other's: no half file has its name, nothing noted is copied again."""
     run, copy = Path(shutil.copytree(crashed, tmp_path / "run-1")), remote.folder / "run-1"
     kill(run, remote, calls=CALLS[remote.url.partition(":")[0]][moment])
-    noted = assert_nothing_is_half(copy, run)
+    noted = assert_no_partial_files(copy, run)
     assert noted
     destination = destination_of(remote)
     done = sync_run(run, destination)

@@ -12,7 +12,7 @@ import holter
 import holter.syncing._rank
 import run_files
 from holter.syncing import Destination, sync_run, verify_run
-from run_copies import assert_is_copy, assert_nothing_is_half, files_of, manifest_of
+from run_copies import assert_is_copy, assert_no_partial_files, files_of, manifest_of
 from waiting import wait_until
 
 
@@ -333,7 +333,7 @@ def test_a_copy_can_be_read_at_every_moment(crashed: Path, tmp_path: Path, copy:
     seen: list[set[str]] = []
 
     def look(*_: int) -> None:
-        assert_nothing_is_half(copy, run)
+        assert_no_partial_files(copy, run)
         seen.append(set(files_of(copy)))
 
     sync_run(run, destination, progress=look)
