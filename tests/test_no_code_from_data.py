@@ -1,6 +1,6 @@
-"""Nothing that is read can become code: no pickle, no `eval`, no shell, in no file of the package.
+"""Data that is read cannot become code: no file of the package uses pickle, `eval` or a shell.
 
-A rule about the sources, so it is shown offenders and innocents as well.
+A rule about the sources, so it is also tested on violations and on correct code.
 """
 
 import ast
@@ -29,12 +29,12 @@ RUNNERS = [
 BUILTINS = {"eval", "exec", "compile", "__import__", "input", "breakpoint"}
 LOADERS = {"importlib.import_module"}
 PROCESSES = {"python/holter/tensorboard/_program.py"}
-"""Where another program is started: TensorBoard, in a list of arguments."""
+"""Files that start another program: TensorBoard, with a list of arguments."""
 COMPUTED = {"python/holter/cli/program.py", "python/holter/_run.py"}
-"""Where the name of a module that is imported comes from a table of our own, or from the caller in the same file."""
+"""Files that import a module by a computed name, from a constant table or from a caller in the same file."""
 
 
-def offences(file: Python) -> list[str]:
+def violations(file: Python) -> list[str]:
     found = file.reaches(*UNPICKLERS) + [use for use in file.uses if use.startswith(("os.exec", "os.spawn"))]
     found += file.reaches(*RUNNERS)
     found += sorted(file.calls & BUILTINS)
@@ -55,8 +55,8 @@ def _is_on(value: ast.expr) -> bool:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_source_runs_nothing_that_it_reads(path):
-    assert offences(Python(path.relative_to(ROOT).as_posix(), path.read_text())) == []
+def test_a_source_does_not_run_data_as_code(path):
+    assert violations(Python(path.relative_to(ROOT).as_posix(), path.read_text())) == []
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_source_runs_nothing_that_it_reads(path):
         "import importlib\nimportlib.import_module(text)",
     ],
 )
-def test_an_offender_is_found(text):
-    assert offences(Python("python/holter/new.py", text)) != []
+def test_a_violation_is_found(text):
+    assert violations(Python("python/holter/new.py", text)) != []
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_an_offender_is_found(text):
         "import json\njson.loads(text)",
     ],
 )
-def test_an_innocent_is_left_alone(text):
-    assert offences(Python("python/holter/new.py", text)) == []
+def test_correct_code_is_accepted(text):
+    assert violations(Python("python/holter/new.py", text)) == []

@@ -1,6 +1,7 @@
 """One process of a distributed run: records its rank until it is done or killed, and counts what it has logged.
 
-Run as a program: `rank_child.py DIRECTORY RANK`. The processes connect through torch.distributed (gloo), compute the
+Run as a program: `rank_child.py DIRECTORY RANK [wait]`. With `wait` the process does not close its run, but waits to be
+killed. The processes connect through torch.distributed (gloo), compute the
 mean of a loss over all ranks while all are alive, and continue separately after one has died. The rank determines
 what a process logs, so a test can compute every point that a killed process may have logged.
 """
@@ -8,6 +9,7 @@ what a process logs, so a test can compute every point that a killed process may
 import datetime as dt
 import math
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def reduced(step: int) -> float:
     return step + (PROCESSES - 1) / 2
 
 
-def main(directory: Path, rank: int) -> None:
+def main(directory: Path, rank: int, *, waits_for_kill: bool) -> None:
     import torch
 
     import holter
@@ -52,7 +54,7 @@ def main(directory: Path, rank: int) -> None:
     page = page_of(directory, rank)
     page.phase = OPENING
     torch.distributed.init_process_group(
-        "gloo", f"file://{directory / 'store'}", dt.timedelta(seconds=60), world_size=PROCESSES, rank=rank
+        "gloo", f"file://{directory / 'store'}", dt.timedelta(seconds=120), world_size=PROCESSES, rank=rank
     )
     are_all_alive = True
     with holter.Logger(run_of(directory), rank=rank, journal_points=1 << 11) as logger:
@@ -72,8 +74,10 @@ def main(directory: Path, rank: int) -> None:
             if rank == 0:
                 logger.log(step, "reduced/loss", mean / PROCESSES)
                 page.acknowledge(REDUCED, step // REDUCE_EVERY + 1)
+        if waits_for_kill:
+            threading.Event().wait()
     page.phase = CLOSED
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), waits_for_kill="wait" in sys.argv[3:])
