@@ -6,11 +6,11 @@ from typing import Any
 
 from tables import describe_machine, put_between
 
-from .formatting import format_number, nanoseconds, rate, seconds, share, table
-from .recorder import Way
-from .results import Range, Results
-from .targets import points_lost, targets
-from .work import BLOCK_STEPS
+from peers.formatting import format_number, nanoseconds, rate, seconds, share, table
+from peers.recorder import Way
+from peers.results import Range, Results
+from peers.targets import points_lost, targets
+from peers.work import BLOCK_STEPS
 
 __all__ = ["full", "summary", "write"]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tables import quotient
 
-from .formatting import format_number, nanoseconds, rate, seconds
-from .results import Results
+from peers.formatting import format_number, nanoseconds, rate, seconds
+from peers.results import Results
 
 __all__ = ["Target", "targets"]
 

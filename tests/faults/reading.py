@@ -128,8 +128,8 @@ def _handle(what: str, run: str) -> Any:
         holter._core.recover(run)
         return None
     if what == "problems":
-        from holter.cli.checks import Severity
-        from holter.cli.checks.run import check_run
+        from holter.cli.commands.doctor.checks import Severity
+        from holter.cli.commands.doctor.checks.run import check_run
 
         severities = (Severity.WARNING, Severity.PROBLEM)
         texts = [finding.text for finding in check_run(Path(run)) if finding.severity in severities]
