@@ -80,7 +80,7 @@ def _record(table: np.ndarray, kind: str) -> float:
         logger = holter.Logger(directory / "run", sinks=("parquet",), alerts=RULES[kind])
         metrics = logger.metrics(names(NUM_SERIES))
         writer = WriterThread()
-        writer.keep_to(cores[-1])
+        writer.pin(cores[-1])
         os.sched_setaffinity(0, {cores[0]})
         for step, row in enumerate(table):
             logger.log_array(step, metrics, row)

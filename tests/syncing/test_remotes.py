@@ -21,7 +21,7 @@ import remotes
 import run_files
 from holter.syncing import Destination, sync_run, verify_run
 from remotes import Remote
-from run_copies import assert_is_copy, assert_nothing_is_half, files_of
+from run_copies import assert_is_copy, assert_no_partial_files, files_of
 
 CHILD = [sys.executable, "-W", "error", "-m", "syncing_child"]
 SUPPORT = Path(remotes.__file__).parent

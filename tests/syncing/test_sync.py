@@ -12,7 +12,7 @@ import holter
 import holter.syncing._rank
 import run_files
 from holter.syncing import Destination, sync_run, verify_run
-from run_copies import assert_is_copy, assert_nothing_is_half, files_of, manifest_of
+from run_copies import assert_is_copy, assert_no_partial_files, files_of, manifest_of
 from waiting import wait_until
 
 
