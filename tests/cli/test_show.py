@@ -182,4 +182,4 @@ def test_a_run_without_points(runs, invoke):
     holter.Logger(runs / "new", journal_points=1 << 10).close()
     result = invoke("show", "new")
     assert result.status == 0
-    assert "points      0 of 0 series" in result.stdout
+    assert "points      0 in 0 series" in result.stdout

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import holter
-from holter.cli.facts import RunFacts, loss_series, read_facts, run_json
+from holter._summary import RunSummary, summarize
+from holter.cli.documents import run_json
 from holter.cli.output import Cell, Column, echo_error, echo_json, echo_table, is_terminal
 from holter.cli.problems import FAILED, failure
 from holter.cli.runs import FOLDER, Listing, default_folder, list_folder
@@ -32,18 +33,18 @@ class Entry:
     """A run of the list."""
 
     name: str
-    facts: RunFacts
+    summary: RunSummary
     metric: holter.SeriesFacts | None
 
 
 ORDERS: dict[str, Callable[[Entry], Any]] = {
-    "created": lambda entry: entry.facts.created,
-    "updated": lambda entry: entry.facts.last_point or entry.facts.created,
+    "created": lambda entry: entry.summary.created,
+    "updated": lambda entry: entry.summary.last_logged or entry.summary.created,
     "name": lambda entry: entry.name,
-    "status": lambda entry: entry.facts.status,
-    "step": lambda entry: -math.inf if entry.facts.last_step is None else entry.facts.last_step,
+    "status": lambda entry: entry.summary.status,
+    "step": lambda entry: -math.inf if entry.summary.last_step is None else entry.summary.last_step,
     "metric": lambda entry: _sortable(entry.metric),
-    "points": lambda entry: entry.facts.num_points,
+    "points": lambda entry: entry.summary.num_points,
 }
 
 
@@ -89,14 +90,14 @@ def ls(
     chosen = [
         entry
         for entry in entries
-        if (not status or entry.facts.status in status)
-        and set(tag) <= set(entry.facts.tags)
+        if (not status or entry.summary.status in status)
+        and set(tag) <= set(entry.summary.tags)
         and fnmatch.fnmatchcase(entry.name, pattern)
-        and all(_text(entry.facts.config.get(key)) == value for key, value in wanted)
+        and all(_text(entry.summary.config.get(key)) == value for key, value in wanted)
     ]
     chosen.sort(key=ORDERS[sort], reverse=reverse)
     if as_json:
-        runs = [run_json(entry.facts, entry.name, entry.metric) for entry in chosen]
+        runs = [run_json(entry.summary, entry.name, entry.metric) for entry in chosen]
         echo_json({"folder": str(listing.folder), "runs": runs, "problems": problems})
     elif chosen:
         echo_table(*_table(chosen, metric))
@@ -117,12 +118,12 @@ def _entries(listing: Listing, metric: str | None) -> tuple[list[Entry], list[di
     entries = []
     for run in listing.runs:
         try:
-            facts = read_facts(run)
+            summary = summarize(run)
         except (OSError, holter.HolterError) as error:
             problems.append({"path": str(run.path), "reason": failure(error)})
             continue
-        named = next((series for series in facts.series if series.name == metric), None)
-        entries.append(Entry(listing.name_of(run), facts, named if metric else loss_series(facts.series)))
+        named = next((series for series in summary.series if series.name == metric), None)
+        entries.append(Entry(listing.name_of(run), summary, named if metric else summary.loss))
     return entries, problems
 
 
@@ -141,16 +142,16 @@ def _table(entries: list[Entry], metric: str | None) -> tuple[list[Column], list
 
 
 def _row(entry: Entry) -> list[Cell | str]:
-    facts = entry.facts
+    summary = entry.summary
     number = count_text if is_terminal() else str
-    updated = facts.last_point or facts.created
+    updated = summary.last_logged or summary.created
     return [
-        Cell(entry.name, "bold" if facts.is_live else ""),
-        Cell(facts.status, STATUS_STYLES.get(facts.status, "")),
-        "" if facts.last_step is None else number(facts.last_step),
-        number(len(facts.series)),
-        Cell(number(len(facts.nonfinite)), "red" if facts.nonfinite else "dim"),
-        Cell(number(facts.dropped), "red" if facts.dropped else "dim"),
+        Cell(entry.name, "bold" if summary.is_live else ""),
+        Cell(summary.status, STATUS_STYLES.get(summary.status, "")),
+        "" if summary.last_step is None else number(summary.last_step),
+        number(len(summary.series)),
+        Cell(number(len(summary.nonfinite)), "red" if summary.nonfinite else "dim"),
+        Cell(number(summary.dropped), "red" if summary.dropped else "dim"),
         "" if entry.metric is None else value_text(entry.metric.last_value),
         age_text(updated, dt.datetime.now(dt.timezone.utc)) if is_terminal() else time_text(updated),
     ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from holter._summary import Attempt, RunSummary, summarize
 from holter.cli.alerts import alert_style, alert_text, alerts_json, alerts_summary, read_alerts
-from holter.cli.facts import RunFacts, loss_series, parsed_time, read_facts, run_json, series_json
+from holter.cli.documents import run_json, series_json, time_json
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal, terminal_console
 from holter.cli.runs import RUN, open_run
 from holter.cli.series import chosen_series, in_order
@@ -26,6 +29,7 @@ SPARKLINE_WIDTH = 20
 NAMES_IN_A_LINE = 8
 NUM_ALERTS = 5
 VALUE_LIMIT = 200
+STATUS_STYLES = {"running": "green", "failed": "red", "crashed": "red"}
 
 
 @click.command()
@@ -54,78 +58,85 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
       holter show run-2 'attention_entropy/*' '*loss*'
       holter show run-2 --json | jq '.series[] | select(.nonfinite_count > 0) | .name'
     """
-    facts = read_facts(open_run(run_text))
-    chosen = chosen_series(facts.run, patterns) if patterns else in_order(facts.series)
+    summary = summarize(open_run(run_text))
+    chosen = chosen_series(summary.run, patterns) if patterns else in_order(summary.series)
     if as_json:
-        echo_json(_document(facts, chosen))
+        echo_json(_document(summary, chosen))
         return
-    for key, value, style in [*_facts(facts), *_config(facts), *_health(facts), *_alerts(facts.run)]:
+    for key, value, style in [*_facts(summary), *_config(summary), *_health(summary), *_alerts(summary.run)]:
         _echo_fact(key, value, style)
     if limit is None:
         limit = SERIES_ON_A_TERMINAL if is_terminal() and not show_all else len(chosen)
     if chosen and limit:
         echo()
-        echo_table(*_table(facts.run, chosen[:limit]))
+        echo_table(*_table(summary.run, chosen[:limit]))
     if len(chosen) > limit:
         echo(f"… and {count_text(len(chosen) - limit)} more series; --all lists them, a PATTERN chooses among them")
 
 
-def _document(facts: RunFacts, chosen: list[holter.SeriesFacts]) -> dict[str, Any]:
-    manifest = facts.manifest
+def _document(summary: RunSummary, chosen: list[holter.SeriesFacts]) -> dict[str, Any]:
     return {
-        **run_json(facts, facts.run.name, loss_series(facts.series)),
-        "host": manifest.get("host"),
-        "pid": manifest.get("pid"),
-        "command_line": manifest.get("command_line"),
-        "git": manifest.get("git"),
-        "versions": manifest.get("versions"),
-        "sinks": manifest.get("sinks"),
-        "attempts": facts.attempts,
-        "rank": facts.run.rank,
-        "ranks": facts.run.ranks,
-        "nonfinite_series": [series.name for series in facts.nonfinite],
-        "alerts": alerts_json(read_alerts(facts.run)[0]),
+        **run_json(summary, summary.name, summary.loss),
+        "host": summary.host,
+        "pid": summary.pid,
+        "command_line": summary.command_line,
+        "git": summary.git or None,
+        "versions": summary.versions,
+        "sinks": summary.sinks,
+        "attempts": [_attempt_json(attempt) for attempt in summary.attempts],
+        "rank": summary.run.rank,
+        "ranks": summary.run.ranks,
+        "nonfinite_series": [series.name for series in summary.nonfinite],
+        "alerts": alerts_json(read_alerts(summary.run)[0]),
         "series": [series_json(series) for series in chosen],
     }
 
 
-def _facts(facts: RunFacts) -> list[tuple[str, str, str]]:
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    times = {"started": time_json(attempt.started), "finished": time_json(attempt.finished)}
+    return {**asdict(attempt), **times}
+
+
+def _facts(summary: RunSummary) -> list[tuple[str, str, str]]:
     now = dt.datetime.now(dt.timezone.utc)
-    last = facts.finished or facts.last_point
+    ranks = summary.run.ranks
+    process = "" if summary.host is None else f"{summary.host}, pid {'?' if summary.pid is None else summary.pid}"
+    speed = "" if summary.steps_per_second is None else f"{value_text(summary.steps_per_second)} steps/s"
     lines = [
-        ("run", facts.run.name, "bold"),
-        ("path", str(facts.run.path), ""),
-        ("id", _inline(facts.manifest.get("id")), ""),
-        ("status", facts.status, {"running": "green", "failed": "red", "crashed": "red"}.get(facts.status, "")),
-        ("created", _moment(facts.created, now), ""),
-        ("finished", _moment(facts.finished, now) if facts.finished else "", ""),
-        ("last point", _moment(facts.last_point, now) if facts.last_point else "", ""),
-        ("lasted", duration_text((last - facts.created).total_seconds()) if last else "", ""),
-        ("steps", f"{facts.first_step} to {facts.last_step}" if facts.series else "", ""),
-        ("points", f"{count_text(facts.num_points)} of {count_text(len(facts.series))} series", ""),
-        ("tags", ", ".join(facts.tags), ""),
-        ("host", f"{_inline(facts.manifest.get('host'))}, pid {_inline(facts.manifest.get('pid'))}", ""),
-        ("command", _command(facts.manifest.get("command_line")), ""),
-        ("git", _mapping(facts.manifest.get("git")), ""),
-        ("versions", _mapping(facts.manifest.get("versions")), ""),
-        ("ranks", ", ".join(map(str, facts.run.ranks)) if len(facts.run.ranks) > 1 else "", ""),
+        ("run", summary.name, "bold"),
+        ("path", str(summary.run.path), ""),
+        ("id", summary.id, ""),
+        ("status", summary.status, STATUS_STYLES.get(summary.status, "")),
+        ("created", _moment(summary.created, now), ""),
+        ("finished", _moment(summary.finished, now) if summary.finished else "", ""),
+        ("last point", _moment(summary.last_logged, now) if summary.last_logged else "", ""),
+        ("duration", "" if summary.duration_secs is None else duration_text(summary.duration_secs), ""),
+        ("speed", speed, ""),
+        ("steps", f"{summary.first_step} to {summary.last_step}" if summary.series else "", ""),
+        ("points", f"{count_text(summary.num_points)} in {count_text(len(summary.series))} series", ""),
+        ("tags", ", ".join(summary.tags), ""),
+        ("host", process, ""),
+        ("command", shlex.join(summary.command_line), ""),
+        ("git", _pairs(summary.git), ""),
+        ("versions", _pairs(summary.versions), ""),
+        ("ranks", ", ".join(map(str, ranks)) if len(ranks) > 1 else "", ""),
     ]
     return [line for line in lines if line[1]]
 
 
-def _config(facts: RunFacts) -> list[tuple[str, str, str]]:
-    return [("config", f"{key} = {_inline(value)}", "") for key, value in facts.config.items()]
+def _config(summary: RunSummary) -> list[tuple[str, str, str]]:
+    return [("config", f"{key} = {_inline(value)}", "") for key, value in summary.config.items()]
 
 
-def _health(facts: RunFacts) -> list[tuple[str, str, str]]:
+def _health(summary: RunSummary) -> list[tuple[str, str, str]]:
     """What may be wrong. A line is there also where nothing is: it was looked at."""
     lines = [
-        ("dropped", f"{count_text(facts.dropped)} points", "red" if facts.dropped else ""),
-        ("non-finite", _nonfinite(facts), "red" if facts.nonfinite else ""),
+        ("dropped", f"{count_text(summary.dropped)} points", "red" if summary.dropped else ""),
+        ("non-finite", _nonfinite(summary), "red" if summary.nonfinite else ""),
     ]
-    if len(facts.attempts) > 1:
-        ends = ", ".join(_attempt(attempt) for attempt in facts.attempts)
-        lines.append(("attempts", f"{len(facts.attempts)}: {ends}", ""))
+    if len(summary.attempts) > 1:
+        ends = ", ".join(_attempt(attempt) for attempt in summary.attempts)
+        lines.append(("attempts", f"{len(summary.attempts)}: {ends}", ""))
     return lines
 
 
@@ -141,17 +152,16 @@ def _alerts(run: holter.Run) -> list[tuple[str, str, str]]:
     return [("alerts", alerts_summary(alerts) + last, ""), *(("alert", line, style) for line, style in lines)]
 
 
-def _nonfinite(facts: RunFacts) -> str:
-    if not facts.nonfinite:
+def _nonfinite(summary: RunSummary) -> str:
+    if not summary.nonfinite:
         return "none"
-    named = [f"{series.name} ({count_text(series.nonfinite_count)})" for series in facts.nonfinite[:NAMES_IN_A_LINE]]
-    more = f", and {len(facts.nonfinite) - NAMES_IN_A_LINE} more" if len(facts.nonfinite) > NAMES_IN_A_LINE else ""
-    return f"{len(facts.nonfinite)} series: {', '.join(named)}{more}"
+    named = [f"{series.name} ({count_text(series.nonfinite_count)})" for series in summary.nonfinite[:NAMES_IN_A_LINE]]
+    more = f", and {len(summary.nonfinite) - NAMES_IN_A_LINE} more" if len(summary.nonfinite) > NAMES_IN_A_LINE else ""
+    return f"{len(summary.nonfinite)} series: {', '.join(named)}{more}"
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
-    started = parsed_time(attempt.get("started"))
-    return f"{_inline(attempt.get('status'))} (from {time_text(started) if started else '?'})"
+def _attempt(attempt: Attempt) -> str:
+    return f"{attempt.status or '?'} (from {time_json(attempt.started) or '?'})"
 
 
 def _table(run: holter.Run, chosen: list[holter.SeriesFacts]) -> tuple[list[Column], list[list[Cell | str]]]:
@@ -203,16 +213,8 @@ def _moment(time: dt.datetime, now: dt.datetime) -> str:
     return f"{time_text(time)} ({age_text(time, now)})" if is_terminal() else time_text(time)
 
 
-def _command(command_line: object) -> str:
-    import shlex
-
-    return shlex.join(map(str, command_line)) if isinstance(command_line, list) else ""
-
-
-def _mapping(facts: object) -> str:
-    if not isinstance(facts, dict):
-        return ""
-    return ", ".join(f"{key} {_inline(value)}" for key, value in facts.items())
+def _pairs(items: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in items.items())
 
 
 def _inline(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from holter.cli.alerts import alert_style, alert_text, alerts_json
-from holter.cli.facts import series_json
+from holter.cli.documents import series_json
 from holter.cli.output import echo, echo_json, is_terminal, terminal_console
 from holter.cli.sparklines import read_sparklines
 from holter.cli.text import count_text, shortened, time_text, value_text, visible

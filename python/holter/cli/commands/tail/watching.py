@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holter._summary import loss_name
+from holter._text import parse_iso_time
 from holter.cli.alerts import read_alerts
-from holter.cli.facts import LOSSES, parsed_time
 from holter.cli.problems import Problem, failure
 from holter.exceptions import StoreError
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Look", "Watch", "ended_text", "first_nonfinite"]
 
-HEADLINES = (*LOSSES, "val/ppl", "train/ppl", "grad_norm_total", "lr", "train/lr", "learning_rate", "val/accuracy")
-"""What one wants to see of a training if one does not say what."""
 NUM_HEADLINES = 8
 NUM_EARLIER_ALERTS = 5
 
@@ -123,10 +122,15 @@ def first_nonfinite(run: holter.Run, name: str) -> tuple[int, float] | None:
 
 
 def _headlines(series: list[holter.SeriesFacts]) -> list[holter.SeriesFacts]:
-    by_name = {one.name: one for one in series}
-    usual = [by_name[name] for name in HEADLINES if name in by_name]
-    rest = [one for one in series if one not in usual] if len(usual) < 2 else []
-    return [*usual, *rest][:NUM_HEADLINES]
+    """The loss and the other metrics that most trainings log; if there are fewer than two, the first series."""
+    from holter.analysis import naming  # imports numpy
+
+    by_name = {facts.name: facts for facts in series}
+    metrics = (naming.LOSS, naming.PERPLEXITY, naming.GRADIENT_NORM, naming.LEARNING_RATE, naming.ACCURACY)
+    found = (naming.find(by_name, split, names) for names in metrics for split in ("train", "val", "test"))
+    headlines = dict.fromkeys(name for name in (loss_name(by_name), *found) if name is not None)
+    rest = dict.fromkeys(by_name) if len(headlines) < 2 else {}
+    return [by_name[name] for name in {**headlines, **rest}][:NUM_HEADLINES]
 
 
 def _rate(last: Look | None, now: dt.datetime, step: int | None) -> float | None:
@@ -138,6 +142,6 @@ def _rate(last: Look | None, now: dt.datetime, step: int | None) -> float | None
 
 def ended_text(run: holter.Run, look: Look) -> str:
     """How a run ended, in a sentence."""
-    finished = parsed_time(run.manifest.get("finished"))
+    finished = parse_iso_time(run.manifest.get("finished"))
     when = f", {finished:%Y-%m-%d %H:%M:%S} UTC" if finished else ""
     return f"{run.name} {look.status} at step {look.last_step}{when}"

@@ -10,16 +10,15 @@ from holter.cli.text import count_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holter.cli.facts import RunFacts
+    from holter._summary import RunSummary
 
 __all__ = ["check_parts"]
 
 
-def check_parts(facts: RunFacts) -> list[Finding]:
+def check_parts(summary: RunSummary) -> list[Finding]:
     """Compare the rows of the parts with the points of the run."""
-    folder = facts.run.path / "parquet"
-    sinks = facts.manifest.get("sinks")
-    if not isinstance(sinks, list) or "parquet" not in sinks:
+    folder = summary.run.path / "parquet"
+    if "parquet" not in summary.sinks:
         return []
     try:
         from pyarrow import parquet
@@ -31,29 +30,31 @@ def check_parts(facts: RunFacts) -> list[Finding]:
     if damaged:
         text = f"damaged Parquet files: {', '.join(damaged)}"
         way_out = (
-            "the database has the points: `holter export` writes a new file" if "sqlite" in sinks else "copy them again"
+            "the database has the points: `holter export` writes a new file"
+            if "sqlite" in summary.sinks
+            else "copy them again"
         )
         return [Finding("parquet", Severity.PROBLEM, text, way_out)]
     held = f"{count_text(rows)} rows in {len(parts)} Parquet file{'' if len(parts) == 1 else 's'}"
-    if rows == facts.num_points:
+    if rows == summary.num_points:
         return [Finding("parquet", Severity.OK, f"{held}: as many as there are points")]
-    return [_difference(facts, rows, len(parts), held)]
+    return [_difference(summary, rows, len(parts), held)]
 
 
-def _difference(facts: RunFacts, rows: int, num_parts: int, held: str) -> Finding:
-    points = count_text(facts.num_points)
-    if facts.is_live:
+def _difference(summary: RunSummary, rows: int, num_parts: int, held: str) -> Finding:
+    points = count_text(summary.num_points)
+    if summary.is_live:
         return Finding("parquet", Severity.OK, f"{held} of {points} points so far: the newest follow")
-    recover = f"`holter recover {facts.run.path}` brings them up to date"
-    if facts.manifest.get("status") == "running":
+    recover = f"`holter recover {summary.run.path}` brings them up to date"
+    if summary.manifest.get("status") == "running":
         return Finding("parquet", Severity.WARNING, f"{held} for {points} points: the crash came first", recover)
-    if rows > facts.num_points and num_parts > 1:
+    if rows > summary.num_points and num_parts > 1:
         text = f"{held} for {points} points: steps that were logged again are in several files"
         return Finding(
             "parquet", Severity.NOTE, text, "a reader takes the row of the newest file; the next close merges them"
         )
     text = f"{held}, but the run has {points} points"
-    way_out = f"a file was deleted or not copied: copy it again, or `holter export {facts.run.path} -o FILE.parquet`"
+    way_out = f"a file was deleted or not copied: copy it again, or `holter export {summary.run.path} -o FILE.parquet`"
     return Finding("parquet", Severity.PROBLEM, text, way_out)
 
 

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 import holter
+from holter._summary import RunSummary, summarize
 from holter.cli.commands.doctor.checks.finding import Finding, Severity
 from holter.cli.commands.doctor.checks.folder import may
 from holter.cli.commands.doctor.checks.parts import check_parts
-from holter.cli.facts import RunFacts, read_facts
 from holter.cli.problems import failure
 from holter.cli.text import age_text, count_text, duration_text
 
@@ -32,22 +32,22 @@ def check_run(path: Path) -> list[Finding]:
     try:
         run = holter.open_run(path)
         lowest, *others = [run.open_rank(rank) for rank in run.ranks]
-        facts = read_facts(lowest)
+        summary = summarize(lowest)
     except holter.FormatVersionError as error:
         return [Finding("readable", Severity.PROBLEM, str(error), "pip install --upgrade holter", str(path))]
     except (OSError, holter.HolterError) as error:
         return [Finding("readable", Severity.PROBLEM, failure(error), _unreadable(path), str(path))]
     findings = [
-        _readable(facts),
-        _status(facts),
-        *_attempts(facts),
-        _dropped(facts),
-        _nonfinite(facts),
-        *_clock(facts),
-        *_leftovers(facts),
-        *_write_ahead_log(facts),
-        *check_parts(facts),
-        *_permissions(facts),
+        _readable(summary),
+        _status(summary),
+        *_attempts(summary),
+        _dropped(summary),
+        _nonfinite(summary),
+        *_clock(summary),
+        *_leftovers(summary),
+        *_write_ahead_log(summary),
+        *check_parts(summary),
+        *_permissions(summary),
     ]
     located = [Finding(one.check, one.severity, one.text, one.way_out, str(lowest.path)) for one in findings]
     return located + [finding for rank in others for finding in check_run(rank.path)]
@@ -61,88 +61,88 @@ def _unreadable(path: Path) -> str:
     return "copy it again from where it was recorded; its Parquet files may still be read by any Parquet reader"
 
 
-def _readable(facts: RunFacts) -> Finding:
-    version = facts.manifest.get("format_version")
-    points = f"{count_text(facts.num_points)} points of {count_text(len(facts.series))} series"
-    if not facts.series:
+def _readable(summary: RunSummary) -> Finding:
+    version = summary.manifest.get("format_version")
+    points = f"{count_text(summary.num_points)} points of {count_text(len(summary.series))} series"
+    if not summary.series:
         return Finding("readable", Severity.NOTE, f"it can be read, format {version}, and has no points yet")
     return Finding("readable", Severity.OK, f"it can be read, format {version}: {points}")
 
 
-def _status(facts: RunFacts) -> Finding:
-    manifest_status = facts.manifest.get("status")
-    if facts.is_live:
-        return _liveness(facts)
+def _status(summary: RunSummary) -> Finding:
+    manifest_status = summary.manifest.get("status")
+    if summary.is_live:
+        return _liveness(summary)
     if manifest_status == "running":
-        pid, host = facts.manifest.get("pid"), facts.manifest.get("host")
+        pid, host = summary.pid, summary.host
         text = f"it crashed: run.json says running, but process {pid} on {host} records no more"
         way_out = (
-            f"nothing is lost: readers see every point. `holter recover {facts.run.path}` brings its files into order"
+            f"nothing is lost: readers see every point. `holter recover {summary.run.path}` brings its files into order"
         )
         return Finding("status", Severity.WARNING, text, way_out)
-    if facts.status == "crashed":
+    if summary.status == "crashed":
         way_out = "every point that was logged is there; a Logger on this directory goes on with it"
         return Finding("status", Severity.NOTE, "it crashed and has been brought into order", way_out)
     return Finding(
-        "status", Severity.OK, f"it {facts.status}" if facts.status in ("finished", "failed") else facts.status
+        "status", Severity.OK, f"it {summary.status}" if summary.status in ("finished", "failed") else summary.status
     )
 
 
-def _liveness(facts: RunFacts) -> Finding:
+def _liveness(summary: RunSummary) -> Finding:
     now = dt.datetime.now(dt.timezone.utc)
-    newest = facts.last_point or facts.created
+    newest = summary.last_logged or summary.created
     silence = (now - newest).total_seconds()
     if silence > SILENT_SECS:
         text = f"it is being recorded, but the last point is {duration_text(silence)} old"
-        way_out = (
-            f"is process {facts.manifest.get('pid')} on {facts.manifest.get('host')} stuck, or in a long evaluation?"
-        )
+        way_out = f"is process {summary.pid} on {summary.host} stuck, or in a long evaluation?"
         return Finding("status", Severity.WARNING, text, way_out)
     return Finding("status", Severity.OK, f"it is being recorded; the last point came {age_text(newest, now)}")
 
 
-def _attempts(facts: RunFacts) -> list[Finding]:
-    crashed = sum(attempt.get("status") == "crashed" for attempt in facts.attempts)
-    if len(facts.attempts) < 2:
+def _attempts(summary: RunSummary) -> list[Finding]:
+    crashed = sum(attempt.status == "crashed" for attempt in summary.attempts)
+    if len(summary.attempts) < 2:
         return []
     return [
-        Finding("attempts", Severity.NOTE, f"it was resumed: {len(facts.attempts)} attempts, {crashed} of them crashed")
+        Finding(
+            "attempts", Severity.NOTE, f"it was resumed: {len(summary.attempts)} attempts, {crashed} of them crashed"
+        )
     ]
 
 
-def _dropped(facts: RunFacts) -> Finding:
-    if facts.dropped:
-        text = f"{count_text(facts.dropped)} points were dropped: the disk could not take them"
+def _dropped(summary: RunSummary) -> Finding:
+    if summary.dropped:
+        text = f"{count_text(summary.dropped)} points were dropped: the disk could not take them"
         way_out = "they are gone; was the disk full or slow? overflow=BLOCK waits for the disk instead"
         return Finding("dropped", Severity.PROBLEM, text, way_out)
-    so_far = ", as far as attempts have ended" if facts.is_live else ""
+    so_far = ", as far as attempts have ended" if summary.is_live else ""
     return Finding("dropped", Severity.OK, f"no point was dropped{so_far}")
 
 
-def _nonfinite(facts: RunFacts) -> Finding:
-    bad = facts.nonfinite
+def _nonfinite(summary: RunSummary) -> Finding:
+    bad = summary.nonfinite
     if not bad:
         return Finding("non-finite", Severity.OK, "every value is finite")
     named = ", ".join(f"{series.name} ({count_text(series.nonfinite_count)})" for series in bad[:NUM_NAMED])
     more = f" and {len(bad) - NUM_NAMED} more" if len(bad) > NUM_NAMED else ""
     text = f"{len(bad)} series have a NaN or an infinity: {named}{more}"
-    way_out = f"`holter plot {facts.run.path} NAME` shows where it begins; the training made them, not the recording"
+    way_out = f"`holter plot {summary.run.path} NAME` shows where it begins; the training made them, not the recording"
     return Finding("non-finite", Severity.WARNING, text, way_out)
 
 
-def _clock(facts: RunFacts) -> list[Finding]:
+def _clock(summary: RunSummary) -> list[Finding]:
     now = dt.datetime.now(dt.timezone.utc)
-    if (facts.created - now).total_seconds() <= CLOCK_SECS:
+    if (summary.created - now).total_seconds() <= CLOCK_SECS:
         return []
-    text = f"it was begun in the future, {facts.created:%Y-%m-%d %H:%M} UTC"
+    text = f"it was begun in the future, {summary.created:%Y-%m-%d %H:%M} UTC"
     return [Finding("clock", Severity.WARNING, text, "set the clock of the machine that records, or of this one")]
 
 
-def _leftovers(facts: RunFacts) -> list[Finding]:
+def _leftovers(summary: RunSummary) -> list[Finding]:
     """What only a writing process should have about: unfinished files, and the journal."""
-    if facts.is_live:
+    if summary.is_live:
         return []
-    path = facts.run.path
+    path = summary.run.path
     findings = []
     unfinished = [*path.glob("*.tmp"), *(path / "parquet").glob("*.tmp")]
     if unfinished:
@@ -158,11 +158,11 @@ def _leftovers(facts: RunFacts) -> list[Finding]:
         text = f"a journal was left behind ({journal.name}): points are in it that the other files lack"
         way_out = f"`holter recover {path}` moves them; Holter's own readers see them already, others do not"
         findings.append(Finding("journal", Severity.WARNING, text, way_out))
-    note = facts.manifest.get("journal_note")
-    elsewhere = facts.manifest.get("journal")
-    if isinstance(note, str) and facts.manifest.get("status") == "running":
+    note = summary.manifest.get("journal_note")
+    elsewhere = summary.manifest.get("journal")
+    if isinstance(note, str) and summary.manifest.get("status") == "running":
         text = f"its journal is elsewhere ({elsewhere}): {note}"
-        way_out = f"run `holter recover {path}` on {facts.manifest.get('host')}, where the journal is"
+        way_out = f"run `holter recover {path}` on {summary.host}, where the journal is"
         findings.append(Finding("journal", Severity.WARNING, text, way_out))
     damaged = sorted(path.glob("journal*.damaged"))
     if damaged:
@@ -173,9 +173,9 @@ def _leftovers(facts: RunFacts) -> list[Finding]:
     return findings
 
 
-def _write_ahead_log(facts: RunFacts) -> list[Finding]:
+def _write_ahead_log(summary: RunSummary) -> list[Finding]:
     """A log that is not emptied any more: who reads in one transaction for long keeps it from that."""
-    path = facts.run.path / "metrics.sqlite-wal"
+    path = summary.run.path / "metrics.sqlite-wal"
     size = path.stat().st_size if path.exists() else 0
     if size <= MAX_LOG_BYTES:
         return []
@@ -184,8 +184,8 @@ def _write_ahead_log(facts: RunFacts) -> list[Finding]:
     return [Finding("log", Severity.WARNING, text, way_out)]
 
 
-def _permissions(facts: RunFacts) -> list[Finding]:
-    path = facts.run.path
+def _permissions(summary: RunSummary) -> list[Finding]:
+    path = summary.run.path
     closed = [one for one in (path, *sorted(path.iterdir())) if not may(one, os.R_OK)]
     if closed:
         text = f"you may not read {', '.join(one.name for one in closed)}"
