@@ -78,7 +78,7 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
 def duration_text(secs: float) -> str:
     """Return a duration in its largest unit, with the next smaller one if that matters: `0.4 s`, `2 h 5 min`, `12 d`.
 
-    A negative duration is zero. One that is not finite is `?`.
+    A negative duration is zero, a non-finite one `?`.
     """
     if not math.isfinite(secs):
         return "?"
