@@ -14,7 +14,7 @@ import holter
 from holter.formats import find_sources, tfevents
 from mutations import damaged
 
-CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "importing"
+CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "formats"
 WIDE = b"step,epoch,loss,acc,time\n0,0,1.5,,1700000000\n1,0,nan,0.5,1700000001\n2,1,-inf,1e308,\n"
 LONG = b'run,rank,name,step,value\nr,0,loss,0,1.5\nr,0,"a,""b""",1,-0.0\nr,0,loss,9223372036854775807,inf\n'
 LINES = b'{"step": 0, "loss": 1.5, "x": NaN}\n{"name": "a/b", "step": 1, "value": "inf"}\n{"_step": 2, "t": {"u": 1}}\n'

@@ -15,12 +15,12 @@ from holter.cli.files import atomic_directory, atomic_file
 from holter.cli.problems import Problem
 from holter.cli.progress import point_bar
 from holter.cli.series import matching_series
-from holter.formats import POINTS_AT_ONCE, Stretch, write_parquet, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import holter
+    from holter.formats import Stretch
 
 __all__ = ["FORMATS", "Selection", "export_events", "export_points", "selections"]
 
@@ -65,6 +65,8 @@ def export_points(chosen: Sequence[Selection], kind: str, path: Path | None) -> 
         OSError: If the file cannot be written. Nothing of it is left then.
         Problem: If the format needs a library that is not installed.
     """
+    from holter.formats import write_parquet, write_text
+
     stretches = _with_progress(_stretches(chosen), sum(one.count for selection in chosen for one in selection.series))
     if path is None:
         write_text(sys.stdout, kind, stretches, visible if sys.stdout.isatty() else str)
@@ -116,6 +118,8 @@ def export_events(runs: Sequence[holter.Run], patterns: Sequence[str], directory
 
 
 def _stretches(chosen: Sequence[Selection]) -> Iterator[Stretch]:
+    from holter.formats import POINTS_AT_ONCE, Stretch
+
     for selection in chosen:
         for series in selection.series:
             # Points are spread evenly as a rule; where they are not, a stretch is larger, but still far from all.
