@@ -25,6 +25,8 @@ pub mod config;
 pub mod downsample;
 pub mod error;
 #[cfg(not(holter_loom))]
+pub mod event_files;
+#[cfg(not(holter_loom))]
 mod files;
 #[cfg(not(holter_loom))]
 mod folder;
