@@ -68,7 +68,7 @@ test: test-rust loom test-python ## every test: Rust, loom, Python
 test-rust: has-cargo ## the tests of the core, which needs no Python
 	$(claim_target_dir)
 	$(call say,'tests of the core')
-	@cargo test --package holter
+	@cargo test --package holter-journal --package holter
 
 .PHONY: test-python
 test-python: $(stamp_dev) ## the tests of the Python layers, in a release build
@@ -81,7 +81,7 @@ loom: has-cargo ## the journal under every interleaving that loom can find
 	$(call say,'model checking of the journal')
 	@# A directory of its own: the flag reaches every crate and would rebuild them all, back and forth.
 	@RUSTFLAGS="$${RUSTFLAGS:-} --cfg holter_loom" CARGO_TARGET_DIR='$(target_dir)/loom' \
-		cargo test --package holter --release --test loom
+		cargo test --package holter-journal --release --test loom
 
 .PHONY: lint
 lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs, layers, spelling, wording

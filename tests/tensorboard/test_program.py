@@ -25,7 +25,7 @@ def test_both_end_together(serve, tmp_path, number):
     assert serving.has_child()
     status, said = serving.end(number)
     assert status == 0, said
-    assert f"there is no folder '{tmp_path / 'later'}' yet" in said
+    assert f"folder '{tmp_path / 'later'}' does not exist yet" in said
     assert "Traceback" not in said
     assert not serving.has_child()
 
@@ -37,7 +37,7 @@ def test_a_tensorboard_that_ends_by_itself_is_told(serve, tmp_path):
     os.kill(serving.child, signal.SIGKILL)
     said = serving.process.communicate(timeout=DEADLINE_SECS)[1]
     assert serving.process.returncode == 1
-    assert said.endswith("Error: TensorBoard ended by itself, with exit status -9\n")
+    assert said.endswith("Error: TensorBoard exited with status -9\n")
 
 
 def test_a_port_that_is_in_use_is_told(start, tmp_path):

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use holter::alert::said::{Alerts, News};
+use holter::record::alerts::{AlertBatch, Alerts};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -32,7 +32,7 @@ impl Feed {
         let timeout = Duration::try_from_secs_f64(timeout_secs)
             .map_err(|_| PyValueError::new_err(format!("timeout_secs must be zero or more, got {timeout_secs}")))?;
         let seen = self.seen.load(Ordering::Relaxed);
-        let News { lines, missed, count, is_over } = py.detach(|| self.alerts.wait(seen, timeout));
+        let AlertBatch { lines, missed, count, is_over } = py.detach(|| self.alerts.wait(seen, timeout));
         self.seen.store(count, Ordering::Relaxed);
         Ok((lines, missed, is_over))
     }

@@ -35,8 +35,8 @@ pub(crate) struct SinkHealth {
     last_error: Option<String>,
 }
 
-impl From<holter::health::Health> for Health {
-    fn from(health: holter::health::Health) -> Self {
+impl From<holter::record::Health> for Health {
+    fn from(health: holter::record::Health) -> Self {
         let sinks = health.sinks.into_iter().map(|sink| SinkHealth {
             name: sink.name.to_owned(),
             state: sink.state.as_str().to_owned(),

@@ -1,6 +1,7 @@
 //! The Python binding: converts, detaches from the interpreter, calls, maps the error. It decides
 //! nothing.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::doc_markdown, reason = "what stands over Python's classes and functions is their docstring")]
 
 mod error;
@@ -16,14 +17,13 @@ mod values;
 
 use std::path::PathBuf;
 
-use holter::config::Config;
-use holter::run_dir::RunDir;
+use holter::store::RunDir;
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("FORMAT_VERSION", holter::schema::FORMAT_VERSION)?;
+    module.add("FORMAT_VERSION", holter::store::schema::FORMAT_VERSION)?;
     module.add_class::<logger::Logger>()?;
     module.add_class::<metrics::Metric>()?;
     module.add_class::<metrics::Metrics>()?;
@@ -42,7 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
 ///     StoreError: If a living process writes to it, or its files cannot be read or written.
 #[pyfunction]
 fn recover(py: Python<'_>, path: PathBuf) -> PyResult<u64> {
-    py.detach(|| holter::recover::recover(&RunDir::new(path), &Config::default()))
+    py.detach(|| holter::store::recover(&RunDir::new(path)))
         .map(|recovery| recovery.recovered)
         .map_err(|error| error::to_py(py, &error))
 }

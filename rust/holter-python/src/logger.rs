@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holter::point::SeriesId;
-use holter::recorder::{NoRoom, Outcome, Recorder};
+use holter::SeriesId;
+use holter::record::{NoRoom, Outcome, Recorder};
 use pyo3::exceptions::{PySystemExit, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -185,7 +185,7 @@ impl Logger {
             }
         };
         match taken {
-            Ok(Outcome::Taken) => Ok(()),
+            Ok(Outcome::Accepted) => Ok(()),
             Ok(outcome) => self.session.conclude(py, outcome),
             Err(NoRoom) => {
                 let entries: Vec<(SeriesId, f64)> = match &buffer {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use holter::point::SeriesId;
-use holter::recorder::Recorder;
+use holter::SeriesId;
+use holter::record::Recorder;
 use pyo3::prelude::*;
 
 use crate::session::Session;

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use holter::point::SeriesId;
+use holter::SeriesId;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt};
 

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use holter::Columns;
 use holter::error::Result as CoreResult;
-use holter::reader::{self, Columns, Names, SeriesFacts};
+use holter::read::{self, Names, SeriesFacts, Table};
 use holter::rollup::{Bucket, Level};
-use holter::table::Table;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyCapsule};
 
@@ -39,14 +39,14 @@ type Found = (Vec<Reader>, Vec<(PathBuf, String)>);
 
 /// One rank of a run to be read.
 #[pyclass(frozen, module = "holter._core")]
-pub(crate) struct Reader(reader::Reader);
+pub(crate) struct Reader(read::Reader);
 
 #[pymethods]
 impl Reader {
     /// Opens the run in the directory `path`.
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        detached(py, || reader::Reader::open(path)).map(Self)
+        detached(py, || read::Reader::open(path)).map(Self)
     }
 
     /// The directory.
@@ -83,9 +83,9 @@ impl Reader {
         detached(py, || self.0.event_lines())
     }
 
-    /// "running", "finished", "failed" or "crashed".
-    fn status(&self, py: Python<'_>) -> PyResult<String> {
-        detached(py, || self.0.status())
+    /// "running", "finished", "failed", "interrupted", "stopped" or "crashed".
+    fn status(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(detached(py, || self.0.status())?.as_str())
     }
 
     /// Whether a living process writes to the run.
@@ -171,7 +171,7 @@ fn arrow_stream<'py>(
     readers: Vec<PyRef<'py, Reader>>,
     pattern: &str,
 ) -> PyResult<Bound<'py, PyCapsule>> {
-    let readers: Vec<reader::Reader> = readers.into_iter().map(|reader| reader.0.clone()).collect();
+    let readers: Vec<read::Reader> = readers.into_iter().map(|reader| reader.0.clone()).collect();
     let stream = detached(py, || {
         let tables: CoreResult<Vec<Table>> = readers.iter().map(|reader| reader.table(Some(pattern))).collect();
         Ok(Table::into_ffi(tables?))
@@ -182,19 +182,19 @@ fn arrow_stream<'py>(
 /// The ranks that have recorded in the directory `run` so far, ascending.
 #[pyfunction]
 fn ranks(py: Python<'_>, run: PathBuf) -> PyResult<Vec<u32>> {
-    detached(py, || reader::ranks(run))
+    detached(py, || read::ranks(run))
 }
 
 /// What the rank `rank` of the run in the directory `run` has recorded.
 #[pyfunction]
 fn open_rank(py: Python<'_>, run: PathBuf, rank: u32) -> PyResult<Reader> {
-    detached(py, || reader::open_rank(run, rank)).map(Reader)
+    detached(py, || read::open_rank(run, rank)).map(Reader)
 }
 
 /// The lowest rank of each run at or below `root`, the oldest first.
 #[pyfunction]
 fn list_runs(py: Python<'_>, root: PathBuf) -> PyResult<Found> {
-    let found = detached(py, || reader::list_runs(root))?;
+    let found = detached(py, || read::list_runs(root))?;
     let unreadable = found.unreadable.into_iter().map(|(path, error)| (path, error.to_string()));
     Ok((found.runs.into_iter().map(Reader).collect(), unreadable.collect()))
 }

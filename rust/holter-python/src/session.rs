@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Overflow, Resume};
+use holter::SeriesId;
 use holter::error::Error;
-use holter::point::SeriesId;
-use holter::recorder::{NoRoom, Outcome, Recorder};
+use holter::record::{self, Config, NoRoom, Outcome, Overflow, Recorder, Resume, SessionOptions};
+use holter::store::{Facts, Status};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -19,9 +18,9 @@ use crate::feed::Feed;
 use crate::names::Names;
 use crate::values;
 
-/// An open run, shared by a logger and its metrics. Without an attempt it takes points and forgets them.
+/// An open run, shared by a logger and its metrics. Without a session of the core it takes points and forgets them.
 pub(crate) struct Session {
-    attempt: Option<Attempt>,
+    session: Option<record::Session>,
     /// What sends the alerts on, from a thread of Python's; it keeps no session open.
     sender: Option<Py<PyAny>>,
     name: String,
@@ -33,20 +32,20 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn open(py: Python<'_>, settings: Settings<'_>) -> PyResult<Self> {
-        let attempt = match settings.options(py)? {
+        let session = match settings.options(py)? {
             None => None,
-            Some(options) => Some(py.detach(|| Attempt::open(options)).map_err(|error| to_py(py, &error))?),
+            Some(options) => Some(py.detach(|| record::Session::open(options)).map_err(|error| to_py(py, &error))?),
         };
-        if let Some(attempt) = &attempt {
-            let notes = [attempt.journal_note(), attempt.recovery().damaged_journal.as_deref()];
+        if let Some(session) = &session {
+            let notes = [session.journal_note(), session.recovery().damaged_journal.as_deref()];
             notes.into_iter().flatten().for_each(|note| warn(py, note));
         }
-        let sender = match (&attempt, &settings.webhook) {
-            (Some(attempt), Some(webhook)) => Some(start_sender(webhook, attempt, &settings.name, settings.rank)?),
+        let sender = match (&session, &settings.webhook) {
+            (Some(session), Some(webhook)) => Some(start_sender(webhook, session, &settings.name, settings.rank)?),
             _ => None,
         };
         Ok(Self {
-            attempt,
+            session,
             sender,
             name: settings.name,
             rank: settings.rank,
@@ -57,7 +56,7 @@ impl Session {
     }
 
     pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
-        self.attempt.as_ref().map(Attempt::recorder)
+        self.session.as_ref().map(record::Session::recorder)
     }
 
     #[inline]
@@ -71,7 +70,7 @@ impl Session {
     ) -> PyResult<()> {
         let Some(recorder) = recorder else { return Ok(()) };
         match recorder.try_record(series, step, value) {
-            Ok(Outcome::Taken) => Ok(()),
+            Ok(Outcome::Accepted) => Ok(()),
             refused => self.record_slowly(py, recorder, refused, (series, step, value)),
         }
     }
@@ -98,7 +97,7 @@ impl Session {
         if entries.len() <= recorder.max_at_once()
             && let Ok(outcome) = recorder.try_record_all(step, entries.len(), |i| entries[i])
         {
-            return if outcome == Outcome::Taken { Ok(()) } else { self.conclude(py, outcome) };
+            return if outcome == Outcome::Accepted { Ok(()) } else { self.conclude(py, outcome) };
         }
         self.conclude(py, py.detach(|| recorder.record_all(step, entries)))
     }
@@ -106,7 +105,7 @@ impl Session {
     #[cold]
     pub(crate) fn conclude(&self, py: Python<'_>, outcome: Outcome) -> PyResult<()> {
         match outcome {
-            Outcome::Taken => {}
+            Outcome::Accepted => {}
             Outcome::Dropped => {
                 if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
                     let health = self.recorder().map(|recorder| recorder.health()).unwrap_or_default();
@@ -150,7 +149,7 @@ impl Session {
         }
         let py = name.py();
         let text = text.to_str().map_err(|_| values::not_unicode(name))?;
-        holter::series::check_name(text).map_err(|error| to_py(py, &error))?;
+        holter::series_table::check_name(text).map_err(|error| to_py(py, &error))?;
         let Some(recorder) = self.recorder() else { return Ok(None) };
         if recorder.is_forked() {
             // The parent's table of names may be locked by a thread that this process does not have.
@@ -174,7 +173,7 @@ impl Session {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.attempt.as_ref().map(|attempt| attempt.path().to_owned()).unwrap_or_default()
+        self.session.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
     }
 
     pub(crate) fn name(&self) -> String {
@@ -196,12 +195,12 @@ impl Session {
             Some(sender) => sender.bind(py).call_method1("redacted", (text,))?,
             None => text,
         };
-        let config = holter::run_dir::parse_facts(text.extract()?).map_err(|error| to_py(py, &error))?;
-        let Some(attempt) = &self.attempt else { return Ok(()) };
-        if attempt.recorder().is_forked() {
+        let config = holter::store::facts::parse_object(text.extract()?).map_err(|error| to_py(py, &error))?;
+        let Some(session) = &self.session else { return Ok(()) };
+        if session.recorder().is_forked() {
             return self.conclude(py, Outcome::Forked);
         }
-        match py.detach(|| attempt.update_config(config)) {
+        match py.detach(|| session.update_config(&config)) {
             Err(error @ Error::Io { .. }) => {
                 warn(
                     py,
@@ -214,30 +213,30 @@ impl Session {
     }
 
     pub(crate) fn should_stop(&self) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| attempt.alerts().should_stop())
+        self.session.as_ref().is_some_and(|session| session.alerts().should_stop())
     }
 
     pub(crate) fn alert_lines(&self) -> Vec<String> {
-        let attempt = self.attempt.as_ref();
+        let session = self.session.as_ref();
         // A forked child may have the list locked by a thread that it does not have.
-        let attempt = attempt.filter(|attempt| !attempt.recorder().is_forked());
-        attempt.map(|attempt| attempt.alerts().recent()).unwrap_or_default()
+        let session = session.filter(|session| !session.recorder().is_forked());
+        session.map(|session| session.alerts().recent()).unwrap_or_default()
     }
 
     pub(crate) fn recovered(&self) -> u64 {
-        self.attempt.as_ref().map_or(0, |attempt| attempt.recovery().recovered)
+        self.session.as_ref().map_or(0, |session| session.recovery().recovered)
     }
 
     pub(crate) fn flush(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
         const SIGNAL_INTERVAL: Duration = Duration::from_millis(200);
-        let Some(attempt) = &self.attempt else { return Ok(()) };
+        let Some(session) = &self.session else { return Ok(()) };
         let since = Instant::now();
         loop {
             // In pieces, so that Ctrl-C is heard.
             let left = timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
             let piece = left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL));
-            match py.detach(|| attempt.flush(Some(piece))) {
-                Err(Error::FlushTimeout { .. }) if left != Some(piece) && attempt.is_writing() => py.check_signals()?,
+            match py.detach(|| session.flush(Some(piece))) {
+                Err(Error::FlushTimeout { .. }) if left != Some(piece) && session.is_writing() => py.check_signals()?,
                 Err(Error::FlushTimeout { pending, last_error, .. }) => {
                     let waited_secs = since.elapsed().as_secs_f64();
                     return Err(to_py(py, &Error::FlushTimeout { waited_secs, pending, last_error }));
@@ -248,8 +247,10 @@ impl Session {
     }
 
     pub(crate) fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
-        let Some(attempt) = &self.attempt else { return Ok(()) };
-        let closed = py.detach(|| attempt.close(status)).map_err(|error| to_py(py, &error));
+        let status =
+            Status::from_name(status).ok_or_else(|| not_among("status", &Status::ALL.map(Status::as_str), status))?;
+        let Some(session) = &self.session else { return Ok(()) };
+        let closed = py.detach(|| session.close(status)).map_err(|error| to_py(py, &error));
         // By now the last alert has been said.
         let sent = self.sender.as_ref().map(|sender| sender.bind(py).call_method0("close"));
         closed.and(sent.transpose().map(drop))
@@ -262,9 +263,9 @@ impl Session {
     }
 }
 
-fn start_sender(webhook: &Bound<'_, PyAny>, attempt: &Attempt, name: &str, rank: u32) -> PyResult<Py<PyAny>> {
+fn start_sender(webhook: &Bound<'_, PyAny>, session: &record::Session, name: &str, rank: u32) -> PyResult<Py<PyAny>> {
     let py = webhook.py();
-    let feed = Feed::new(attempt.alerts());
+    let feed = Feed::new(session.alerts());
     let start = py.import("holter.alerts._sender")?.getattr("start")?;
     Ok(start.call1((webhook, feed, name, rank))?.unbind())
 }
@@ -307,7 +308,7 @@ pub(crate) struct Settings<'py> {
 
 impl Settings<'_> {
     /// The core's form of the settings, `None` where nothing is to be recorded.
-    fn options(&self, py: Python<'_>) -> PyResult<Option<AttemptOptions>> {
+    fn options(&self, py: Python<'_>) -> PyResult<Option<SessionOptions>> {
         let resume = match self.resume.to_str()? {
             "never" => Resume::Never,
             "allow" => Resume::Allow,
@@ -324,12 +325,12 @@ impl Settings<'_> {
             sinks: self.sinks.clone(),
             summary_every: self.summary_every,
             journal_capacity: self.journal_points,
-            alerts: holter::alert::parse_rules(&self.alerts).map_err(|error| to_py(py, &error))?,
+            alerts: record::alerts::parse_rules(&self.alerts).map_err(|error| to_py(py, &error))?,
             ..Config::default()
         };
         config.check().map_err(|error| to_py(py, &error))?;
-        let facts = holter::run_dir::parse_facts(&self.facts).map_err(|error| to_py(py, &error))?;
-        Ok(self.is_enabled.then(|| AttemptOptions {
+        let facts = Facts::parse(&self.facts).map_err(|error| to_py(py, &error))?;
+        Ok(self.is_enabled.then(|| SessionOptions {
             path: self.path.clone(),
             name: Some(self.name.clone()),
             rank: self.rank,

@@ -81,11 +81,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The database refused.
-    #[cfg(not(holter_loom))]
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// Reading or writing a Parquet file failed.
-    #[cfg(not(holter_loom))]
     #[error("Parquet: {0}")]
     Parquet(#[from] parquet::errors::ParquetError),
 }
@@ -99,5 +97,17 @@ impl Error {
     /// A file that does not hold what it should.
     pub fn damaged(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+}
+
+impl From<holter_journal::Error> for Error {
+    fn from(error: holter_journal::Error) -> Self {
+        use holter_journal::Error as Journal;
+        match error {
+            Journal::FormatVersion { path, found, known } => Self::FormatVersion { path, found, known },
+            Journal::Damaged { path, reason } => Self::Damaged { path, reason },
+            Journal::Io { action, path, source } => Self::Io { action, path, source },
+            other => Self::Io { action: "use", path: PathBuf::new(), source: io::Error::other(other) },
+        }
     }
 }

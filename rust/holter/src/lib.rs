@@ -1,62 +1,60 @@
-//! The core of Holter: takes a training run's points without holding the training up, keeps them through
-//! the death of the process, and gives them back.
+//! The core of Holter: records a training run's metrics without slowing the training down, keeps them when
+//! the process dies, and reads them back.
 //!
-//! An [`Attempt`](attempt::Attempt) opens a run. Its [`Recorder`](recorder::Recorder) takes points from any
-//! thread and appends them to the [`Journal`](journal::Journal), a bounded ring in a mapped file: no lock,
-//! no I/O, no allocation. One [`Writer`](writer::Writer) thread drains the ring into the
-//! [sinks](sink): the first, a database or Parquet files, is the [truth](sink::Truth), the others are
-//! [derived](sink::Derived) from what it has committed. The ring forgets a point only then.
+//! A [`Session`](record::Session) opens a run. Its [`Recorder`](record::Recorder) accepts points from any
+//! thread and appends them to the [`Journal`](holter_journal::Journal), a bounded ring in a mapped file: no
+//! lock, no I/O, no allocation. One [writer](record::writer) thread drains the ring into the
+//! [sinks](store::sink): the first, a database or Parquet files, is the [truth](store::sink::Truth), the
+//! others are [derived](store::sink::Derived) from what it has committed. Only then does the ring reuse a slot.
 //!
-//! - A point that was taken survives SIGKILL: it is in the file, and [recovery](recover) puts it into the
-//!   sinks. What a flush returned for survives the loss of power.
-//! - A full ring is waited for while the writer makes progress, and else the point is dropped. Both are
-//!   counted in the [health](health::Health), as is whatever a sink complains of.
-//! - A [`Reader`](reader::Reader) sees the run at any time, the ring included, and blocks nobody.
+//! - A point that was accepted survives SIGKILL: it is in the file, and [recovery](store::recover()) moves it
+//!   into the sinks. A point that was flushed survives a power failure.
+//! - If the ring is full, callers wait while the writer makes progress; otherwise the point is dropped. Both
+//!   are counted in the [health](record::health::Health), as are the errors of the sinks.
+//! - A [`Reader`](read::Reader) reads the run at any time, including the ring, and blocks nothing.
 //!
-//! What lies on the disk is named in [`schema`] and specified in `docs/on-disk-format.md`.
+//! ```
+//! use holter::read::Reader;
+//! use holter::record::{Outcome, Session, SessionOptions};
+//! use holter::store::Status;
+//!
+//! # let scratch = tempfile::tempdir()?;
+//! # let path = scratch.path().join("run-1");
+//! let session = Session::open(SessionOptions { path: path.clone(), ..SessionOptions::default() })?;
+//! let loss = session.recorder().series("train/loss")?;
+//! for step in 0..100 {
+//!     assert_eq!(session.recorder().record(loss, step, 1.0 / (step + 1) as f64), Outcome::Accepted);
+//! }
+//!
+//! let reader = Reader::open(&path)?; // also from another process
+//! assert_eq!(reader.series("train/loss", None, None)?.len(), 100);
+//!
+//! session.close(Status::Finished)?;
+//! assert_eq!(reader.status()?, Status::Finished);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | Module | What it does |
+//! |---|---|
+//! | [`record`] | writes: the recorder runs on the training threads, [`record::writer`] on its own |
+//! | [`store`] | the files of a run: manifest, database, Parquet parts, summary, events, recovery |
+//! | [`read`] | reads runs, live or closed |
+//! | [`rollup`] | aggregates of a series in buckets of steps |
+//! | [`event_files`] | reads and writes TensorBoard's event files |
 
-#[cfg(not(holter_loom))]
-pub mod alert;
-#[cfg(not(holter_loom))]
-pub mod attempt;
-#[cfg(not(holter_loom))]
-pub mod config;
-#[cfg(not(holter_loom))]
-pub mod downsample;
+#![forbid(unsafe_code)]
+
 pub mod error;
-#[cfg(not(holter_loom))]
 pub mod event_files;
-#[cfg(not(holter_loom))]
-mod files;
-#[cfg(not(holter_loom))]
-mod folder;
-#[cfg(not(holter_loom))]
-pub mod health;
-pub mod journal;
-#[cfg(not(holter_loom))]
-mod lines;
-#[cfg(not(holter_loom))]
-pub mod parts;
-pub mod point;
-#[cfg(not(holter_loom))]
-mod programs;
-#[cfg(not(holter_loom))]
-pub mod reader;
-#[cfg(not(holter_loom))]
-pub mod recorder;
-#[cfg(not(holter_loom))]
-pub mod recover;
-#[cfg(not(holter_loom))]
+mod fs;
+pub mod pattern;
+pub mod points;
+pub mod read;
+pub mod record;
 pub mod rollup;
-#[cfg(not(holter_loom))]
-pub mod run_dir;
-#[cfg(not(holter_loom))]
-pub mod schema;
-pub mod series;
-#[cfg(not(holter_loom))]
-pub mod sink;
-mod sync;
-#[cfg(not(holter_loom))]
-pub mod table;
-#[cfg(not(holter_loom))]
-pub mod writer;
+pub mod series_table;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use holter_journal::{Point, SeriesId, Step, Timestamp};
+pub use points::Columns;

@@ -1,6 +1,6 @@
 //! Each rule against an oracle that looks at all of the points again for each of them.
 
-use holter::alert::{Condition, Level, Rule, State, parse_rules};
+use holter::record::alerts::rule::{Condition, Level, Rule, State, parse_rules};
 use proptest::prelude::*;
 
 /// Points of one series: small distances between the steps, and values that often meet or miss a threshold.
@@ -153,11 +153,14 @@ fn rules_are_read_and_wrong_ones_named() {
     for (text, words) in [
         ("{}", "array"),
         ("[1]", "array"),
-        (r#"[{"rule": "wrong"}]"#, "alert 0: rule must be"),
-        (r#"[{"rule": "below", "threshold": 1, "steps": 0}]"#, "alert 0: steps must be 1 or more, got 0"),
-        (r#"[{"rule": "plateau", "tolerance": -1, "steps": 1}]"#, "tolerance must be 0 or more, got -1"),
-        (r#"[{"rule": "non_finite", "level": "loud"}]"#, "level must be info, warning or error"),
+        (r#"[{"rule": "wrong", REST}]"#, "alert 0: unknown variant `wrong`, expected one of `non_finite`"),
+        (r#"[{"rule": "below", "threshold": 1, REST}]"#, "alert 0: missing field `steps`"),
+        (r#"[{"rule": "below", "threshold": 1, "steps": 0, REST}]"#, "alert 0: steps must be 1 or more, got 0"),
+        (r#"[{"rule": "plateau", "tolerance": -1, "steps": 1, REST}]"#, "tolerance must be 0 or more, got -1"),
+        (r#"[{"rule": "spike", "sigmas": 0, "half_life": 1, "warmup": 1, REST}]"#, "sigmas must be above 0, got 0"),
+        (r#"[{"rule": "non_finite", "pattern": "*", "level": "loud", "stop": true}]"#, "unknown variant `loud`"),
     ] {
+        let text = &text.replace("REST", r#""pattern": "*", "level": "info", "stop": false"#);
         let message = parse_rules(text).expect_err(text).to_string();
         assert!(message.contains(words), "{text}: {message}");
     }

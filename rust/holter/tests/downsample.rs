@@ -1,10 +1,9 @@
 //! Fewer points, extremes kept: properties of `downsample`, against their definition.
-#![cfg(not(holter_loom))]
 
 use std::collections::BTreeMap;
 
-use holter::downsample::downsample;
-use holter::reader::Columns;
+use holter::points::Columns;
+use holter::read::downsample;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

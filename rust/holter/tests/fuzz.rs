@@ -2,7 +2,6 @@
 //!
 //! Files of a crashed run are damaged by seeded strokes. `HOLTER_FUZZ_CASES` says how many cases a file gets, and
 //! `HOLTER_FUZZ_SEED` where they begin; bytes that once mattered are in `tests/corpus/`, one folder for each file.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 mod hostile_support;
@@ -14,13 +13,14 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use holter::alert::parse_rules;
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Resume};
-use holter::parts;
-use holter::reader::{Names, Reader};
-use holter::recover::recover;
-use holter::run_dir::RunDir;
+use holter::read::{Names, Reader};
+use holter::record::alerts::rule::parse_rules;
+use holter::record::config::{Config, Resume};
+use holter::record::session::{Session, SessionOptions};
+use holter::store::manifest::Status;
+use holter::store::parquet::parts;
+use holter::store::recover;
+use holter::store::run_dir::RunDir;
 use hostile_support::sealed;
 use run_support::{copy, patient};
 use tempfile::TempDir;
@@ -100,10 +100,10 @@ fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     };
     let open = || {
         let config = config.clone();
-        let options = AttemptOptions { path: path.clone(), resume: Resume::Allow, config, ..AttemptOptions::default() };
-        Attempt::open(options).unwrap()
+        let options = SessionOptions { path: path.clone(), resume: Resume::Allow, config, ..SessionOptions::default() };
+        Session::open(options).unwrap()
     };
-    let log = |attempt: &Attempt, steps: std::ops::Range<i64>| {
+    let log = |attempt: &Session, steps: std::ops::Range<i64>| {
         for name in ["loss", "grad_norm/layer.0", "ä"] {
             let id = attempt.recorder().series(name).unwrap();
             for step in steps.clone() {
@@ -113,7 +113,7 @@ fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     };
     let first = open();
     log(&first, 0..600);
-    first.close("finished").unwrap();
+    first.close(Status::Finished).unwrap();
     let second = open();
     log(&second, 600..650);
     second.flush(None).unwrap();
@@ -135,7 +135,7 @@ fn use_run(path: &Path) {
         let _ = reader.downsample("loss", 10, Some(i64::MIN), Some(i64::MAX));
     };
     read();
-    let _ = recover(&RunDir::new(path), &Config { journal_capacity: 1 << 10, ..Config::default() });
+    let _ = recover(&RunDir::new(path));
     read();
 }
 

@@ -1,5 +1,4 @@
 //! A run's folder that somebody else has prepared: links are not written through, sizes not believed, pipes not waited for.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 mod hostile_support;
@@ -13,14 +12,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Pace, Resume};
 use holter::error::Error;
-use holter::journal::{Records, Snapshot};
-use holter::parts;
-use holter::reader::Reader;
-use holter::recover::recover;
-use holter::run_dir::RunDir;
+use holter::read::Reader;
+use holter::record::config::{Config, Pace, Resume};
+use holter::record::session::{Session, SessionOptions};
+use holter::store::manifest::{Manifest, Status};
+use holter::store::parquet::parts;
+use holter::store::recover;
+use holter::store::run_dir::RunDir;
+use holter_journal::{Records, Snapshot};
 use hostile_support::sealed;
 use run_support::{copy, open, patient};
 use rusqlite::Connection;
@@ -39,12 +39,12 @@ fn config() -> Config {
     }
 }
 
-fn attempt(path: &Path, rank: u32) -> Result<Attempt, Error> {
-    let options = AttemptOptions { path: path.to_owned(), rank, resume: Resume::Allow, ..AttemptOptions::default() };
-    Attempt::open(AttemptOptions { config: config(), ..options })
+fn attempt(path: &Path, rank: u32) -> Result<Session, Error> {
+    let options = SessionOptions { path: path.to_owned(), rank, resume: Resume::Allow, ..SessionOptions::default() };
+    Session::open(SessionOptions { config: config(), ..options })
 }
 
-fn log(attempt: &Attempt, step: i64) {
+fn log(attempt: &Session, step: i64) {
     let id = attempt.recorder().series("loss").unwrap();
     let _ = attempt.recorder().record(id, step, 0.5);
 }
@@ -53,7 +53,7 @@ fn log(attempt: &Attempt, step: i64) {
 fn closed(path: &Path) -> PathBuf {
     let attempt = attempt(path, 0).unwrap();
     (0..100).for_each(|step| log(&attempt, step));
-    attempt.close("finished").unwrap();
+    attempt.close(Status::Finished).unwrap();
     path.to_owned()
 }
 
@@ -126,9 +126,9 @@ fn nothing_is_written_through_a_link() {
             if let Ok(attempt) = attempt(&run, 0) {
                 log(&attempt, 1000);
                 let _ = attempt.flush(Some(Duration::from_millis(300)));
-                let _ = attempt.close("finished");
+                let _ = attempt.close(Status::Finished);
             }
-            let _ = recover(&RunDir::new(&run), &config());
+            let _ = recover(&RunDir::new(&run));
             assert!(contents(&outside) == before, "{what}");
         }
     }
@@ -145,7 +145,7 @@ fn a_part_is_not_written_through_a_link_that_comes_later() {
     for number in 0..20 {
         symlink(&target, run.join(format!("parquet/.part-{number:06}.parquet.tmp"))).unwrap();
     }
-    attempt.close("finished").unwrap();
+    attempt.close(Status::Finished).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"kept");
     assert_eq!(parts::list(&run.join("parquet")).unwrap().iter().map(|part| part.rows).sum::<usize>(), 1);
 }
@@ -192,7 +192,7 @@ fn pipes_are_not_waited_for() {
                 let _ = (reader.manifest_json(), reader.event_lines(), reader.revision(), reader.all_series(None));
             }
             let _ = parts::list(&run.join("parquet"));
-            let _ = recover(&RunDir::new(&run), &config());
+            let _ = recover(&RunDir::new(&run));
         });
     }
 }
@@ -258,7 +258,7 @@ fn a_manifest_that_nobody_could_read_is_not_written() {
     let before = fs::read(run.join("run.json")).unwrap();
     let attempt = attempt(&run, 0).unwrap();
     let config = [("notes".to_owned(), Value::from("x".repeat(64 << 20)))].into_iter().collect();
-    let error = attempt.update_config(config).unwrap_err();
+    let error = attempt.update_config(&config).unwrap_err();
     assert!(error.to_string().contains("at most 67108864 bytes"), "{error}");
     drop(attempt);
     assert!(before.len() < 1 << 20 && Reader::open(&run).is_ok());
@@ -296,16 +296,16 @@ fn another_users_journal_is_not_the_runs() {
         return; // Only root can give a file away.
     }
     let dir = RunDir::new(&run);
-    let mut manifest = dir.read_manifest().unwrap();
-    let local = scratch.path().join(format!("holter-{}-0.journal.holter", manifest["id"].as_str().unwrap()));
+    let mut manifest = Manifest::read(&dir).unwrap();
+    let local = scratch.path().join(format!("holter-{}-0.journal.holter", manifest.id));
     fs::rename(run.join("journal.holter"), &local).unwrap();
-    manifest.insert("journal".to_owned(), local.to_str().unwrap().into());
-    dir.write_manifest(&manifest).unwrap();
+    manifest.journal = Some(local.to_str().unwrap().to_owned());
+    manifest.write(&dir).unwrap();
     let num_points = || Reader::open(&run).unwrap().series("loss", None, None).unwrap().len();
     assert_eq!(num_points(), 100, "our own is read");
     chown(&local, Some(12_345), None).unwrap();
     assert_eq!(num_points(), 50);
-    let recovery = recover(&dir, &config()).unwrap();
+    let recovery = recover(&dir).unwrap();
     assert!(!recovery.found_journal);
     assert!(recovery.damaged_journal.unwrap().contains("is another user's"));
     assert!(File::open(&local).unwrap().read_at(&mut [0; 8], 0).is_ok(), "it is left where it is");

@@ -1,5 +1,4 @@
 //! The Parquet sink against a map that remembers every point.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 mod parquet_support;
@@ -10,11 +9,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use holter::error::{Error, Result};
-use holter::parts::{self, CompactLimits};
-use holter::point::SeriesId;
-use holter::series::SeriesTable;
-use holter::sink::parquet::ParquetSink;
-use holter::sink::{Batch, Derived, Sink, Truth};
+use holter::series_table::SeriesTable;
+use holter::store::batch::Batch;
+use holter::store::parquet::ParquetSink;
+use holter::store::parquet::parts::{self, CompactLimits};
+use holter::store::sink::{Derived, Sink, Truth};
+use holter_journal::SeriesId;
 use parquet_support::{
     JOURNAL, Logged, Model, assert_holds, batch, feed, files, model, options, overlapping_parts, series_names, table,
 };

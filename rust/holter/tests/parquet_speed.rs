@@ -1,16 +1,16 @@
 //! Not a test but a measurement: `cargo test --release --test parquet_speed -- --ignored --nocapture`.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{Write, stderr};
 use std::time::Duration;
 
-use holter::parts;
-use holter::point::{Point, SeriesId, Timestamp};
-use holter::series::SeriesTable;
-use holter::sink::parquet::{ParquetOptions, ParquetSink};
-use holter::sink::{Batch, Sink};
+use holter::series_table::SeriesTable;
+use holter::store::batch::Batch;
+use holter::store::parquet::parts;
+use holter::store::parquet::{ParquetOptions, ParquetSink};
+use holter::store::sink::Sink;
+use holter_journal::{Point, SeriesId, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
 const SERIES: usize = 1_000;

@@ -1,5 +1,4 @@
 //! The parts of a folder: merged, interrupted, foreign, damaged, and of a newer format.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 mod parquet_support;
@@ -8,10 +7,10 @@ use std::fs;
 use std::sync::Arc;
 
 use holter::error::Error;
-use holter::parts;
-use holter::schema::parquet as names;
-use holter::sink::Sink;
-use holter::sink::parquet::ParquetSink;
+use holter::store::parquet::ParquetSink;
+use holter::store::parquet::parts;
+use holter::store::schema::parquet as names;
+use holter::store::sink::Sink;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;

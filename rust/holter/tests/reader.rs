@@ -1,5 +1,4 @@
 //! A reader sees what was logged, whatever has become of it: against a dict, in every state of a run.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 mod reader_support;
@@ -14,13 +13,14 @@ use std::thread;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray as _;
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Pace};
 use holter::error::Error;
-use holter::reader::{Reader, list_runs, open_rank, ranks};
-use holter::recorder::Outcome;
-use holter::recover;
-use holter::run_dir::RunDir;
+use holter::read::{Reader, list_runs, open_rank, ranks};
+use holter::record::config::{Config, Pace};
+use holter::record::recorder::Outcome;
+use holter::record::session::{Session, SessionOptions};
+use holter::store::manifest::Status;
+use holter::store::recover;
+use holter::store::run_dir::RunDir;
 use reader_support::{Model, SINKS};
 use run_support::{copy, open, patient};
 
@@ -72,26 +72,26 @@ fn every_state_of_a_run_reads_the_same() {
         model.log(&attempt, "new", 7, 7.0);
         model.check(&path, "logged again");
         model.check_with(&long_lived, "logged again, long-lived reader");
-        assert_eq!(long_lived.status().unwrap(), "running");
+        assert_eq!(long_lived.status().unwrap(), Status::Running);
         let crashed = copy(&path, scratch.path().join("crashed-2"));
         model.check(&crashed, "crashed");
         let before = listing(&crashed);
         let reader = Reader::open(&crashed).unwrap();
-        assert_eq!(reader.status().unwrap(), "crashed");
+        assert_eq!(reader.status().unwrap(), Status::Crashed);
         assert!(!reader.is_live());
         model.check_with(&reader, "crashed");
         assert_eq!(listing(&crashed), before, "a reader leaves no trace");
-        recover::recover(&RunDir::new(&crashed), &Config::default()).unwrap();
+        recover(&RunDir::new(&crashed)).unwrap();
         model.check_with(&reader, "recovered under a reader");
         model.check(&crashed, "recovered");
 
-        attempt.close("finished").unwrap();
+        attempt.close(Status::Finished).unwrap();
         drop(attempt);
         let before = listing(&path);
         model.check(&path, "closed");
         model.check_with(&long_lived, "closed, long-lived reader");
         assert_eq!(listing(&path), before, "a reader leaves no trace");
-        assert_eq!(long_lived.status().unwrap(), "finished");
+        assert_eq!(long_lived.status().unwrap(), Status::Finished);
 
         let attempt = open(&path, sinks, patient());
         model.check_with(&long_lived, "resumed");
@@ -100,9 +100,9 @@ fn every_state_of_a_run_reads_the_same() {
         model.check_with(&long_lived, "resumed and logged again");
         attempt.flush(None).unwrap();
         model.check_with(&long_lived, "resumed and flushed");
-        attempt.close("failed").unwrap();
+        attempt.close(Status::Failed).unwrap();
         model.check_with(&long_lived, "closed again");
-        assert_eq!(long_lived.status().unwrap(), "failed");
+        assert_eq!(long_lived.status().unwrap(), Status::Failed);
     }
 }
 
@@ -229,11 +229,11 @@ fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() 
         let ids = names.map(|name| attempt.recorder().series(name).unwrap());
         for step in 0..60_000 {
             for id in ids {
-                assert_eq!(attempt.recorder().record(id, step, step as f64), Outcome::Taken);
+                assert_eq!(attempt.recorder().record(id, step, step as f64), Outcome::Accepted);
             }
             acknowledged.store(step + 1, Ordering::Release);
         }
-        attempt.close("finished").unwrap();
+        attempt.close(Status::Finished).unwrap();
         let log = fs::metadata(scratch.path().join("metrics.sqlite-wal"));
         assert!(log.map_or(0, |log| log.len()) == 0, "readers kept points out of the database's file");
         is_over.store(true, Ordering::Release);
@@ -246,7 +246,7 @@ fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() 
 fn a_reader_stands_by_while_attempts_come_and_go() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
-        open(scratch.path(), sinks, Pace::default()).close("finished").unwrap();
+        open(scratch.path(), sinks, Pace::default()).close(Status::Finished).unwrap();
         let acknowledged = Arc::new(AtomicI64::new(0));
         let is_over = Arc::new(AtomicBool::new(false));
         let reader = {
@@ -280,7 +280,7 @@ fn a_reader_stands_by_while_attempts_come_and_go() {
             if step % 3 == 0 {
                 attempt.flush(None).unwrap();
             }
-            attempt.close("finished").unwrap();
+            attempt.close(Status::Finished).unwrap();
         }
         is_over.store(true, Ordering::Release);
         reader.join().unwrap();
@@ -291,7 +291,7 @@ fn a_reader_stands_by_while_attempts_come_and_go() {
 fn runs_are_found_in_the_order_of_their_creation() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
-    let make = |below: &str| open(&root.join(below), &["sqlite"], Pace::default()).close("finished").unwrap();
+    let make = |below: &str| open(&root.join(below), &["sqlite"], Pace::default()).close(Status::Finished).unwrap();
     make("z");
     make("project/b");
     make("project/deep/c");
@@ -299,10 +299,10 @@ fn runs_are_found_in_the_order_of_their_creation() {
     make("z/inside-a-run");
     make("a");
     make(".hidden");
-    record_rank(&root.join("a"), 1).close("finished").unwrap();
+    record_rank(&root.join("a"), 1).close(Status::Finished).unwrap();
     let headless = root.join("project/deep/headless");
-    record_rank(&headless, 12).close("finished").unwrap();
-    record_rank(&headless, 7).close("finished").unwrap();
+    record_rank(&headless, 12).close(Status::Finished).unwrap();
+    record_rank(&headless, 7).close(Status::Finished).unwrap();
     fs::create_dir(headless.join("rank-00002")).unwrap();
     fs::create_dir(headless.join("rank-00003")).unwrap();
     fs::write(headless.join("rank-00003/run.json"), "{").unwrap();
@@ -321,9 +321,9 @@ fn runs_are_found_in_the_order_of_their_creation() {
     assert!(matches!(list_runs(root.join("nowhere")), Err(Error::Io { .. })));
 }
 
-fn record_rank(path: &Path, rank: u32) -> Attempt {
+fn record_rank(path: &Path, rank: u32) -> Session {
     let config = Config { journal_capacity: 1 << 10, ..Config::default() };
-    Attempt::open(AttemptOptions { path: path.to_owned(), rank, config, ..AttemptOptions::default() }).unwrap()
+    Session::open(SessionOptions { path: path.to_owned(), rank, config, ..SessionOptions::default() }).unwrap()
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn ranks_are_read_one_by_one() {
         let attempt = record_rank(scratch.path(), rank);
         let mut model = Model::default();
         model.log(&attempt, "a", 0, f64::from(rank));
-        attempt.close("finished").unwrap();
+        attempt.close(Status::Finished).unwrap();
         models.push((rank, model));
     }
     for name in ["rank-00002", "rank-3", "rank-00000", "rank-x"] {
@@ -363,7 +363,7 @@ fn parts_alone_are_enough() {
     for step in 0..100 {
         model.log(&attempt, "a", step, step as f64);
     }
-    attempt.close("finished").unwrap();
+    attempt.close(Status::Finished).unwrap();
     fs::remove_file(scratch.path().join("metrics.sqlite")).unwrap();
     model.check(scratch.path(), "without the database");
 }

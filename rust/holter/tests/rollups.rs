@@ -1,6 +1,5 @@
 //! Buckets against a dict: whatever is logged, in whatever order, sealed, spoiled, reopened, cut off by a crash or
 //! damaged, a bucket is what its points come to.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 mod run_support;
@@ -10,11 +9,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use holter::attempt::Attempt;
 use holter::error::Error;
-use holter::reader::{Names, Reader};
-use holter::recorder::Outcome;
+use holter::read::{Names, Reader};
+use holter::record::recorder::Outcome;
+use holter::record::session::Session;
 use holter::rollup::{Bucket, Level};
+use holter::store::manifest::Status;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use run_support::{copy, open, patient};
@@ -107,7 +107,7 @@ struct Store {
     root: TempDir,
     number: usize,
     sinks: &'static [&'static str],
-    attempt: Option<Attempt>,
+    attempt: Option<Session>,
     /// One that has seen earlier states of the run.
     reader: Reader,
     model: Model,
@@ -130,7 +130,7 @@ impl Store {
         let id = recorder.series(NAMES[name]).unwrap();
         let series = self.model.entry(NAMES[name]).or_default();
         for (step, value) in points {
-            assert_eq!(recorder.record(id, step, value), Outcome::Taken);
+            assert_eq!(recorder.record(id, step, value), Outcome::Accepted);
             series.insert(step, value);
         }
     }
@@ -173,7 +173,7 @@ impl Store {
     }
 
     fn close(&mut self) {
-        self.attempt.take().unwrap().close("finished").unwrap();
+        self.attempt.take().unwrap().close(Status::Finished).unwrap();
     }
 
     fn change_rows(&mut self, change: impl Fn(&Connection)) {

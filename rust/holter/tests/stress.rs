@@ -1,6 +1,5 @@
 //! Several threads log against a live attempt whose journal is tiny: every point that was taken is there once,
 //! in the order of its thread, and what was not taken is counted.
-#![cfg(not(holter_loom))]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -10,11 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Overflow, Pace};
-use holter::parts;
-use holter::point::SeriesId;
-use holter::recorder::Outcome;
+use holter::record::config::{Config, Overflow, Pace};
+use holter::record::recorder::Outcome;
+use holter::record::session::{Session, SessionOptions};
+use holter::store::manifest::Status;
+use holter::store::parquet::parts;
+use holter_journal::SeriesId;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ const THREADS: usize = 4;
 const ROW: usize = 7;
 
 /// A writer that looks often, or seldom, so that the journal is now empty and now full.
-fn open(path: &Path, sinks: &[&str], overflow: Overflow, poll_interval: Duration) -> Attempt {
+fn open(path: &Path, sinks: &[&str], overflow: Overflow, poll_interval: Duration) -> Session {
     let config = Config {
         journal_capacity: 1 << 10,
         overflow,
@@ -31,10 +31,10 @@ fn open(path: &Path, sinks: &[&str], overflow: Overflow, poll_interval: Duration
         pace: Pace { poll_interval, ..Pace::default() },
         ..Config::default()
     };
-    Attempt::open(AttemptOptions { path: path.to_owned(), config, ..AttemptOptions::default() }).unwrap()
+    Session::open(SessionOptions { path: path.to_owned(), config, ..SessionOptions::default() }).unwrap()
 }
 
-fn ids(attempt: &Attempt, thread: usize) -> Vec<SeriesId> {
+fn ids(attempt: &Session, thread: usize) -> Vec<SeriesId> {
     (0..ROW).map(|index| attempt.recorder().series(&format!("thread-{thread}/{index}")).unwrap()).collect()
 }
 
@@ -61,7 +61,7 @@ fn from_parts(path: &Path) -> BTreeMap<(String, i64), f64> {
 
 /// Logs `steps` steps from each of several threads, one by one and by rows, and returns for each thread the
 /// points that were taken.
-fn log(attempt: &Attempt, steps: i64) -> Vec<Vec<(String, i64, f64)>> {
+fn log(attempt: &Session, steps: i64) -> Vec<Vec<(String, i64, f64)>> {
     let start = Barrier::new(THREADS);
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
@@ -76,14 +76,14 @@ fn log(attempt: &Attempt, steps: i64) -> Vec<Vec<(String, i64, f64)>> {
                         let value = (thread as i64 * steps + step) as f64;
                         if step % 2 == 0 {
                             match attempt.recorder().record(ids[0], step, value) {
-                                Outcome::Taken => taken.push((name(0), step, value)),
+                                Outcome::Accepted => taken.push((name(0), step, value)),
                                 Outcome::Dropped => {}
                                 other => panic!("{other:?}"),
                             }
                         } else {
                             let row: Vec<_> = ids.iter().map(|&id| (id, value)).collect();
                             match attempt.recorder().record_all(step, &row) {
-                                Outcome::Taken => taken.extend((0..ROW).map(|index| (name(index), step, value))),
+                                Outcome::Accepted => taken.extend((0..ROW).map(|index| (name(index), step, value))),
                                 Outcome::Dropped => {}
                                 other => panic!("{other:?}"),
                             }
@@ -102,7 +102,7 @@ fn check(sinks: &[&str], overflow: Overflow, poll_interval: Duration, steps: i64
     let path = dir.path().join("run");
     let attempt = open(&path, sinks, overflow, poll_interval);
     let taken = log(&attempt, steps);
-    attempt.close("finished").unwrap();
+    attempt.close(Status::Finished).unwrap();
     let health = attempt.health();
     let offered = THREADS as u64 * (steps as u64 / 2) * (1 + ROW as u64);
     let num_taken = taken.iter().map(Vec::len).sum::<usize>() as u64;
@@ -155,12 +155,12 @@ fn the_order_of_a_thread_is_kept() {
                 let attempt = &attempt;
                 scope.spawn(move || {
                     for number in 0..5_000_i64 {
-                        assert_eq!(attempt.recorder().record(ids[0], number % 50, number as f64), Outcome::Taken);
+                        assert_eq!(attempt.recorder().record(ids[0], number % 50, number as f64), Outcome::Accepted);
                     }
                 });
             }
         });
-        attempt.close("finished").unwrap();
+        attempt.close(Status::Finished).unwrap();
         let expected = (0..THREADS)
             .flat_map(|thread| (0..50).map(move |step| ((format!("thread-{thread}/0"), step), (4_950 + step) as f64)));
         let expected: BTreeMap<_, _> = expected.collect();
@@ -183,13 +183,13 @@ fn flushes_among_producers() {
                 if is_over.load(Ordering::Relaxed) {
                     break;
                 }
-                assert_eq!(attempt.recorder().record(id, step, 1.0), Outcome::Taken);
+                assert_eq!(attempt.recorder().record(id, step, 1.0), Outcome::Accepted);
                 logged.fetch_add(1, Ordering::Relaxed);
             }
         });
         let id = attempt.recorder().series("flushed").unwrap();
         for step in 0..40 {
-            assert_eq!(attempt.recorder().record(id, step, 2.0), Outcome::Taken);
+            assert_eq!(attempt.recorder().record(id, step, 2.0), Outcome::Accepted);
             attempt.flush(Some(Duration::from_secs(20))).unwrap();
             let connection = Connection::open(path.join("metrics.sqlite")).unwrap();
             let count = "SELECT count(*) FROM metrics WHERE name = 'flushed'";
@@ -198,7 +198,7 @@ fn flushes_among_producers() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    attempt.close("finished").unwrap();
+    attempt.close(Status::Finished).unwrap();
     assert_eq!(attempt.health().accepted, logged.load(Ordering::Relaxed) + 40);
     assert_eq!(stored(&path, &["sqlite"]).len() as u64, attempt.health().accepted);
 }
@@ -215,16 +215,17 @@ fn a_truth_that_refuses() {
         close_timeout: Duration::from_millis(700),
         ..Config::default()
     };
-    let options = AttemptOptions { path: path.clone(), config, ..AttemptOptions::default() };
-    let attempt = Attempt::open(options.clone()).unwrap();
+    let options = SessionOptions { path: path.clone(), config, ..SessionOptions::default() };
+    let attempt = Session::open(options.clone()).unwrap();
     let id = attempt.recorder().series("loss").unwrap();
-    assert_eq!(attempt.recorder().record(id, -1, 1.0), Outcome::Taken);
+    assert_eq!(attempt.recorder().record(id, -1, 1.0), Outcome::Accepted);
     attempt.flush(None).unwrap();
     // Another process would do; a connection of this one has locks of its own against ours.
     let locker = Connection::open(path.join("metrics.sqlite")).unwrap();
     locker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let since = Instant::now();
-    let taken = (0..20_000).filter(|&step| attempt.recorder().record(id, step, 1.0) == Outcome::Taken).count() as u64;
+    let taken =
+        (0..20_000).filter(|&step| attempt.recorder().record(id, step, 1.0) == Outcome::Accepted).count() as u64;
     assert!(since.elapsed() < Duration::from_secs(5), "the producer waited for a database that is locked");
     let health = attempt.health();
     assert_eq!((health.accepted, health.dropped), (taken + 1, 20_000 - taken));
@@ -232,15 +233,15 @@ fn a_truth_that_refuses() {
     thread::scope(|scope| {
         let flush = scope.spawn(|| attempt.flush(None));
         let closing = Instant::now();
-        assert!(attempt.close("finished").is_err());
+        assert!(attempt.close(Status::Finished).is_err());
         // What it was given, and five seconds for whoever keeps the log from being emptied.
         assert!(closing.elapsed() < Duration::from_secs(10), "closing took {:?}", closing.elapsed());
         assert!(flush.join().unwrap().is_err());
     });
     drop(locker);
-    let again = Attempt::open(options).unwrap();
+    let again = Session::open(options).unwrap();
     assert_eq!(again.recovery().recovered, taken);
-    again.close("finished").unwrap();
+    again.close(Status::Finished).unwrap();
     let steps: Vec<i64> = stored(&path, &["sqlite"]).into_keys().map(|(_, step)| step).collect();
     assert_eq!(steps.len() as u64, taken + 1);
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::framing::{FOOTER, HEADER, data_length, masked_crc};
 use super::message::{Event, parse};
-use crate::files::open_to_read;
-use crate::series::MAX_NAME_BYTES;
+use crate::fs::open::open_to_read;
+use crate::series_table::MAX_NAME_BYTES;
 
 /// Unit tests use a small window, so that records cross its edges.
 const WINDOW: usize = if cfg!(test) { 64 } else { 256 << 10 };

@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Bucket, Level};
+use super::bucket::Bucket;
+use super::level::Level;
 use crate::error::Result;
-use crate::point::Step;
+use holter_journal::Step;
 
 /// As many points are read in the time that looking for a row takes.
 const POINTS_PER_LOOK: u64 = 16;

@@ -3,9 +3,10 @@
 //! A checksum that knows where the row belongs makes damage, and a row in the wrong place, a row that is
 //! not there. What a bucket of a dense series takes is about 40 bytes, 28 of them its float64 values.
 
-use super::{Bucket, FAN_OUT_BITS, Level};
-use crate::journal::checksum;
-use crate::point::Step;
+use super::bucket::Bucket;
+use super::level::{FAN_OUT_BITS, Level};
+use holter_journal::Step;
+use holter_journal::checksum;
 
 /// The number of the encoding: a reader leaves out rows whose number it does not know.
 const ENCODING: u8 = 1;

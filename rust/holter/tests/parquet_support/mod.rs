@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use holter::parts::{self, Part};
-use holter::point::{Point, SeriesId, Timestamp};
-use holter::series::SeriesTable;
-use holter::sink::parquet::{ParquetOptions, ParquetSink};
-use holter::sink::{Batch, Sink};
+use holter::series_table::SeriesTable;
+use holter::store::batch::Batch;
+use holter::store::parquet::parts::{self, Part};
+use holter::store::parquet::{ParquetOptions, ParquetSink};
+use holter::store::sink::Sink;
+use holter_journal::{Point, SeriesId, Timestamp};
 
 /// (name, step) to the bits of the value and the time.
 pub(crate) type Model = BTreeMap<(String, i64), (u64, i64)>;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use holter::attempt::Attempt;
-use holter::reader::Reader;
-use holter::recorder::Outcome;
+use holter::read::Reader;
+use holter::record::recorder::Outcome;
+use holter::record::session::Session;
 
 pub(crate) const SINKS: [&[&str]; 3] = [&["sqlite"], &["sqlite", "parquet", "summary"], &["parquet"]];
 
@@ -16,9 +16,9 @@ pub(crate) const SINKS: [&[&str]; 3] = [&["sqlite"], &["sqlite", "parquet", "sum
 pub(crate) struct Model(pub(crate) BTreeMap<String, BTreeMap<i64, f64>>);
 
 impl Model {
-    pub(crate) fn log(&mut self, attempt: &Attempt, name: &str, step: i64, value: f64) {
+    pub(crate) fn log(&mut self, attempt: &Session, name: &str, step: i64, value: f64) {
         let id = attempt.recorder().series(name).unwrap();
-        assert_eq!(attempt.recorder().record(id, step, value), Outcome::Taken);
+        assert_eq!(attempt.recorder().record(id, step, value), Outcome::Accepted);
         self.0.entry(name.to_owned()).or_default().insert(step, value);
     }
 
@@ -32,7 +32,7 @@ impl Model {
             let found = reader.series(name, None, None).unwrap();
             assert_eq!(found.steps, points.keys().copied().collect::<Vec<_>>(), "{state}: {name}");
             assert_same(&found.values, points.values(), state);
-            let now = holter::point::Timestamp::now().micros();
+            let now = holter_journal::Timestamp::now().micros();
             assert!(found.times_micros.iter().all(|&time| (now - 60_000_000..=now).contains(&time)), "{state}");
         }
         let all = reader.all_series(None).unwrap();

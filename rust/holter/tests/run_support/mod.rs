@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use holter::attempt::{Attempt, AttemptOptions};
-use holter::config::{Config, Pace, Resume};
+use holter::record::config::{Config, Pace, Resume};
+use holter::record::session::{Session, SessionOptions};
 
 /// Commits only when asked to.
 pub(crate) fn patient() -> Pace {
@@ -19,14 +19,14 @@ pub(crate) fn patient() -> Pace {
 }
 
 #[allow(dead_code)] // not every test needs it
-pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Attempt {
+pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Session {
     let config = Config {
         journal_capacity: 1 << 14,
         sinks: sinks.iter().map(|&name| name.to_owned()).collect(),
         pace,
         ..Config::default()
     };
-    Attempt::open(AttemptOptions { path: path.to_owned(), resume: Resume::Allow, config, ..AttemptOptions::default() })
+    Session::open(SessionOptions { path: path.to_owned(), resume: Resume::Allow, config, ..SessionOptions::default() })
         .unwrap()
 }
 

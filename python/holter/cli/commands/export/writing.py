@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holter.cli.files import whole_directory, whole_file
+from holter._text import visible
+from holter.cli.files import atomic_directory, atomic_file
 from holter.cli.problems import Problem
 from holter.cli.progress import point_bar
-from holter.cli.series import chosen_series
-from holter.cli.text import visible
+from holter.cli.series import matching_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def selections(runs: Sequence[holter.Run], patterns: Sequence[str]) -> list[Sele
     for run in runs:
         ranks = [run.open_rank(rank) for rank in run.ranks]
         if patterns:
-            chosen_series(run, patterns)  # what one rank has the others may lack
+            matching_series(run, patterns)  # what one rank has the others may lack
         for member in ranks:
             found = {series.name: series for pattern in patterns or ("*",) for series in member.facts(pattern)}
             # The order of the names is that of their bytes, as in the run's own Parquet.
@@ -71,7 +71,7 @@ def export_points(chosen: Sequence[Selection], kind: str, path: Path | None) -> 
     if path is None:
         write_text(sys.stdout, kind, stretches, visible if sys.stdout.isatty() else str)
         return
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         if kind == "parquet":
             try:
                 write_parquet(unfinished, stretches)
@@ -106,15 +106,15 @@ def export_events(runs: Sequence[holter.Run], patterns: Sequence[str], directory
             )
         places[place] = run
     num_written = 0
-    with point_bar(num_points) as progress, whole_directory(directory) as unfinished:
+    with point_bar(num_points) as progress, atomic_directory(directory) as unfinished:
 
-        def told(count: int) -> None:
+        def on_progress(count: int) -> None:
             nonlocal num_written
             num_written += count
             progress(num_written)
 
         for place, run in places.items():
-            tfevents.write(run, unfinished / place, pattern=patterns or ["*"], progress=told)
+            tfevents.write(run, unfinished / place, pattern=patterns or ["*"], progress=on_progress)
 
 
 def _stretches(chosen: Sequence[Selection]) -> Iterator[Stretch]:

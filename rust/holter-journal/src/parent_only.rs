@@ -1,0 +1,38 @@
+//! An open file that forked children close.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+
+use crate::fork;
+
+/// An open file that every forked child closes at once, so that its locks end with this process.
+#[derive(Debug)]
+pub struct ParentOnly {
+    file: Option<File>,
+    generation: u64,
+}
+
+impl ParentOnly {
+    /// Takes ownership of the file.
+    pub fn new(file: File) -> Self {
+        fork::close_in_children(file.as_raw_fd());
+        Self { file: Some(file), generation: fork::generation() }
+    }
+
+    /// The file; `None` in a forked child.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref().filter(|_| self.generation == fork::generation())
+    }
+}
+
+impl Drop for ParentOnly {
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        if self.generation == fork::generation() {
+            fork::keep_in_children(file.as_raw_fd());
+        } else {
+            // The fork handler has closed the descriptor, and its number may be another file's by now.
+            let _ = file.into_raw_fd();
+        }
+    }
+}

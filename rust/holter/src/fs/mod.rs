@@ -1,0 +1,9 @@
+//! Files and folders: safe opening, durable folders, JSON Lines, remote file systems.
+
+pub(crate) mod durable_dir;
+pub(crate) mod json_lines;
+mod open;
+mod remote;
+
+pub(crate) use open::{create_replacing, open_to_extend, open_to_read, read_bounded, reject_symlink};
+pub(crate) use remote::is_remote;

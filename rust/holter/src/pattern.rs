@@ -1,0 +1,134 @@
+//! Patterns for names, as a shell knows them, but `*` also matches `/`.
+
+/// Whether all of `name` matches `pattern`.
+///
+/// `*` stands for any characters, `?` for one, `[abc]` and `[a-c]` for one of these, `[!abc]` for one
+/// that is none of these. `[*]` is a star itself; a `[` that nothing closes stands for itself.
+///
+/// ```
+/// use holter::pattern::matches;
+///
+/// assert!(matches("grad_norm/*", "grad_norm/blocks.0/weight"));
+/// assert!(matches("layer_[0-3]", "layer_2"));
+/// assert!(!matches("*loss", "loss/train"));
+/// ```
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut at, mut done) = (0, 0);
+    // Where the last star is, and up to where it has matched: the only place to come back to.
+    let mut star: Option<(usize, usize)> = None;
+    while done < name.len() {
+        if pattern.get(at) == Some(&'*') {
+            star = Some((at, done));
+            at += 1;
+        } else if let Some(next) = match_one(&pattern, at, name[done]) {
+            at = next;
+            done += 1;
+        } else if let Some((star_at, star_done)) = star {
+            star = Some((star_at, star_done + 1));
+            at = star_at + 1;
+            done = star_done + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[at..].iter().all(|&c| c == '*')
+}
+
+/// Where the pattern goes on if its element at `at` matches `c`.
+fn match_one(pattern: &[char], at: usize, c: char) -> Option<usize> {
+    match *pattern.get(at)? {
+        '?' => Some(at + 1),
+        '[' => match class(pattern, at) {
+            Some((inside, next)) => in_class(inside, c).then_some(next),
+            None => (c == '[').then_some(at + 1),
+        },
+        other => (c == other).then_some(at + 1),
+    }
+}
+
+/// What stands between the brackets that open at `at`, and where the pattern goes on behind them.
+fn class(pattern: &[char], at: usize) -> Option<(&[char], usize)> {
+    let start = at + 1;
+    // A bracket that closes right after the opening one, or after `!`, is a member.
+    let first = if pattern.get(start) == Some(&'!') { start + 2 } else { start + 1 };
+    let end = first + pattern.get(first..)?.iter().position(|&c| c == ']')?;
+    Some((&pattern[start..end], end + 1))
+}
+
+fn in_class(inside: &[char], c: char) -> bool {
+    let (is_negated, mut rest) = match inside {
+        ['!', rest @ ..] => (true, rest),
+        _ => (false, inside),
+    };
+    let mut is_in = false;
+    loop {
+        rest = match rest {
+            [first, '-', last, behind @ ..] => {
+                is_in |= (*first..=*last).contains(&c);
+                behind
+            }
+            [member, behind @ ..] => {
+                is_in |= *member == c;
+                behind
+            }
+            [] => return is_in != is_negated,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, name) in [
+            ("*", ""),
+            ("*", "a/b"),
+            ("a", "a"),
+            ("grad_norm/*", "grad_norm/blocks.0.M_init"),
+            ("*loss", "train/loss"),
+            ("*a*b*", "xxaxxbxx"),
+            ("?", "ä"),
+            ("layer_[0-3]", "layer_2"),
+            ("layer_[!0-3]", "layer_7"),
+            ("[]]", "]"),
+            ("[!]]", "x"),
+            ("[a-]", "-"),
+            ("[*]", "*"),
+            ("[", "["),
+            ("a[b", "a[b"),
+            ("**", "x"),
+        ] {
+            assert!(matches(pattern, name), "{pattern:?} should match {name:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_nothing_else() {
+        for (pattern, name) in [
+            ("", "a"),
+            ("a", ""),
+            ("a", "ab"),
+            ("b", "ab"),
+            ("?", ""),
+            ("?", "ab"),
+            ("*loss", "loss/train"),
+            ("layer_[0-3]", "layer_4"),
+            ("layer_[!0-3]", "layer_0"),
+            ("[!]]", "]"),
+            ("[*]", "x"),
+            ("A", "a"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern:?} should not match {name:?}");
+        }
+    }
+
+    #[test]
+    fn many_stars_do_not_take_for_ever() {
+        assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
+        assert!(!matches(&format!("{}b", "a*".repeat(100)), &"a".repeat(10_000)));
+    }
+}

@@ -1,0 +1,365 @@
+//! The database as a reader sees it: opened anew for each read, and only for as long as that takes.
+//!
+//! Nothing is created or changed, and no connection outlives a read: it would keep the writer's log
+//! from being emptied, and a forked child must not inherit one. The database's file is never opened
+//! but by `SQLite`, for closing a file lets go of all locks that the process has on it, the writer's too.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ffi::{ErrorCode, SQLITE_READONLY_ROLLBACK};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+
+use super::facts::SeriesFacts;
+use crate::error::{Error, Result};
+use crate::fs::is_remote;
+use crate::points::Columns;
+use crate::rollup::{self, Level, Row};
+use crate::store::run_dir::RunDir;
+use crate::store::run_lock::is_live;
+use crate::store::schema::{self, sql};
+use crate::store::sqlite::files::{rollback_path, wal_path};
+use crate::store::sqlite::foreign_schema;
+use holter_journal::Step;
+
+/// How often a read is begun again when the database is busy or changed under it.
+const ATTEMPTS: u32 = 20;
+/// How long a lock is waited for within an attempt, and the pause between attempts.
+const PATIENCE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Rows by the id of the series that they are of.
+type RowsOfSeries = HashMap<i64, Vec<Row>>;
+
+/// One read transaction.
+pub(super) struct Database {
+    connection: Connection,
+    started_micros: i64,
+    /// The journal of the last commit, and up to where it is committed.
+    journal: Option<(u64, u64)>,
+    /// Whether there is such a table, once that was asked.
+    has_rollups: OnceCell<bool>,
+}
+
+/// Calls `action` within a read transaction on the run's database, with `None` while there is nothing
+/// in it; perhaps several times, of which the last one counts.
+pub(super) fn read<T>(dir: &RunDir, mut action: impl FnMut(Option<&Database>) -> Result<T>) -> Result<T> {
+    let path = match dir.database().canonicalize() {
+        Ok(path) => path,
+        Err(error) if error.kind() == ErrorKind::NotFound => return action(None),
+        Err(error) => return Err(Error::io("open", dir.database())(error)),
+    };
+    for attempt in 1.. {
+        let is_last = attempt == ATTEMPTS;
+        match read_once(dir, &path, is_last, &mut action) {
+            Ok(Some(result)) => return Ok(result),
+            Err(error) if is_last || !is_transient(&error) => return Err(in_words(&path, error)),
+            _ => std::thread::sleep(PAUSE),
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// As [`read`]; `None` if the file changed meanwhile.
+fn read_once<T>(
+    dir: &RunDir,
+    path: &Path,
+    with_locks: bool,
+    action: &mut impl FnMut(Option<&Database>) -> Result<T>,
+) -> Result<Option<T>> {
+    let Some(before) = FileState::of(path)? else { return action(None).map(Some) };
+    // With nothing beside it the file is all there is. SQLite would create a log and its index to read
+    // it; taken as unchangeable it is read as it stands, also from a medium that is read-only. Without
+    // a log (on a network file system) a writer changes the file itself, so there locks are needed.
+    let is_settled = before.is_alone && !with_locks && !(is_remote(dir.path()) && is_live(dir));
+    let result = Database::open(path, is_settled).and_then(|database| action(database.as_ref()));
+    if is_settled && FileState::of(path)? != Some(before) {
+        return Ok(None);
+    }
+    result.map(Some)
+}
+
+/// What tells whether a database's file has changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileState {
+    identity: (u64, u64),
+    length: u64,
+    modified: (i64, i64),
+    /// Whether nothing lies beside it, such as a log with commits or a transaction half done.
+    is_alone: bool,
+}
+
+impl FileState {
+    /// `None` if there is no file, or nothing in it.
+    fn of(path: &Path) -> Result<Option<Self>> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", path)(error)),
+        };
+        let has_content = |path: PathBuf| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+        let state = Self {
+            identity: (metadata.dev(), metadata.ino()),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            is_alone: !has_content(wal_path(path)) && !has_content(rollback_path(path)),
+        };
+        Ok(Some(state).filter(|state| state.length > 0))
+    }
+}
+
+impl Database {
+    /// Begins a read transaction; `None` if the tables are not there yet.
+    fn open(path: &Path, is_settled: bool) -> Result<Option<Self>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let connection = if is_settled {
+            Connection::open_with_flags(immutable_uri(path), flags)?
+        } else {
+            Connection::open_with_flags(path, flags)?
+        };
+        connection.busy_timeout(PATIENCE)?;
+        connection.execute_batch("BEGIN")?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
+        if version > schema::FORMAT_VERSION {
+            let (path, known) = (path.to_owned(), schema::FORMAT_VERSION);
+            return Err(Error::FormatVersion { path, found: version, known });
+        }
+        if version == 0 {
+            return Ok(None);
+        }
+        foreign_schema::reject(&connection, path)?;
+        let meta = |key: &str| {
+            let mut select = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+            select.query_row([key], |row| row.get::<_, i64>(0)).optional()
+        };
+        let started_micros = meta(sql::KEY_STARTED_MICROS)?
+            .ok_or_else(|| Error::damaged(path, format!("it has no {:?}", sql::KEY_STARTED_MICROS)))?;
+        let journal = meta(sql::KEY_JOURNAL_ID)?.zip(meta(sql::KEY_JOURNAL_CURSOR)?);
+        let journal = journal.map(|(id, cursor)| (id as u64, cursor as u64));
+        Ok(Some(Self { connection, started_micros, journal, has_rollups: OnceCell::new() }))
+    }
+
+    /// Up to where the points of this journal are committed, `None` if its points are not the last.
+    pub(super) fn committed_until(&self, journal_id: u64) -> Option<u64> {
+        self.journal.filter(|(id, _)| *id == journal_id).map(|(_, cursor)| cursor)
+    }
+
+    /// The names of all series, ascending.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let mut select = self.connection.prepare("SELECT name FROM series ORDER BY name")?;
+        let names = select.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// The facts of all series, by name.
+    pub(super) fn facts(&self) -> Result<Vec<SeriesFacts>> {
+        let mut select = self.connection.prepare(
+            "SELECT name, count, nonfinite_count, first_step, last_step, last_value FROM series
+             WHERE first_step IS NOT NULL ORDER BY name",
+        )?;
+        let facts = select.query_map([], |row| {
+            Ok(SeriesFacts {
+                name: row.get(0)?,
+                count: row.get::<_, i64>(1)? as u64,
+                nonfinite_count: row.get::<_, i64>(2)? as u64,
+                first_step: row.get(3)?,
+                last_step: row.get(4)?,
+                last_value: value(row, 5)?,
+            })
+        })?;
+        Ok(facts.collect::<Result<_, _>>()?)
+    }
+
+    /// At most `limit` points of `name`, those of the smallest of these steps.
+    pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
+        let Some(id) = self.id(name)? else { return Ok(None) };
+        let mut select = self.connection.prepare_cached(
+            "SELECT step, value, timestamp_micros FROM points
+             WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY step LIMIT ?4",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![id, steps.start(), steps.end(), limit])?;
+        let mut found = Columns::default();
+        while let Some(row) = rows.next()? {
+            found.push(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
+        }
+        Ok(Some(found))
+    }
+
+    /// The values of `name` at those of `steps` that it has.
+    pub(super) fn values_at(&self, name: &str, steps: &[Step]) -> Result<Vec<f64>> {
+        let Some(id) = self.id(name)? else { return Ok(Vec::new()) };
+        let mut select =
+            self.connection.prepare_cached("SELECT value FROM points WHERE series_id = ?1 AND step = ?2")?;
+        let mut values = Vec::new();
+        for step in steps {
+            values.extend(select.query_row(params![id, step], |row| value(row, 0)).optional()?);
+        }
+        Ok(values)
+    }
+
+    /// The id of `name`, how many points it has, and its first and its last step. The number is never more than
+    /// the file has room for, whatever it says.
+    pub(super) fn extent(&self, name: &str) -> Result<Option<(i64, u64, RangeInclusive<Step>)>> {
+        let mut select =
+            self.connection.prepare_cached("SELECT id, count, first_step, last_step FROM series WHERE name = ?1")?;
+        let extent = select.query_row([name], |row| {
+            let steps = row.get::<_, Option<Step>>(2)?.zip(row.get::<_, Option<Step>>(3)?);
+            Ok((row.get(0)?, row.get::<_, i64>(1)?, steps))
+        });
+        let Some((id, count, Some((first, last)))) = extent.optional()? else { return Ok(None) };
+        let count = u64::try_from(count).unwrap_or(0).min(self.max_points()?);
+        Ok(Some((id, count, first..=last)))
+    }
+
+    /// The first and the last of the points of the series `id` at these steps.
+    pub(super) fn steps_within(&self, id: i64, steps: &RangeInclusive<Step>) -> Result<Option<RangeInclusive<Step>>> {
+        // Each of the two a search: SQLite does not find both ends in one.
+        let mut select = self.connection.prepare_cached(
+            "SELECT (SELECT min(step) FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3),
+                    (SELECT max(step) FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3)",
+        )?;
+        let (first, last) = select.query_row(params![id, steps.start(), steps.end()], |row| {
+            Ok((row.get::<_, Option<Step>>(0)?, row.get::<_, Option<Step>>(1)?))
+        })?;
+        Ok(first.zip(last).map(|(first, last)| first..=last))
+    }
+
+    /// How many points the series `id` has at these steps, `limit` if there are more.
+    pub(super) fn count(&self, id: i64, steps: &RangeInclusive<Step>, limit: usize) -> Result<usize> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 LIMIT ?4)",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(select.query_row(params![id, steps.start(), steps.end(), limit], |row| row.get::<_, i64>(0))? as usize)
+    }
+
+    /// The rows of `level` that these steps lie in, ascending, of each of the series `ids`; what lies between their
+    /// ids is passed over. None where there is no such table, or the row is damaged.
+    pub(super) fn rollups(&self, ids: &[i64], level: Level, steps: &RangeInclusive<Step>) -> Result<RowsOfSeries> {
+        let mut found: RowsOfSeries = ids.iter().map(|&id| (id, Vec::new())).collect();
+        if !self.has_rollups()? {
+            return Ok(found);
+        }
+        let mut select = self.connection.prepare_cached(
+            "SELECT series_id, buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id BETWEEN ?3 AND ?4",
+        )?;
+        let (first, last) = (ids.iter().min(), ids.iter().max());
+        for start in level.blocks(steps) {
+            let mut rows = select.query(params![level.number(), start, first, last])?;
+            while let Some(row) = rows.next()? {
+                let id = row.get(0)?;
+                let Some(found) = found.get_mut(&id) else { continue };
+                let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+                let buckets = rollup::decode(id, level, start, bytes, self.started_micros);
+                found.extend(buckets.map(|buckets| Row { start, buckets }));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Calls `visit` with step, value and time of the points of the series `id` at these steps, ascending.
+    pub(super) fn visit(
+        &self,
+        id: i64,
+        steps: &RangeInclusive<Step>,
+        visit: &mut dyn FnMut(Step, f64, i64),
+    ) -> Result<()> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT step, value, timestamp_micros FROM points
+             WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY step",
+        )?;
+        let mut rows = select.query(params![id, steps.start(), steps.end()])?;
+        while let Some(row) = rows.next()? {
+            visit(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
+        }
+        Ok(())
+    }
+
+    /// As many points as could be in a file of this size.
+    fn max_points(&self) -> Result<u64> {
+        const MIN_POINT_BYTES: i64 = 8;
+        let pragma = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok((pragma("page_count")?.saturating_mul(pragma("page_size")?) / MIN_POINT_BYTES) as u64)
+    }
+
+    fn has_rollups(&self) -> Result<bool> {
+        if let Some(&known) = self.has_rollups.get() {
+            return Ok(known);
+        }
+        let mut select =
+            self.connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+        let found = select.exists([sql::ROLLUPS])?;
+        Ok(*self.has_rollups.get_or_init(|| found))
+    }
+
+    fn id(&self, name: &str) -> Result<Option<i64>> {
+        let mut select = self.connection.prepare_cached("SELECT id FROM series WHERE name = ?1")?;
+        Ok(select.query_row([name], |row| row.get(0)).optional()?)
+    }
+}
+
+/// NaN is NULL in the database, and nothing else is.
+fn value(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<f64> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Real(value) => value,
+        ValueRef::Integer(value) => value as f64,
+        _ => f64::NAN,
+    })
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {
+            uri.push(byte.into());
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?immutable=1"
+}
+
+/// Whether the same read may succeed a moment later.
+fn is_transient(error: &Error) -> bool {
+    let Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
+    matches!(
+        failure.code,
+        ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::CannotOpen
+            | ErrorCode::SchemaChanged
+    )
+}
+
+/// Says which file it is, and what to do about it.
+fn in_words(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.extended_code == SQLITE_READONLY_ROLLBACK =>
+        {
+            Error::damaged(path, "a process died in the middle of a commit; recover the run to read it")
+        }
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, message))
+            if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+        {
+            Error::damaged(path, message.unwrap_or_else(|| failure.to_string()))
+        }
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ErrorCode::CannotOpen => {
+            let reason = "a log (-wal) beside it needs its index (-shm), which cannot be made in a directory that is \
+                          read-only: copy the run to another";
+            Error::io("open", path)(io::Error::other(reason))
+        }
+        other => other,
+    }
+}

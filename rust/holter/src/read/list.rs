@@ -1,0 +1,96 @@
+//! Finds the runs below a directory. What cannot be read is told, and keeps nothing else from being found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::ranks::rank_at;
+use super::run::Reader;
+use crate::error::{Error, Result};
+use crate::store::schema::file;
+
+/// How deep below the directory a run may lie.
+const MAX_DEPTH: usize = 3;
+
+/// What [`list_runs`] found.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// The lowest rank of each run, the oldest first.
+    pub runs: Vec<Reader>,
+    /// Directories that hold a run or may hold one, and why they cannot be read.
+    pub unreadable: Vec<(PathBuf, Error)>,
+}
+
+/// The runs at or below `root`, at most three levels down, the oldest first.
+///
+/// A run's ranks belong to it and are not listed. Of a run whose rank 0 has recorded nothing the lowest rank
+/// that can be read stands for it. Symbolic links below `root` and hidden directories are not followed.
+///
+/// # Errors
+///
+/// [`Error::Io`] if `root` itself cannot be listed.
+pub fn list_runs(root: impl AsRef<Path>) -> Result<Runs> {
+    let root = root.as_ref();
+    fs::read_dir(root).map_err(Error::io("list", root))?;
+    let mut found = Runs::default();
+    visit(root, 0, &mut found);
+    found.runs.sort_by(|a, b| (a.started(), a.path()).cmp(&(b.started(), b.path())));
+    found.unreadable.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
+}
+
+fn visit(directory: &Path, depth: usize, found: &mut Runs) {
+    if directory.join(file::MANIFEST).is_file() {
+        open(directory, found);
+        return;
+    }
+    if directory.join(file::DATABASE).is_file() {
+        // Whoever records makes it after the manifest.
+        let reason = format!("it has {} but no {}: a run that was copied in part", file::DATABASE, file::MANIFEST);
+        found.unreadable.push((directory.to_owned(), Error::damaged(directory, reason)));
+    }
+    let below = match subdirectories(directory) {
+        Ok(below) => below,
+        Err(error) => return found.unreadable.push((directory.to_owned(), error)),
+    };
+    let (mut ranks, mut others) = (Vec::new(), Vec::new());
+    for path in below {
+        match rank_at(&path) {
+            Some(rank) => ranks.push((rank, path)),
+            None => others.push(path),
+        }
+    }
+    ranks.sort_unstable();
+    let _ = ranks.iter().any(|(_, path)| open(path, found));
+    if depth < MAX_DEPTH {
+        for directory in &others {
+            visit(directory, depth + 1, found);
+        }
+    }
+}
+
+/// Takes in the run of this directory; whether it can be read.
+fn open(directory: &Path, found: &mut Runs) -> bool {
+    match Reader::open(directory) {
+        Ok(reader) => {
+            found.runs.push(reader);
+            true
+        }
+        Err(error) => {
+            found.unreadable.push((directory.to_owned(), error));
+            false
+        }
+    }
+}
+
+fn subdirectories(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut below = Vec::new();
+    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
+        let entry = entry.map_err(Error::io("list", directory))?;
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        // The entry's own type: a link to a directory is a link.
+        if !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            below.push(entry.path());
+        }
+    }
+    Ok(below)
+}

@@ -1,0 +1,43 @@
+//! An opaque version token that changes whenever a run has something new to read.
+
+use std::fmt::Write as _;
+
+use super::journal::{FileIdentity, identity};
+use super::run::Reader;
+use crate::error::Result;
+use crate::store::sqlite::files::wal_path;
+
+impl Reader {
+    /// An opaque version token that changes whenever the run has new points or events, or was closed, resumed or
+    /// recovered. Costs some microseconds. What is read later is at least as new as the token.
+    ///
+    /// It may change although there is nothing new, and says nothing of the order of two tokens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::open`]; [`Error::Damaged`](crate::error::Error::Damaged) if the journal is not a valid journal.
+    pub fn revision(&self) -> Result<String> {
+        let dir = self.dir();
+        // The manifest is replaced at each start and each end of a session, and with its configuration.
+        let manifest = identity(&dir.manifest());
+        let mut revision = String::with_capacity(64);
+        put(&mut revision, manifest);
+        put(&mut revision, identity(&dir.events()));
+        if let Some(end) = self.journal().promise_end(dir, manifest)? {
+            let _ = write!(revision, "-{:016x}-{:x}", end.id, end.end);
+        } else {
+            // Closed, or recorded through memory: then the files themselves change.
+            for file in [dir.database(), wal_path(&dir.database()), dir.parquet()] {
+                put(&mut revision, identity(&file).filter(|&(_, length, ..)| length > 0));
+            }
+        }
+        Ok(revision)
+    }
+}
+
+fn put(revision: &mut String, identity: Option<FileIdentity>) {
+    let _ = match identity {
+        Some((number, length, secs, nanos)) => write!(revision, ".{number:x}.{length:x}.{secs:x}.{nanos:x}"),
+        None => write!(revision, "."),
+    };
+}

@@ -1,0 +1,142 @@
+//! The one background thread: drains the journal, groups, writes, retries, shuts down.
+//!
+//! The writer is the journal's only reader and the sinks' only caller, so neither needs a lock. A
+//! failing sink never stops it: the batch is kept, the failure noted, and the next attempt waits. The
+//! journal forgets a point only when the truth has it durably.
+
+mod commit_pacing;
+mod requests;
+mod worker;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::record::alerts::watcher::Watcher;
+use crate::record::config::Config;
+use crate::record::health::{Monitor, SinkState};
+use crate::series_table::SeriesTable;
+use crate::store::run_lock::RunLock;
+use crate::store::sinks::Sinks;
+use holter_journal::Journal;
+use requests::Requests;
+use worker::Worker;
+
+pub use worker::Ending;
+
+/// The handle of the writer's thread.
+#[derive(Debug)]
+pub struct Writer {
+    thread: JoinHandle<Ending>,
+    flusher: Flusher,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the system gives no thread.
+    pub(crate) fn start(
+        journal: &Journal,
+        series: &Arc<SeriesTable>,
+        monitor: &Arc<Monitor>,
+        sinks: Sinks,
+        watcher: Option<Watcher>,
+        config: &Config,
+        lock: Arc<RunLock>,
+    ) -> Result<Self> {
+        let requests = Arc::new(Requests::default());
+        let place = Arc::downgrade(&lock);
+        let worker = Worker::new(journal, series, monitor, &requests, sinks, watcher, config, lock);
+        let (monitor, journal) = (Arc::clone(monitor), journal.clone());
+        let flusher_monitor = Arc::clone(&monitor);
+        let flusher_requests = Arc::clone(&requests);
+        let thread = thread::Builder::new()
+            .name("holter-writer".to_owned())
+            .spawn(move || {
+                panic::catch_unwind(AssertUnwindSafe(|| worker.run())).unwrap_or_else(|_| {
+                    // A defect of ours must not go unnoticed: points are dropped from here on, and counted.
+                    monitor.note_error(0, SinkState::Failing, "the writer has ended by a defect; please report it");
+                    monitor.set_truth_failing(true);
+                    requests.answer(|pending| pending.is_over = true);
+                    Ending::Incomplete
+                })
+            })
+            .map_err(Error::io("start", "the writer's thread"))?;
+        let handle = thread.thread().clone();
+        let flusher =
+            Flusher { requests: flusher_requests, journal, monitor: flusher_monitor, thread: handle, lock: place };
+        Ok(Self { thread, flusher })
+    }
+
+    /// What others wait for the writer with.
+    pub(crate) fn flusher(&self) -> &Flusher {
+        &self.flusher
+    }
+
+    /// Ends the thread after it has written everything, or after `timeout` if the disk refuses.
+    pub fn close(self, timeout: Duration) -> Ending {
+        self.flusher.journal.close();
+        self.flusher.requests.lock().close_by = Some(Instant::now() + timeout);
+        self.flusher.thread.unpark();
+        self.thread.join().unwrap_or(Ending::Incomplete)
+    }
+}
+
+/// Waits for the writer, from any thread.
+#[derive(Clone, Debug)]
+pub struct Flusher {
+    requests: Arc<Requests>,
+    journal: Journal,
+    monitor: Arc<Monitor>,
+    thread: Thread,
+    /// Weak, so that the lock is released when the writer ends.
+    lock: Weak<RunLock>,
+}
+
+impl Flusher {
+    pub(crate) fn thread(&self) -> &Thread {
+        &self.thread
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.requests.lock().is_over
+    }
+
+    /// Waits until everything accepted before this call is durable, for as long as it takes without
+    /// a `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FlushTimeout`] if it is not durable in time, or never will be; [`Error::Damaged`] if the run's folder was
+    /// deleted or replaced.
+    pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
+        let since = Instant::now();
+        let target = self.journal.appended();
+        let mut pending = self.requests.lock();
+        pending.flush_until = pending.flush_until.max(target);
+        self.thread.unpark();
+        while pending.flushed_until < target && !pending.is_over && !pending.is_displaced {
+            let left = timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            pending = self.requests.wait(pending, left.unwrap_or(Duration::from_secs(1)));
+        }
+        if pending.flushed_until >= target {
+            return Ok(());
+        }
+        drop(pending);
+        if let Some(lock) = self.lock.upgrade() {
+            lock.check_place()?;
+        }
+        Err(Error::FlushTimeout {
+            waited_secs: since.elapsed().as_secs_f64(),
+            pending: self.journal.appended() - self.journal.released(),
+            last_error: self.monitor.last_error(),
+        })
+    }
+}

@@ -1,0 +1,398 @@
+//! What the writer's thread does: drain, group, write, retry, shut down.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::commit_pacing::CommitPacing;
+use super::requests::{PendingRequests, Requests};
+use crate::error::Error;
+use crate::record::alerts::watcher::Watcher;
+use crate::record::config::{Config, Pace};
+use crate::record::health::{Monitor, SinkState};
+use crate::series_table::SeriesTable;
+use crate::store::batch::Batch;
+use crate::store::run_lock::RunLock;
+use crate::store::sink::{Derived, Truth};
+use crate::store::sinks::Sinks;
+use holter_journal::Journal;
+use holter_journal::Point;
+
+/// Whether everything accepted had reached the sinks when the writer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Ending {
+    /// Everything is in the sinks, and they are closed.
+    Complete,
+    /// The disk failed for too long: the journal still holds what is missing, for recovery.
+    Incomplete,
+}
+
+/// A derived sink, and when to try again if it missed something.
+struct Follower {
+    sink: Box<dyn Derived>,
+    retry: Option<Backoff>,
+}
+
+/// When to try again: twice as late after each failure.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    at: Instant,
+    interval: Duration,
+}
+
+impl Backoff {
+    fn after(previous: Option<Self>, (first, longest): (Duration, Duration)) -> Self {
+        let interval = previous.map_or(first, |previous| (previous.interval * 2).min(longest));
+        Self { at: Instant::now() + interval, interval }
+    }
+}
+
+pub(super) struct Worker {
+    journal: Journal,
+    series: Arc<SeriesTable>,
+    monitor: Arc<Monitor>,
+    requests: Arc<Requests>,
+    truth: Box<dyn Truth>,
+    derived: Vec<Follower>,
+    /// Judges every point once, when it is drained: before a commit, which may be seconds away.
+    watcher: Option<Watcher>,
+    pace: Pace,
+    max_points: usize,
+    /// Where in the journal draining goes on.
+    position: u64,
+    /// Up to where the journal's memory has been made ready for appending.
+    ready: u64,
+    /// Drained, and not yet in a batch.
+    points: Vec<Point>,
+    pacing: CommitPacing,
+    /// A batch that the truth has refused so far.
+    pending: Option<Batch>,
+    retry: Option<Backoff>,
+    last_commit: Instant,
+    lock: Arc<RunLock>,
+    /// Whether the run's folder was deleted or replaced when it was last looked at.
+    is_displaced: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        journal: &Journal,
+        series: &Arc<SeriesTable>,
+        monitor: &Arc<Monitor>,
+        requests: &Arc<Requests>,
+        sinks: Sinks,
+        watcher: Option<Watcher>,
+        config: &Config,
+        lock: Arc<RunLock>,
+    ) -> Self {
+        Self {
+            position: journal.released(),
+            ready: journal.appended(),
+            journal: journal.clone(),
+            series: Arc::clone(series),
+            monitor: Arc::clone(monitor),
+            requests: Arc::clone(requests),
+            derived: sinks.derived.into_iter().map(|sink| Follower { sink, retry: None }).collect(),
+            truth: sinks.truth,
+            watcher,
+            pace: config.pace,
+            max_points: config.max_batch_points(),
+            points: Vec::new(),
+            pacing: CommitPacing::default(),
+            pending: None,
+            retry: None,
+            last_commit: Instant::now(),
+            lock,
+            is_displaced: false,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Ending {
+        loop {
+            let requests = self.requests.lock().clone();
+            let drained = self.drain();
+            self.ready = self.journal.make_ready(self.ready, 2 * drained);
+            self.look_at_place();
+            if !self.is_displaced {
+                if self.is_due(&requests) {
+                    self.commit();
+                }
+                self.flush_due();
+                self.catch_up(false);
+                if requests.flush_until > requests.flushed_until {
+                    self.flush(requests.flush_until);
+                }
+            }
+            if let Some(close_by) = requests.close_by {
+                let is_drained = self.position == self.journal.appended() && self.held() == 0;
+                if is_drained || self.is_displaced || Instant::now() > close_by {
+                    return self.finish(is_drained);
+                }
+            }
+            if drained < self.max_points / 4 {
+                thread::park_timeout(self.pause(&requests));
+            }
+        }
+    }
+
+    /// Sees whether the run's folder is where the sinks write, and if not, says so and has them write nothing: points
+    /// stay in the journal, and what finds no room in it is dropped and counted.
+    fn look_at_place(&mut self) {
+        let place = self.lock.check_place();
+        if let Err(error) = &place {
+            self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+            self.monitor.set_truth_failing(true);
+        }
+        if self.is_displaced != place.is_err() {
+            self.is_displaced = place.is_err();
+            self.requests.answer(|pending| pending.is_displaced = place.is_err());
+        }
+    }
+
+    /// Takes from the journal what is there, at most a batch.
+    fn drain(&mut self) -> usize {
+        if self.pending.is_some() {
+            return 0;
+        }
+        let from = self.points.len();
+        self.position = self.journal.read(self.position, self.limit() - from, &mut self.points);
+        let drained = &self.points[from..];
+        if from == 0 && !drained.is_empty() {
+            self.pacing.begin();
+        }
+        for point in drained {
+            self.pacing.count(point.series.index());
+        }
+        let num_drained = drained.len();
+        if let Some(watcher) = &mut self.watcher {
+            watcher.observe(drained, &self.series);
+        }
+        self.write_alerts(false);
+        num_drained
+    }
+
+    fn write_alerts(&mut self, is_last: bool) {
+        if let Some(watcher) = &mut self.watcher
+            && !self.is_displaced
+            && let Err(error) = watcher.write(is_last)
+        {
+            self.monitor.note_other_error(&error);
+        }
+    }
+
+    /// The most points of one commit: more where the series are so many that each would have few.
+    fn limit(&self) -> usize {
+        let worth_it = self.pace.points_per_series.saturating_mul(self.pacing.distinct);
+        worth_it.clamp(self.max_points, 2 * self.max_points)
+    }
+
+    fn held(&self) -> usize {
+        self.points.len() + self.pending.as_ref().map_or(0, Batch::len)
+    }
+
+    fn is_due(&self, pending: &PendingRequests) -> bool {
+        if let Some(retry) = self.retry {
+            return Instant::now() >= retry.at;
+        }
+        if self.held() == 0 {
+            return false;
+        }
+        if pending.has_waiters() || self.points.len() >= self.limit() {
+            return true;
+        }
+        let since = self.last_commit.elapsed();
+        let interval = self.pacing.commit_interval(&self.pace);
+        since >= interval
+            || (since >= self.pace.min_interval
+                && self.points.len() >= self.pace.points_per_series * self.pacing.distinct)
+    }
+
+    fn pause(&self, pending: &PendingRequests) -> Duration {
+        if pending.has_waiters() {
+            self.pace.poll_interval.min(Duration::from_millis(1))
+        } else {
+            self.pace.poll_interval
+        }
+    }
+
+    fn commit(&mut self) {
+        let batch = self.pending.take().unwrap_or_else(|| {
+            let start = self.position_of_held();
+            Batch::new(start..self.position, &self.points)
+        });
+        self.points.clear();
+        if self.retry.is_some() {
+            self.monitor.count_retry();
+        }
+        if let Err(error) = self.truth.append(&batch, &self.series) {
+            self.pending = Some(batch);
+            self.truth_refuses(&error);
+            return;
+        }
+        self.retry = None;
+        self.last_commit = Instant::now();
+        self.release();
+        if let Some(warning) = self.truth.warning() {
+            self.monitor.note_error(0, SinkState::Working, &warning);
+        }
+        self.pass_on(&batch);
+    }
+
+    /// The sequence number of the first point that is drained but in no batch.
+    fn position_of_held(&self) -> u64 {
+        // What is drained was consecutive, for draining stops at a slot still being filled.
+        self.position - self.points.len() as u64
+    }
+
+    fn release(&mut self) {
+        self.monitor.set_truth_failing(false);
+        self.monitor.note_working(0, self.truth.committed());
+        self.journal.release(self.truth.committed());
+    }
+
+    /// Gives the derived sinks a batch that the truth has.
+    fn pass_on(&mut self, batch: &Batch) {
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            if follower.retry.is_some() {
+                continue;
+            }
+            match follower.sink.append(batch, &self.series) {
+                Ok(()) => self.monitor.note_working(index + 1, follower.sink.committed()),
+                Err(error) => {
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                    follower.retry = Some(Backoff::after(None, self.pace.retry_interval));
+                }
+            }
+        }
+    }
+
+    /// Tells the truth when the derived sinks have all that it has.
+    fn mark_derived(&mut self) {
+        let is_level = self
+            .derived
+            .iter()
+            .all(|follower| follower.retry.is_none() && follower.sink.committed() >= self.truth.committed());
+        if is_level
+            && !self.derived.is_empty()
+            && let Err(error) = self.truth.mark_derived()
+        {
+            // Nothing is lost: after a crash a derived sink would be given again what it has.
+            self.monitor.note_error(0, SinkState::Working, &error.to_string());
+        }
+    }
+
+    /// Has the sinks write what they have kept long enough.
+    fn flush_due(&mut self) {
+        if self.retry.is_none() && self.truth.is_due() {
+            match self.truth.flush(&self.series) {
+                Ok(()) => self.release(),
+                Err(error) => self.truth_refuses(&error),
+            }
+        }
+        if self.derived.iter().any(|follower| follower.retry.is_none() && follower.sink.is_due()) {
+            // All of them, for only what all have can be marked.
+            self.flush_derived();
+            self.mark_derived();
+        }
+    }
+
+    fn flush_derived(&mut self) {
+        for (index, follower) in self.derived.iter_mut().enumerate().filter(|(_, follower)| follower.retry.is_none()) {
+            match follower.sink.flush(&self.series) {
+                Ok(()) => self.monitor.note_working(index + 1, follower.sink.committed()),
+                Err(error) => {
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                    follower.retry = Some(Backoff::after(None, self.pace.retry_interval));
+                }
+            }
+        }
+    }
+
+    fn truth_refuses(&mut self, error: &Error) {
+        self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+        self.monitor.set_truth_failing(true);
+        self.retry = Some(Backoff::after(self.retry, self.pace.retry_interval));
+    }
+
+    /// Gives the derived sinks that missed something another try, when it is time or the last one.
+    fn catch_up(&mut self, is_last: bool) {
+        let mut has_caught_up = false;
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            let Some(retry) = follower.retry else { continue };
+            if !is_last && (Instant::now() < retry.at || self.pending.is_some()) {
+                continue;
+            }
+            self.monitor.count_retry();
+            match follower.sink.catch_up(self.truth.as_mut()) {
+                Ok(()) => {
+                    follower.retry = None;
+                    has_caught_up = true;
+                    self.monitor.note_working(index + 1, follower.sink.committed());
+                }
+                Err(error) => {
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                    follower.retry = Some(Backoff::after(follower.retry, self.pace.retry_interval));
+                }
+            }
+        }
+        if has_caught_up {
+            self.flush_derived();
+            self.mark_derived();
+        }
+    }
+
+    fn flush(&mut self, until: u64) {
+        if self.position < until || self.held() > 0 || self.retry.is_some_and(|retry| Instant::now() < retry.at) {
+            return;
+        }
+        match self.truth.flush(&self.series) {
+            Ok(()) => {
+                self.retry = None;
+                self.release();
+                self.requests.answer(|pending| pending.flushed_until = until);
+            }
+            Err(error) => self.truth_refuses(&error),
+        }
+    }
+
+    /// Closes the sinks. The derived ones are brought up to date first, from a truth that is complete.
+    fn finish(mut self, is_drained: bool) -> Ending {
+        if self.is_displaced {
+            self.requests.answer(|pending| pending.is_over = true);
+            return Ending::Incomplete;
+        }
+        self.write_alerts(true);
+        self.catch_up(true);
+        let mut is_complete = is_drained;
+        for (index, follower) in self.derived.iter_mut().enumerate() {
+            match follower.sink.close(&self.series) {
+                Ok(()) if follower.retry.is_none() => {
+                    self.monitor.note_working(index + 1, follower.sink.committed());
+                }
+                Ok(()) => is_complete = false,
+                Err(error) => {
+                    is_complete = false;
+                    self.monitor.note_error(index + 1, SinkState::Behind, &error.to_string());
+                }
+            }
+        }
+        if is_complete {
+            self.mark_derived();
+        }
+        match self.truth.close(&self.series) {
+            Ok(()) => self.release(),
+            Err(error) => {
+                is_complete = false;
+                self.monitor.note_error(0, SinkState::Failing, &error.to_string());
+            }
+        }
+        self.requests.answer(|pending| {
+            pending.is_over = true;
+            if is_complete {
+                pending.flushed_until = u64::MAX;
+            }
+        });
+        if is_complete { Ending::Complete } else { Ending::Incomplete }
+    }
+}

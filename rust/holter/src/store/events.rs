@@ -1,0 +1,290 @@
+//! `events.jsonl`: the alerts that rules raised, one object of strict JSON a line.
+//!
+//! Created with the first alert, bounded, and never a reason for the training to fail: lines that cannot be
+//! written wait in memory, at most as many as the file may have.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use holter_journal::{Step, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+
+use crate::error::{Error, Result};
+use crate::fs::{json_lines, open_to_extend, open_to_read};
+
+/// The maximum number of lines in the file.
+pub const MAX_LINES: usize = 10_000;
+/// The maximum length of the file, without its last line.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// The `rule` of the last line in a full file.
+const LIMIT: &str = "limit";
+
+/// How serious an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Something is wrong.
+    Error,
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When the point was logged, ISO 8601 UTC.
+    pub time: String,
+    /// How serious it is.
+    pub level: Level,
+    /// The series' name.
+    pub series: Option<String>,
+    /// The point's step.
+    pub step: Option<Step>,
+    /// The point's value: a number, or the word for a value that is not finite.
+    pub value: Value,
+    /// The rule's kind.
+    pub rule: String,
+    /// Whether the rule stops the training.
+    pub stop: bool,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl Event {
+    /// The JSON form of a value: a number, or "nan", "inf" or "-inf".
+    pub fn json_value(value: f64) -> Value {
+        Number::from_f64(value).map_or_else(|| value_text(value).into(), Value::Number)
+    }
+
+    /// The last line of a full file.
+    fn limit() -> Self {
+        Self {
+            time: Timestamp::now().to_string(),
+            level: Level::Warning,
+            series: None,
+            step: None,
+            value: Value::Null,
+            rule: LIMIT.to_owned(),
+            stop: false,
+            message: "the file is full: further events are not written".to_owned(),
+        }
+    }
+
+    /// The event as a line, without the newline.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The value as people read it: a number, or "nan", "inf" or "-inf".
+pub(crate) fn value_text(value: f64) -> String {
+    if value.is_nan() { "nan".to_owned() } else { value.to_string() }
+}
+
+/// Appends to the file.
+#[derive(Debug)]
+pub(crate) struct EventsFile {
+    path: PathBuf,
+    open: Option<Open>,
+    waiting: Vec<String>,
+    waiting_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// How long the file is up to the end of its last whole line.
+    length: u64,
+    num_lines: usize,
+}
+
+impl EventsFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, open: None, waiting: Vec::new(), waiting_bytes: 0 }
+    }
+
+    pub(crate) fn push(&mut self, line: String) {
+        // What is more than the file may have would only be left out of it.
+        if self.waiting.len() < MAX_LINES && self.waiting_bytes < MAX_BYTES {
+            self.waiting_bytes += line.len() + 1;
+            self.waiting.push(line);
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Appends the lines that wait, as many as the file may have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; the lines go on waiting.
+    pub(crate) fn write_waiting(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            closed => closed.insert(open(&self.path).map_err(Error::io("open", &self.path))?),
+        };
+        let mut text = String::new();
+        let mut num_lines = open.num_lines;
+        for line in &self.waiting {
+            if num_lines >= MAX_LINES {
+                break;
+            }
+            let end = open.length as usize + text.len() + line.len() + 1;
+            if num_lines + 1 == MAX_LINES || end >= MAX_BYTES {
+                text.push_str(&Event::limit().to_line());
+                text.push('\n');
+                num_lines = MAX_LINES;
+                break;
+            }
+            num_lines += 1;
+            text.push_str(line);
+            text.push('\n');
+        }
+        let written = open.file.seek(SeekFrom::Start(open.length)).and_then(|_| open.file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            // Half a line must not stay; if this fails too, the next write goes over it.
+            let _ = open.file.set_len(open.length);
+            return Err(Error::io("write", &self.path)(error));
+        }
+        open.length += text.len() as u64;
+        open.num_lines = num_lines;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+}
+
+/// Opens the file, and takes half a line off its end. A symbolic link is not followed.
+fn open(path: &Path) -> io::Result<Open> {
+    let mut file = open_to_extend(path)?;
+    let length = json_lines::end_of_last_line(&file)?;
+    file.set_len(length)?;
+    let mut num_lines = MAX_LINES;
+    if length < MAX_BYTES as u64 {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole_lines = text.split_inclusive(|&byte| byte == b'\n');
+        // One that has become too long ends with the same line as one of too many lines.
+        if !whole_lines.clone().next_back().is_some_and(is_limit) {
+            num_lines = whole_lines.count();
+        }
+    }
+    Ok(Open { file, length, num_lines })
+}
+
+/// Whether nothing is to be appended behind this line.
+fn is_limit(line: &[u8]) -> bool {
+    serde_json::from_slice::<Event>(line).is_ok_and(|event| event.rule == LIMIT)
+}
+
+/// The whole lines of an events file; none where there is no file.
+///
+/// # Errors
+///
+/// [`Error::Io`] if it cannot be read.
+pub fn read_lines(path: &Path) -> Result<Vec<String>> {
+    let file = match open_to_read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    let mut text = Vec::new();
+    file.take(MAX_BYTES as u64 + (1 << 20)).read_to_end(&mut text).map_err(Error::io("read", path))?;
+    text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+    Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the last line of a full file is shown as.
+    const FULL: &str = "limit";
+    const LONG: usize = 1 << 20;
+
+    fn lines(count: usize, length: usize) -> impl Iterator<Item = String> {
+        (0..count).map(move |number| {
+            let number = number.to_string();
+            "x".repeat(length.saturating_sub(number.len())) + &number
+        })
+    }
+
+    /// Writes the lines one by one, or all at once as after a refusal, and returns the file's.
+    fn written(path: &Path, lines: impl Iterator<Item = String>, one_by_one: bool) -> Vec<String> {
+        let mut file = EventsFile::new(path.to_owned());
+        for line in lines {
+            file.push(line);
+            if one_by_one {
+                file.write_waiting().expect("the disk has room");
+            }
+        }
+        file.write_waiting().expect("the disk has room");
+        assert!(!file.is_waiting());
+        let mut found = read_lines(path).expect("the file is there");
+        if let Some(last) = found.last_mut().filter(|last| is_limit(last.as_bytes())) {
+            FULL.clone_into(last);
+        }
+        found
+    }
+
+    #[test]
+    fn a_file_ends_with_one_limit_line_when_it_has_too_many_lines_or_too_long_ones() {
+        for (count, length, kept) in [(MAX_LINES + 5, 10, MAX_LINES - 1), (40, LONG, 15)] {
+            for one_by_one in [true, false] {
+                let dir = tempfile::tempdir().expect("a directory");
+                let path = dir.path().join("events");
+                let mut expected: Vec<String> = lines(kept, length).collect();
+                expected.push(FULL.to_owned());
+                assert!(written(&path, lines(count, length), one_by_one) == expected, "{count} of {length}");
+                // The next attempt appends nothing, however short, and however much room the limit line has left.
+                assert!(written(&path, lines(3, 1), one_by_one) == expected, "{count} of {length}, again");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_exactly_full_has_a_limit_line_when_there_is_more() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, last) in [("short", LONG - 2), ("exact", LONG - 1), ("long", LONG)] {
+            let path = dir.path().join(name);
+            let first = || lines(15, LONG - 1).chain(lines(1, last));
+            let found = written(&path, first().chain(lines(1, 10)), false);
+            let is_full = 15 * LONG + last + 1 >= MAX_BYTES;
+            let mut expected: Vec<String> = first().take(if is_full { 15 } else { 16 }).collect();
+            expected.push(FULL.to_owned());
+            assert!(found == expected, "{name}: {} lines", found.len());
+        }
+    }
+
+    #[test]
+    fn a_refused_file_keeps_no_more_in_memory_than_it_may_have() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (count, length) in [(3 * MAX_LINES, 10), (40, LONG)] {
+            let mut file = EventsFile::new(dir.path().to_owned());
+            for line in lines(count, length) {
+                file.push(line);
+            }
+            file.write_waiting().expect_err("it is a directory");
+            assert!(file.waiting.len() <= MAX_LINES && file.waiting_bytes <= MAX_BYTES + LONG);
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_written_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("events");
+        std::fs::write(&path, "whole\nhal").expect("the disk has room");
+        assert_eq!(read_lines(&path).expect("the file is there"), ["whole"]);
+        assert_eq!(written(&path, lines(1, 2), true), ["whole", "x0"]);
+    }
+}

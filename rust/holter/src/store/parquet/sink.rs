@@ -1,0 +1,280 @@
+//! The Parquet sink: closed files only, and what [`Sink::committed`] says is in them, on the disk.
+//!
+//! Points wait in memory until they are worth a file. They are in the journal meanwhile, so a process
+//! that dies loses nothing: recovery gives them again from [`Sink::committed`] on.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::fs::durable_dir;
+use crate::fs::reject_symlink;
+use crate::points::Columns;
+use crate::series_table::SeriesTable;
+use crate::store::batch::Batch;
+use crate::store::parquet::parts::{self, Effort, Labels, Origin, PartWriter};
+use crate::store::schema::{file, sink};
+use crate::store::sink::{Derived, Sink, Truth};
+use holter_journal::SeriesId;
+
+/// How many points make a part, unless it becomes too old before.
+pub const DEFAULT_ROWS_PER_PART: usize = 1 << 20;
+/// How long points wait for a part to fill up.
+pub const DEFAULT_MAX_PART_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Where and how a [`ParquetSink`] writes.
+#[derive(Debug, Clone)]
+pub struct ParquetOptions {
+    /// The folder of the parts; created when missing.
+    pub dir: PathBuf,
+    /// The run's name, which every row carries.
+    pub run: String,
+    /// The rank, which every row carries.
+    pub rank: i32,
+    /// The journal that the points come through.
+    pub journal_id: u64,
+    /// The sequence number in that journal up to which parts exist already.
+    pub start_sequence: u64,
+    /// A part is closed before it would have more points than this.
+    pub rows_per_part: usize,
+    /// A part is closed when its oldest point has waited this long.
+    pub max_part_age: Duration,
+}
+
+impl ParquetOptions {
+    /// The default sizes, for rank 0 and a journal of which nothing is in a part yet.
+    pub fn new(dir: impl Into<PathBuf>, run: impl Into<String>, journal_id: u64) -> Self {
+        Self {
+            dir: dir.into(),
+            run: run.into(),
+            rank: 0,
+            journal_id,
+            start_sequence: 0,
+            rows_per_part: DEFAULT_ROWS_PER_PART,
+            max_part_age: DEFAULT_MAX_PART_AGE,
+        }
+    }
+}
+
+/// Writes points into the parts of a folder.
+#[derive(Debug)]
+pub struct ParquetSink {
+    options: ParquetOptions,
+    labels: Labels,
+    /// The points that are in no part yet, by the index of their series.
+    pending: Vec<Option<Pending>>,
+    pending_rows: usize,
+    /// One past the last sequence number that is pending or in a part.
+    taken: u64,
+    /// One past the last sequence number that is in a closed part.
+    closed: u64,
+    /// As `closed`, and the folder knows the part's name durably.
+    committed: u64,
+    has_unsynced_part: bool,
+    oldest: Option<Instant>,
+}
+
+/// The points of one series that are in no part yet, in the order they came.
+#[derive(Debug)]
+struct Pending {
+    name: Arc<str>,
+    points: Columns,
+}
+
+impl ParquetSink {
+    /// Opens the folder, creates it when missing, and removes what a killed writer left unfinished.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the folder cannot be written, [`Error::Damaged`] when it is a symbolic link, or one of several
+    /// parts cannot be read.
+    pub fn open(options: ParquetOptions) -> Result<Self> {
+        reject_symlink(&options.dir)?;
+        durable_dir::create(&options.dir)?;
+        parts::clean_up(&options.dir)?;
+        Ok(Self {
+            labels: Labels { run: options.run.clone(), rank: options.rank },
+            pending: Vec::new(),
+            pending_rows: 0,
+            taken: options.start_sequence,
+            closed: options.start_sequence,
+            committed: options.start_sequence,
+            has_unsynced_part: false,
+            oldest: None,
+            options,
+        })
+    }
+
+    /// Writes what is pending as one part, and makes it durable.
+    fn roll(&mut self) -> Result<()> {
+        if self.pending_rows > 0 {
+            let mut series: Vec<&mut Pending> = self.pending.iter_mut().flatten().collect();
+            series.sort_by(|a, b| a.name.cmp(&b.name));
+            let series = series.into_iter().map(|pending| (&*pending.name, &mut pending.points));
+            write_part(&self.options, &self.labels, self.closed..self.taken, series)?;
+            self.has_unsynced_part = true;
+        }
+        self.closed = self.taken;
+        self.forget_pending();
+        self.sync_dir()
+    }
+
+    /// Makes durable that the closed parts have their names; tried again after an error.
+    fn sync_dir(&mut self) -> Result<()> {
+        if self.has_unsynced_part {
+            durable_dir::sync(&self.options.dir)?;
+            self.has_unsynced_part = false;
+        }
+        self.committed = self.closed;
+        Ok(())
+    }
+
+    /// Makes room for points of a series that has none pending.
+    fn ensure_pending(&mut self, id: SeriesId, series: &SeriesTable) -> Result<()> {
+        let index = id.index();
+        if index >= self.pending.len() {
+            self.pending.resize_with(index + 1, || None);
+        }
+        if self.pending[index].is_none() {
+            let name = series.name(id);
+            let name = name.ok_or_else(|| Error::damaged(file::JOURNAL, format!("series {index} has no name")))?;
+            self.pending[index] = Some(Pending { name, points: Columns::default() });
+        }
+        Ok(())
+    }
+
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.pending_rows = 0;
+        self.oldest = None;
+    }
+}
+
+impl Sink for ParquetSink {
+    fn name(&self) -> &'static str {
+        sink::PARQUET
+    }
+
+    /// Keeps the points in memory; a part that is due, or would become too large, is closed before.
+    fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()> {
+        // By sequence numbers, not by rows: a step that is logged again is one row, and keeps its place in
+        // the journal each time.
+        let is_overfull =
+            self.taken > self.closed && batch.sequences().end - self.closed > self.options.rows_per_part as u64;
+        if is_overfull || self.is_due() || self.has_unsynced_part {
+            self.roll()?;
+        }
+        for points in batch.by_series() {
+            self.ensure_pending(points.series, series)?;
+        }
+        for points in batch.by_series() {
+            if let Some(Some(pending)) = self.pending.get_mut(points.series.index()) {
+                pending.points.extend(points.steps, points.values, points.times_micros);
+                self.pending_rows += points.steps.len();
+            }
+        }
+        self.taken = self.taken.max(batch.sequences().end);
+        if self.pending_rows > 0 {
+            self.oldest.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// Closes a part with whatever is pending.
+    fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.roll()
+    }
+
+    /// Whether what is pending is worth a part by now, or too old to wait.
+    fn is_due(&self) -> bool {
+        self.taken - self.closed >= self.options.rows_per_part as u64
+            || self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.options.max_part_age)
+    }
+
+    fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Flushes and merges the parts of the folder.
+    fn close(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.roll()?;
+        parts::compact(&self.options.dir, &self.options.run, self.options.rank)
+    }
+}
+
+impl Derived for ParquetSink {
+    /// Writes parts of all that the truth says may be missing; what of it is there already, is there
+    /// twice until the parts are merged, and readers of parts see it once.
+    fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()> {
+        // The truth has all that is pending, and perhaps a part of it in another order.
+        self.forget_pending();
+        self.taken = self.closed;
+        let until = truth.committed();
+        let (mut missing, mut rows) = (BTreeMap::<Arc<str>, Columns>::new(), 0);
+        truth.underived(&mut |batch, series| {
+            if rows > 0 && rows + batch.len() > self.options.rows_per_part {
+                // It says nothing of the journal yet: the rest of the points is still to come.
+                let points = missing.iter_mut().map(|(name, points)| (&**name, points));
+                write_part(&self.options, &self.labels, self.closed..self.closed, points)?;
+                missing.clear();
+                rows = 0;
+            }
+            for points in batch.by_series() {
+                let name = series.name(points.series);
+                let name = name.ok_or_else(|| Error::damaged(file::DATABASE, "a series has no name"))?;
+                missing.entry(name).or_default().extend(points.steps, points.values, points.times_micros);
+            }
+            rows += batch.len();
+            Ok(())
+        })?;
+        if rows > 0 {
+            let points = missing.iter_mut().map(|(name, points)| (&**name, points));
+            write_part(&self.options, &self.labels, self.closed..until.max(self.closed), points)?;
+        }
+        // Even where no sequence number is gained, the names of the parts are to last.
+        self.has_unsynced_part = true;
+        self.closed = self.closed.max(until);
+        self.taken = self.closed;
+        self.sync_dir()
+    }
+}
+
+impl Truth for ParquetSink {
+    /// Nothing is noted: [`Truth::underived`] hands over everything.
+    fn mark_derived(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()> {
+        let parts = parts::list(&self.options.dir)?;
+        let names: Vec<String> = parts::names(&parts)?.into_iter().collect();
+        let table = SeriesTable::from_names(names.iter().cloned());
+        let at = self.committed..self.committed;
+        parts::for_each_series(&parts, |name, points| {
+            let index = names.binary_search_by(|other| other.as_str().cmp(name));
+            let id = index.ok().and_then(SeriesId::new).ok_or(Error::TooManySeries)?;
+            let Columns { steps, values, times_micros } = points.clone();
+            visit(&Batch::of_series(at.clone(), id, steps, values, times_micros), &table)
+        })
+    }
+}
+
+/// Writes a part of `series`, which are in the order of their names.
+fn write_part<'a>(
+    options: &ParquetOptions,
+    labels: &Labels,
+    sequences: Range<u64>,
+    series: impl Iterator<Item = (&'a str, &'a mut Columns)>,
+) -> Result<()> {
+    let origin = Origin { journal_id: Some(options.journal_id), sequences, ..Origin::default() };
+    let number = parts::next_number(&options.dir)?;
+    let mut writer = PartWriter::create(&options.dir, number, labels, &origin, Effort::Fast)?;
+    for (name, points) in series {
+        points.order();
+        writer.push(name.as_bytes(), &points.steps, &points.values, &points.times_micros)?;
+    }
+    writer.close()
+}

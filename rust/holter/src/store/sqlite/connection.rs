@@ -1,0 +1,178 @@
+//! The writer's connection to the database, which takes committed points with it under no circumstances.
+//!
+//! Left to itself, `SQLite` copies the log into the database when the last connection is closed, and deletes it. If the
+//! log's index cannot be mapped at that moment, as on a full disk, it takes the log for empty: it copies nothing, reports
+//! no error and deletes every commit in it. So a connection that is given up leaves the log as it is, and one that is
+//! closed deletes it only if nothing is in it: who wants it gone has it copied into the database before.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use super::files::wal_path;
+use super::foreign_schema;
+use super::wal_lock::WalLock;
+use crate::error::{Error, Result};
+use crate::store::schema::{self, sql};
+use holter_journal::Timestamp;
+
+/// What [`SqliteSink::open`](super::SqliteSink::open) needs.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database's file.
+    pub path: PathBuf,
+    /// The journal that the batches come from.
+    pub journal_id: u64,
+    /// The start of the run, from which its timestamps count.
+    pub started: Timestamp,
+    /// Whether the file is on a network file system, where a write-ahead log must not be used.
+    pub is_remote: bool,
+}
+
+/// How long opening waits for readers.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open database. Where it is dropped, be it before it was opened in full, its log stays.
+pub(super) struct OpenDatabase {
+    connection: Connection,
+    /// `None` while the database is being opened, and where it has no log.
+    wal_lock: Option<WalLock>,
+    log: PathBuf,
+}
+
+impl OpenDatabase {
+    /// Opens the database, creating it and its tables where they are missing. It waits for readers until it is guarded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sqlite`] if it cannot be opened; [`Error::FormatVersion`] if a newer Holter wrote it, and
+    /// [`Error::Damaged`] if there are programs in it: both are then left as they were.
+    pub(super) fn open(options: &SqliteOptions) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
+        // Before anything is read, which opens the log.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        if connection.is_readonly("main")? {
+            // SQLite opens what it may not write to all the same, and fails later in words that do not say why.
+            let why = "attempt to write a readonly database".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), Some(why)).into());
+        }
+        let database = Self { connection, wal_lock: None, log: wal_path(&options.path) };
+        // A reader that comes at the same moment holds it while it rebuilds the log's index.
+        database.busy_timeout(PATIENCE)?;
+        let version = match database.known_version(&options.path) {
+            Ok(version) => version,
+            Err(error) => {
+                database.close();
+                return Err(error);
+            }
+        };
+        let mode = if options.is_remote { "DELETE" } else { "WAL" };
+        // Where a write of the change fails, SQLite keeps the mode that it had and reports no error.
+        for _ in 0..2 {
+            database.pragma_update(None, "journal_mode", mode)?;
+            if database.journal_mode()?.eq_ignore_ascii_case(mode) {
+                break;
+            }
+        }
+        // Without a log a commit is the removal of a file, and this alone syncs that; with one it is the same as FULL.
+        database.pragma_update(None, "synchronous", "EXTRA")?;
+        database.pragma_update(None, "mmap_size", 0)?;
+        database.pragma_update(None, "wal_autocheckpoint", 16_000)?;
+        database.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        database.pragma_update(None, "cache_size", -32_768)?;
+        if version < schema::FORMAT_VERSION {
+            create_schema(&database, options.started)?;
+        } else {
+            database.execute_batch(sql::ROLLUPS_TABLE)?;
+        }
+        Ok(database)
+    }
+
+    /// From here on the log is kept from being taken away by others, and a busy database is not waited for.
+    pub(super) fn lock_wal(&mut self, path: &Path) -> Result<()> {
+        self.busy_timeout(Duration::ZERO)?;
+        // Asked, not remembered: where the log cannot be had, SQLite stays without one and reports no error, and
+        // the guard's lock would keep this connection itself from ever committing.
+        self.wal_lock = (self.journal_mode()? == "wal").then(|| WalLock::new(path));
+        Ok(())
+    }
+
+    /// Closes the connection, and deletes the log if nothing is in it.
+    pub(super) fn close(self) {
+        if fs::metadata(&self.log).is_ok_and(|log| log.len() == 0) {
+            if let Some(lock) = &self.wal_lock {
+                lock.release();
+            }
+            // If it is refused, an empty file stays.
+            let _ = self.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        }
+    }
+
+    /// The version of the format, which is 0 in a new database; an error where it is not one that may be written to.
+    fn known_version(&self, path: &Path) -> Result<u64> {
+        let version = self.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
+        if version > schema::FORMAT_VERSION {
+            return Err(Error::FormatVersion { path: path.to_owned(), found: version, known: schema::FORMAT_VERSION });
+        }
+        foreign_schema::reject(self, path)?;
+        Ok(version)
+    }
+
+    /// The mode of the database, in small letters.
+    fn journal_mode(&self) -> Result<String> {
+        Ok(self.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
+    }
+}
+
+impl Deref for OpenDatabase {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for OpenDatabase {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
+    let (version, started_micros) = (schema::FORMAT_VERSION, started.micros());
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {tables} {rollups} {view}
+         INSERT OR REPLACE INTO meta VALUES ('{version_key}', {version}), ('{started_key}', {started_micros});
+         PRAGMA user_version = {version}; COMMIT;",
+        tables = sql::TABLES,
+        rollups = sql::ROLLUPS_TABLE,
+        view = sql::view(started_micros),
+        version_key = sql::KEY_FORMAT_VERSION,
+        started_key = sql::KEY_STARTED_MICROS,
+    ))?;
+    Ok(())
+}
+
+/// The path with its folder's links resolved: `NOFOLLOW` is meant for the file alone.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let folder = parent.canonicalize().map_err(Error::io("open", parent))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
+}
+
+/// Whether the database is locked by another connection, so that trying again later helps.
+pub(super) fn is_busy(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
+            if matches!(failure.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
+}

@@ -1,0 +1,21 @@
+//! Programs in a database that somebody else has made: they would run when its tables are read or written.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::error::{Error, Result};
+use crate::store::schema::sql;
+
+/// Refuses a database in which one of our tables is a view or has a trigger: either may never end.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] names it; [`Error::Sqlite`].
+pub(crate) fn reject(connection: &Connection, path: &Path) -> Result<()> {
+    let found = connection.query_row(sql::PROGRAMS, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    match found.optional()? {
+        None => Ok(()),
+        Some((kind, name)) => Err(Error::damaged(path, format!("it has a {kind} {name:?} where tables are expected"))),
+    }
+}

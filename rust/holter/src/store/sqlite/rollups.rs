@@ -1,0 +1,134 @@
+//! Rows of the table `rollups`, in the same transaction as the points that they are of.
+//!
+//! A row is written once, when its series has moved past the block. Where a step of it is logged again, or
+//! one is added, the row is deleted, and written anew when the series has moved past it once more.
+
+use std::ops::RangeInclusive;
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::open_blocks::{OpenBlocks, Sealed};
+use crate::error::Result;
+use crate::rollup::{self, Level, Row, Source};
+use crate::store::batch::SeriesPoints;
+use holter_journal::Step;
+
+/// What is kept between two transactions.
+#[derive(Debug, Default)]
+pub(super) struct Rollups {
+    /// By the sink's index of the series; `None` where nothing was written yet.
+    open_blocks: Vec<Option<OpenBlocks>>,
+}
+
+/// What the database has of one series, the points of this transaction included.
+pub(super) struct Stored<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) series_id: i64,
+    /// How many points there are.
+    pub(super) count: i64,
+    pub(super) started_micros: i64,
+}
+
+impl Rollups {
+    /// Forgets all that was gathered: what the database has not, or not yet, is read from it when needed.
+    pub(super) fn forget(&mut self) {
+        self.open_blocks.clear();
+    }
+
+    /// Brings the rows of a series up to date with points that were just inserted. `known` are the first and
+    /// the last of the steps that it had before.
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        points: &SeriesPoints<'_>,
+        known: Option<(Step, Step)>,
+        stored: &Stored<'_>,
+    ) -> Result<()> {
+        let last = known.map(|(_, last)| last);
+        if let Some((first, last)) = known {
+            stored.delete_spoiled(points.steps, first, last)?;
+        }
+        if self.open_blocks.len() <= index {
+            self.open_blocks.resize_with(index + 1, || None);
+        }
+        let blocks = self.open_blocks[index].get_or_insert_with(|| OpenBlocks::new(last));
+        blocks.advance(points, last, &mut |sealed| stored.write(sealed))
+    }
+}
+
+impl Stored<'_> {
+    /// Deletes the rows that these steps lie in, if the series had steps from `first` to `last` so far.
+    fn delete_spoiled(&self, steps: &[Step], first: Step, last: Step) -> Result<()> {
+        let late = &steps[..steps.partition_point(|&step| step <= last)];
+        if late.is_empty() {
+            return Ok(());
+        }
+        let mut delete = self
+            .transaction
+            .prepare_cached("DELETE FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
+        for level in Level::all() {
+            if level.block_start(first) == level.block_start(last) {
+                break; // No block of this level, nor of a coarser one, was ever moved past.
+            }
+            for block in late.chunk_by(|&a, &b| level.block_start(a) == level.block_start(b)) {
+                delete.execute(params![level.number(), level.block_start(block[0]), self.series_id])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the row of a block that is over, if it is worth it.
+    fn write(&self, sealed: Sealed<'_>) -> Result<()> {
+        let Sealed { level, start, buckets } = sealed;
+        let read;
+        let buckets = if let Some(gathered) = buckets {
+            gathered
+        } else {
+            read = rollup::cover(self, level, &(start..=level.block_end(start)))?;
+            &read
+        };
+        if rollup::is_worthwhile(buckets) {
+            let bytes = rollup::encode(self.series_id, level, start, buckets, self.started_micros);
+            self.transaction
+                .prepare_cached("INSERT OR REPLACE INTO rollups VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![level.number(), start, self.series_id, bytes])?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for Stored<'_> {
+    fn max_points(&self) -> u64 {
+        self.count as u64
+    }
+
+    fn rows(&self, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>> {
+        let mut select = self
+            .transaction
+            .prepare_cached("SELECT buckets FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
+        let mut found = Vec::new();
+        for start in level.blocks(steps) {
+            let decode = |row: &rusqlite::Row<'_>| {
+                let bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
+                Ok(rollup::decode(self.series_id, level, start, bytes, self.started_micros))
+            };
+            let key = params![level.number(), start, self.series_id];
+            let buckets = select.query_row(key, decode).optional()?.flatten();
+            found.extend(buckets.map(|buckets| Row { start, buckets }));
+        }
+        Ok(found)
+    }
+
+    fn points(&self, steps: RangeInclusive<Step>, visit: &mut dyn FnMut(Step, f64, i64)) -> Result<()> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3
+             ORDER BY step",
+        )?;
+        let mut rows = select.query(params![self.series_id, steps.start(), steps.end()])?;
+        while let Some(row) = rows.next()? {
+            let value = row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN);
+            visit(row.get(0)?, value, self.started_micros + row.get::<_, i64>(2)?);
+        }
+        Ok(())
+    }
+}

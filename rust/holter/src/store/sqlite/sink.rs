@@ -1,0 +1,324 @@
+//! Points in a database, where a plain `sqlite3` shell reads them while the run goes on.
+//!
+//! One transaction for each batch, which also moves the journal's cursor: after a crash the database
+//! itself says which points it has. One connection writes and checkpoints; readers come and go.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use holter_journal::{SeriesId, Step};
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::connection::{OpenDatabase, SqliteOptions, is_busy};
+use super::cursor;
+use super::files::wal_path;
+use super::insert::Insert;
+use super::rewrite_wal;
+use super::rollups::{Rollups, Stored};
+use super::series_row::SeriesRow;
+use crate::error::{Error, Result};
+use crate::series_table::SeriesTable;
+use crate::store::batch::Batch;
+use crate::store::schema;
+use crate::store::sink::{Sink, Truth};
+
+/// How many rows [`Truth::underived`] hands over at once.
+const CHUNK_ROWS: usize = 1 << 18;
+/// What the write-ahead log does not grow to while it can be emptied: it is tried at a quarter of this.
+const MAX_LOG_BYTES: u64 = 256 << 20;
+/// How long closing waits for readers.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Writes batches to the tables of [`schema::sql::TABLES`].
+pub struct SqliteSink {
+    options: SqliteOptions,
+    /// `None` after an error that leaves its state in doubt; opened again at the next use.
+    connection: Option<OpenDatabase>,
+    /// Every series of the database.
+    series: Vec<SeriesRow>,
+    /// Where in `series` a name is.
+    index_by_name: HashMap<String, usize>,
+    /// Where in `series` an attempt's series is.
+    index_by_id: Vec<Option<usize>>,
+    rollups: Rollups,
+    committed: u64,
+    /// Whether a write or a sync has failed since the log was last written again.
+    is_in_doubt: bool,
+}
+
+impl SqliteSink {
+    /// Opens the database, creating it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sqlite`] if it cannot be opened, [`Error::FormatVersion`] if a newer Holter wrote it.
+    pub fn open(options: SqliteOptions) -> Result<Self> {
+        let mut sink = Self {
+            options,
+            connection: None,
+            series: Vec::new(),
+            index_by_name: HashMap::new(),
+            index_by_id: Vec::new(),
+            rollups: Rollups::default(),
+            committed: 0,
+            is_in_doubt: false,
+        };
+        sink.connect()?;
+        Ok(sink)
+    }
+
+    /// Opens the connection if there is none, and reads what is committed.
+    fn connect(&mut self) -> Result<()> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        let mut connection = OpenDatabase::open(&self.options)?;
+        match rewrite_wal::rewrite(&connection, &self.options.path) {
+            // That a process before this one met an error is a guess: no reason to keep a run from being gone on with.
+            Err(error) if is_busy(&error) && !self.is_in_doubt => {}
+            written => written?,
+        }
+        self.is_in_doubt = false;
+        self.committed = cursor::read(&connection, self.options.journal_id)?;
+        self.series.clear();
+        self.index_by_name.clear();
+        self.index_by_id.clear();
+        self.rollups.forget();
+        let mut statement = connection.prepare(
+            "SELECT id, name, count, nonfinite_count, first_step, last_step, last_value, underived_step FROM series",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.index_by_name.insert(row.get(1)?, self.series.len());
+            self.series.push(SeriesRow {
+                id: row.get(0)?,
+                count: row.get(2)?,
+                nonfinite_count: row.get(3)?,
+                first_step: row.get(4)?,
+                last_step: row.get(5)?,
+                last_value: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NAN),
+                underived_step: row.get(7)?,
+            });
+        }
+        drop(rows);
+        drop(statement);
+        // From here on a busy database is tried again by the writer, never waited for in here.
+        connection.lock_wal(&self.options.path)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Closes the connection if there is one.
+    fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close();
+        }
+    }
+
+    /// Runs `action` on the connection; after an error other than a busy database the connection is
+    /// given up, for what a failed write or sync has left behind is known only after opening it anew.
+    fn with_connection<T>(&mut self, action: impl FnOnce(&mut Self, &mut Connection) -> Result<T>) -> Result<T> {
+        self.connect()?;
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Error::damaged(&self.options.path, "it cannot be opened"));
+        };
+        let result = action(self, &mut connection);
+        if result.is_err() {
+            // It may have gathered points that were not committed.
+            self.rollups.forget();
+        }
+        match &result {
+            Err(error) if !is_busy(error) => {
+                drop(connection);
+                self.is_in_doubt = true;
+            }
+            _ => self.connection = Some(connection),
+        }
+        result
+    }
+
+    fn write(&mut self, connection: &mut Connection, batch: &Batch, series: &SeriesTable) -> Result<()> {
+        let end = batch.sequences().end;
+        if self.committed >= end && end > 0 && batch.sequences().start < end {
+            return Ok(()); // A commit that had reported an error had taken place all the same.
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut changes = Vec::with_capacity(batch.by_series().len());
+        let mut created = Vec::new();
+        let started_micros = self.options.started.micros();
+        {
+            let mut insert = Insert::prepare(&transaction)?;
+            let mut update = transaction.prepare_cached(
+                "UPDATE series SET count = ?2, nonfinite_count = ?3, first_step = ?4, last_step = ?5,
+                 last_value = ?6, underived_step = ?7 WHERE id = ?1",
+            )?;
+            for points in batch.by_series() {
+                let (index, mut row) = if let Some(index) = self.index(points.series, series) {
+                    (index, self.series[index].clone())
+                } else {
+                    let name = name_of(points.series, series)?;
+                    transaction.prepare_cached("INSERT INTO series (name) VALUES (?1)")?.execute([&*name])?;
+                    let row = SeriesRow { id: transaction.last_insert_rowid(), ..SeriesRow::default() };
+                    created.push((points.series, name.to_string()));
+                    (self.series.len() + created.len() - 1, row)
+                };
+                let known = row.first_step.zip(row.last_step);
+                row.add(&points, &transaction)?;
+                insert.rows(row.id, &points, started_micros)?;
+                let stored = Stored { transaction: &transaction, series_id: row.id, count: row.count, started_micros };
+                self.rollups.add(index, &points, known, &stored)?;
+                update.execute(params![
+                    row.id,
+                    row.count,
+                    row.nonfinite_count,
+                    row.first_step,
+                    row.last_step,
+                    row.last_value,
+                    row.underived_step
+                ])?;
+                changes.push((index, row));
+            }
+        }
+        cursor::write(&transaction, self.options.journal_id, end)?;
+        transaction.commit()?;
+        self.committed = end;
+        for (id, name) in created {
+            self.index_by_name.insert(name, self.series.len());
+            self.note_index(id, self.series.len());
+            self.series.push(SeriesRow::default());
+        }
+        for (index, row) in changes {
+            self.series[index] = row;
+        }
+        Ok(())
+    }
+
+    /// As many of a series' rows as are handed over at once, `None` when there are no more.
+    fn next_chunk(&self, series: SeriesId, rows: &mut rusqlite::Rows<'_>) -> Result<Option<Batch>> {
+        let (mut steps, mut values, mut times_micros) = (Vec::new(), Vec::new(), Vec::new());
+        while steps.len() < CHUNK_ROWS
+            && let Some(row) = rows.next()?
+        {
+            steps.push(row.get(0)?);
+            values.push(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN));
+            times_micros.push(row.get::<_, i64>(2)? + self.options.started.micros());
+        }
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Batch::of_series(self.committed..self.committed, series, steps, values, times_micros)))
+    }
+
+    fn index(&mut self, id: SeriesId, series: &SeriesTable) -> Option<usize> {
+        if let Some(&Some(index)) = self.index_by_id.get(id.index()) {
+            return Some(index);
+        }
+        let index = *self.index_by_name.get(&*series.name(id)?)?;
+        self.note_index(id, index);
+        Some(index)
+    }
+
+    fn note_index(&mut self, id: SeriesId, index: usize) {
+        if self.index_by_id.len() <= id.index() {
+            self.index_by_id.resize(id.index() + 1, None);
+        }
+        self.index_by_id[id.index()] = Some(index);
+    }
+}
+
+impl Sink for SqliteSink {
+    fn name(&self) -> &'static str {
+        schema::sink::SQLITE
+    }
+
+    fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()> {
+        self.with_connection(|sink, connection| sink.write(connection, batch, series))
+    }
+
+    /// Nothing is left to do: every append ends with a commit that is synchronous.
+    fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.connect()
+    }
+
+    fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    fn warning(&self) -> Option<String> {
+        let bytes = std::fs::metadata(wal_path(&self.options.path)).ok()?.len();
+        (bytes > MAX_LOG_BYTES).then(|| {
+            format!(
+                "the write-ahead log has grown to {} MB, for somebody has been reading the database in one transaction \
+                 ever since it was last emptied; it is emptied when that ends",
+                bytes >> 20
+            )
+        })
+    }
+
+    fn close(&mut self, _series: &SeriesTable) -> Result<()> {
+        self.with_connection(|_, connection| {
+            // Begun anew rather than waited for: inside, it would wait for the place of one reader, which
+            // the next one takes at once. What readers keep in the log is left for the next writer.
+            let since = Instant::now();
+            while connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?
+                && since.elapsed() < PATIENCE
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok(())
+        })?;
+        self.disconnect();
+        Ok(())
+    }
+}
+
+impl Drop for SqliteSink {
+    fn drop(&mut self) {
+        self.disconnect();
+    }
+}
+
+impl Truth for SqliteSink {
+    fn mark_derived(&mut self) -> Result<()> {
+        if self.series.iter().all(|row| row.underived_step.is_none()) {
+            return Ok(());
+        }
+        self.with_connection(|sink, connection| {
+            connection.execute("UPDATE series SET underived_step = NULL WHERE underived_step IS NOT NULL", [])?;
+            for row in &mut sink.series {
+                row.underived_step = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()> {
+        let series = SeriesTable::default();
+        self.with_connection(|sink, connection| {
+            let mut underived: Vec<(&String, i64, Step)> = sink
+                .index_by_name
+                .iter()
+                .filter_map(|(name, &index)| {
+                    let row = &sink.series[index];
+                    row.underived_step.map(|from| (name, row.id, from))
+                })
+                .collect();
+            underived.sort_unstable();
+            let mut select = connection.prepare(
+                "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step >= ?2 ORDER BY step",
+            )?;
+            for (name, id, from) in underived {
+                let series_id = series.resolve(name, |_, _| Ok(()))?;
+                let mut rows = select.query(params![id, from])?;
+                while let Some(batch) = sink.next_chunk(series_id, &mut rows)? {
+                    visit(&batch, &series)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn name_of(id: SeriesId, series: &SeriesTable) -> Result<std::sync::Arc<str>> {
+    series.name(id).ok_or_else(|| Error::damaged(schema::file::JOURNAL, format!("series {} has no name", id.index())))
+}
