@@ -1,9 +1,11 @@
 //! The one place where a core error becomes a Python exception, and where warnings are given.
 
 use std::ffi::CString;
+use std::io;
+use std::path::Path;
 
 use holter::error::Error;
-use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyOSError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -22,6 +24,15 @@ pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::FormatVersion { .. } => ours(py, "FormatVersionError", message),
         _ => ours(py, "StoreError", message),
     }
+}
+
+/// `OSError`, or its subclass for the error number; `ValueError` if the error is not from the operating system.
+pub(crate) fn io_to_py(py: Python<'_>, path: &Path, error: &io::Error) -> PyErr {
+    let Some(number) = error.raw_os_error() else {
+        return PyValueError::new_err(format!("{}: {error}", path.display()));
+    };
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (number,))?.extract::<String>());
+    text.map_or_else(|error| error, |text| PyOSError::new_err((number, text, path.to_owned())))
 }
 
 /// Gives a warning; where the user has turned warnings into errors the call that caused it still

@@ -1,15 +1,15 @@
 //! TensorBoard's event files, for `holter.formats.tfevents`.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use holter::event_files::{self, EventBatch};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 
+use crate::error::io_to_py;
 use crate::run::buffer;
 
 /// Names; codes, steps, values and wall times as items of eight bytes; damage as offset and reason; the number of
@@ -31,7 +31,7 @@ impl EventReader {
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         match py.detach(|| event_files::EventReader::open(&path)) {
             Ok(reader) => Ok(Self { path, reader: Mutex::new(reader) }),
-            Err(error) => Err(os_error(py, &path, &error)),
+            Err(error) => Err(io_to_py(py, &path, &error)),
         }
     }
 
@@ -41,10 +41,10 @@ impl EventReader {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Batch<'py>>> {
         let batch = py.detach(|| {
-            let mut reader = self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
             reader.next_batch()
         });
-        batch.map_err(|error| os_error(py, &self.path, &error))?.map(|batch| to_python(py, batch)).transpose()
+        batch.map_err(|error| io_to_py(py, &self.path, &error))?.map(|batch| to_python(py, batch)).transpose()
     }
 }
 
@@ -57,15 +57,6 @@ fn to_python(py: Python<'_>, batch: EventBatch) -> PyResult<Batch<'_>> {
     ];
     let damage = batch.damage.into_iter().map(|damage| (damage.offset, damage.reason)).collect();
     Ok((batch.names, columns, damage, batch.skipped, batch.bytes_read))
-}
-
-/// `OSError`, of the subclass for its number, or `ValueError` if the system did not raise it.
-fn os_error(py: Python<'_>, path: &PathBuf, error: &io::Error) -> PyErr {
-    let Some(number) = error.raw_os_error() else {
-        return PyValueError::new_err(format!("{}: {error}", path.display()));
-    };
-    let text = py.import("os").and_then(|os| os.call_method1("strerror", (number,))?.extract::<String>());
-    text.map_or_else(|error| error, |text| PyOSError::new_err((number, text, path.clone())))
 }
 
 /// The first record of an event file that is created at `wall_time`.

@@ -8,6 +8,11 @@
 use super::framing::push_record;
 use super::message::EXACT_VALUE;
 
+/// The bytes of the field `simple_value`.
+const SIMPLE_VALUE_BYTES: usize = 5;
+/// The bytes of the field [`EXACT_VALUE`].
+const EXACT_VALUE_BYTES: usize = 11;
+
 /// The first record of a file, created at `wall_time` in seconds since the Unix epoch.
 pub fn file_header(wall_time: f64) -> Vec<u8> {
     let mut file = Vec::new();
@@ -20,8 +25,9 @@ pub fn file_header(wall_time: f64) -> Vec<u8> {
 
 /// The points `(step, value, wall time in seconds)` of the series `name` as records, in their order.
 pub fn encode_events(name: &str, points: impl ExactSizeIterator<Item = (i64, f64, f64)>) -> Vec<u8> {
-    let [plain, exact] = [SIMPLE_VALUE_BYTES, SIMPLE_VALUE_BYTES + EXACT_VALUE_BYTES].map(|bytes| summary_up_to_value(name, bytes));
-    let mut file = Vec::with_capacity(points.len() * (exact.len() + 48));
+    let rounded_summary = summary_up_to_value(name, SIMPLE_VALUE_BYTES);
+    let exact_summary = summary_up_to_value(name, SIMPLE_VALUE_BYTES + EXACT_VALUE_BYTES);
+    let mut file = Vec::with_capacity(points.len() * (exact_summary.len() + 48));
     for (step, value, wall_time) in points {
         let rounded = value as f32;
         let is_exact = f64::from(rounded) == value || value.is_nan();
@@ -29,7 +35,7 @@ pub fn encode_events(name: &str, points: impl ExactSizeIterator<Item = (i64, f64
             push_double(event, 1, wall_time);
             push_varint(event, 2 << 3);
             push_varint(event, step as u64);
-            event.extend_from_slice(if is_exact { &plain } else { &exact });
+            event.extend_from_slice(if is_exact { &rounded_summary } else { &exact_summary });
             event.extend_from_slice(&rounded.to_le_bytes());
             if !is_exact {
                 push_double(event, EXACT_VALUE, value);
@@ -39,11 +45,7 @@ pub fn encode_events(name: &str, points: impl ExactSizeIterator<Item = (i64, f64
     file
 }
 
-/// The bytes of a `simple_value` with its key, and of [`EXACT_VALUE`] with its key.
-const SIMPLE_VALUE_BYTES: usize = 5;
-const EXACT_VALUE_BYTES: usize = 11;
-
-/// The field `summary` of an event up to the float32: the same for all points of a series, but for its lengths.
+/// The field `summary` of an event, up to the float32 of a value of `value_bytes` bytes.
 fn summary_up_to_value(name: &str, value_bytes: usize) -> Vec<u8> {
     let mut tag = Vec::new();
     push_bytes(&mut tag, 1, name.as_bytes());
