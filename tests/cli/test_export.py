@@ -218,7 +218,11 @@ def test_a_failure_leaves_no_event_files(runs, invoke, monkeypatch):
         (["-o", "."], 1, ". is not a valid name for a new directory"),
         (["-o", "runs"], 1, "runs already exists and is not empty\nchoose another name"),
         (["-o", "runs/prose/run.json"], 1, "runs/prose/run.json is a file; expected a directory"),
-        (["runs/prose", "-o", "logs"], 1, "runs/prose and runs/prose would both be exported to logs/prose\nexport them one by one"),
+        (
+            ["runs/prose", "-o", "logs"],
+            1,
+            "runs/prose and runs/prose would both be exported to logs/prose\nexport them one by one",
+        ),
     ],
 )
 def test_event_files_with_invalid_destination(arguments, status, message, runs, invoke):

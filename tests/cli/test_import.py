@@ -72,7 +72,9 @@ def test_json_document(logs, invoke):
                 "skipped": {"texts": 1},
             }
         ],
-        "problems": [{"path": "logs/a/metrics.jsonl", "location": "line 4", "reason": "expected a JSON object, got []"}],
+        "problems": [
+            {"path": "logs/a/metrics.jsonl", "location": "line 4", "reason": "expected a JSON object, got []"}
+        ],
     }
 
 

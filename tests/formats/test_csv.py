@@ -110,7 +110,9 @@ def test_empty_file_creates_no_run(import_text, tmp_path):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(st.sampled_from("'=+-@\t\r\n,\"a"), min_size=1, max_size=4), min_size=1, max_size=5, unique=True))
+@given(
+    st.lists(st.text(st.sampled_from("'=+-@\t\r\n,\"a"), min_size=1, max_size=4), min_size=1, max_size=5, unique=True)
+)
 @example(["'=a", "=a", "''=a", "'a"])
 def test_any_name_survives_export_and_import(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("names")
@@ -123,4 +125,3 @@ def test_any_name_survives_export_and_import(tmp_path_factory, names):
     (source,) = find_sources(folder / "points.csv")
     import_source(source, folder / "imported")
     assert holter.open_run(folder / "imported").names() == run.names()
-

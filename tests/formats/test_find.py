@@ -54,7 +54,9 @@ def test_unknown_suffix_is_resolved_by_content(tmp_path):
     (tmp_path / "z.txt").write_text("hello\n")
     assert found(tmp_path / "x.txt") == [("x", "jsonl")]
     assert found(tmp_path / "y.txt") == [("y", "csv")]
-    with pytest.raises(UnknownFormatError, match=r"the format of .*z\.txt is unknown; expected one of tfevents, jsonl, csv, neptune"):
+    with pytest.raises(
+        UnknownFormatError, match=r"the format of .*z\.txt is unknown; expected one of tfevents, jsonl, csv, neptune"
+    ):
         find_sources(tmp_path / "z.txt")
     os.mkfifo(tmp_path / "pipe.jsonl")
     (source,) = find_sources(tmp_path / "pipe.jsonl")

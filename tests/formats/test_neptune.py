@@ -146,7 +146,9 @@ def test_parts_are_read_in_order_and_names_include_projects(tmp_path):
 def test_other_parquet_is_skipped_or_rejected(tmp_path):
     parquet.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     assert find_sources(tmp_path) == []
-    with pytest.raises(ValueError, match="not a file of neptune-exporter: it lacks the columns attribute_path, attribute_type"):
+    with pytest.raises(
+        ValueError, match="not a file of neptune-exporter: it lacks the columns attribute_path, attribute_type"
+    ):
         find_sources(tmp_path / "other.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     assert find_sources(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Damaged event files: only the damaged records are lost, each is reported with its offset, and resources are bounded."""
+"""Damaged event files: only the damaged records are lost, each is reported, and time and memory are bounded."""
 
 import os
 import time
@@ -7,9 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from event_records import (
-    EVENTS, RECORD_BYTES, SAMPLE, SAMPLE_POINTS, collect, event, field, header, record
-)  # fmt: skip
+from event_records import EVENTS, RECORD_BYTES, SAMPLE, SAMPLE_POINTS, collect, event, field, header, record
 from holter.formats import tfevents
 
 

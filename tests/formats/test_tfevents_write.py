@@ -200,9 +200,7 @@ def test_tensorboard_reads_written_files(tmp_path, accumulate):
 
 
 def test_files_of_torch_are_read(tmp_path, accumulate):
-    torch_tensorboard = pytest.importorskip(
-        "torch.utils.tensorboard", reason="torch or tensorboard is not installed"
-    )
+    torch_tensorboard = pytest.importorskip("torch.utils.tensorboard", reason="torch or tensorboard is not installed")
     from tensorboard.util import tensor_util
 
     with torch_tensorboard.SummaryWriter(tmp_path) as writer:

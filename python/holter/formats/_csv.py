@@ -44,10 +44,10 @@ def format_csv(chunks: Iterable[SeriesChunk], display: Callable[[str], str] = st
     yield ",".join(COLUMNS) + "\n"
     for chunk in chunks:
         run, name = spreadsheet_safe(display(chunk.run)), spreadsheet_safe(display(chunk.points.name))
-        # Before Python 3.13, a lone carriage return is not quoted, and a reader takes it as the end of the row.
-        quoting = csv.QUOTE_NONNUMERIC if "\r" in run + name else csv.QUOTE_MINIMAL
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n", quoting=quoting)
+        writer = csv.writer(text, lineterminator="\n")
+        if "\r" in run + name:  # Before Python 3.13, it is not quoted by default, and readers take it as a line end.
+            writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerows((run, chunk.rank, name, *row) for row in rows(chunk.points))
         yield text.getvalue()
 
@@ -171,9 +171,7 @@ class _LongForm:
 
     def add(self, fields: list[str], location: str) -> None:
         columns = self._columns
-        self._single_run.check(
-            *(None if index is None else fields[index] for index in (columns.run, columns.rank))
-        )
+        self._single_run.check(*(None if index is None else fields[index] for index in (columns.run, columns.rank)))
         name = _without_quote(fields[columns.name])
         try:
             step = step_of(fields[columns.step])
@@ -183,8 +181,8 @@ class _LongForm:
         value = value_of(fields[columns.value])
         if value is None:
             self._batch.report(location, f"the value must be a number, got {quoted(fields[columns.value])}")
-        elif error := self._name_errors[name]:
-            self._batch.report(location, error)
+        elif name_error := self._name_errors[name]:
+            self._batch.report(location, name_error)
         else:
             self._batch.points.append((name, step, value))
 

@@ -102,8 +102,8 @@ class _Objects:
         value = _nonfinite(field) if isinstance(field, str) else value_of(field)
         if value is None:
             self._batch.skipped[kind_of(field)] += 1
-        elif error := self._name_errors[name]:
-            self._batch.report(location, error)
+        elif name_error := self._name_errors[name]:
+            self._batch.report(location, name_error)
         else:
             self._batch.points.append((name, step, value))
 

@@ -14,8 +14,7 @@ use crate::run::buffer;
 
 /// Names; codes, steps, values and wall times as items of eight bytes; damage as offset and reason; the number of
 /// skipped events and values by kind; the bytes read so far.
-type Batch<'py> =
-    (Vec<String>, [Bound<'py, PyByteArray>; 4], Vec<(u64, String)>, BTreeMap<&'static str, u64>, u64);
+type Batch<'py> = (Vec<String>, [Bound<'py, PyByteArray>; 4], Vec<(u64, String)>, BTreeMap<&'static str, u64>, u64);
 
 /// The scalars of an event file, in batches.
 #[pyclass(frozen, module = "holter._core")]

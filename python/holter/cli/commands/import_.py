@@ -131,7 +131,9 @@ def _import_one(plan: Plan, report: dict[str, Any], *, as_json: bool) -> None:
 
     try:
         with byte_bar(plan.name, plan.source.num_bytes) as progress:
-            imported = import_source(plan.source, plan.directory, name=plan.name, on_fault=on_fault, on_progress=progress)
+            imported = import_source(
+                plan.source, plan.directory, name=plan.name, on_fault=on_fault, on_progress=progress
+            )
     except (OSError, ValueError, RuntimeError, holter.HolterError) as error:
         report["problems"].append({"path": str(plan.source.paths[0]), "location": None, "reason": error_text(error)})
         echo_error(f"Error: {plan.source.paths[0]} was not imported: {error_text(error)}")
@@ -139,7 +141,9 @@ def _import_one(plan: Plan, report: dict[str, Any], *, as_json: bool) -> None:
     if num_faults > MAX_REPORTED:
         echo_error(f"… and {count_text(num_faults - MAX_REPORTED)} more that cannot be read")
     if imported.path is None:
-        report["problems"].append({"path": str(plan.source.paths[0]), "location": None, "reason": "it contains no points"})
+        report["problems"].append(
+            {"path": str(plan.source.paths[0]), "location": None, "reason": "it contains no points"}
+        )
         echo_error(f"Error: {plan.source.paths[0]} contains no points; no run was created")
         return
     report["runs"].append(_imported_json(plan, imported))

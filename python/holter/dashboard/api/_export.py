@@ -46,7 +46,5 @@ def _chunks(entries: Sequence[Entry], names: Sequence[str]) -> Iterator[SeriesCh
                 points = entry.run.series(name)
                 for first in range(0, len(points), _CHUNK_POINTS):
                     page = slice(first, first + _CHUNK_POINTS)
-                    columns = {
-                        column: getattr(points, column)[page] for column in ("steps", "values", "timestamps")
-                    }
+                    columns = {column: getattr(points, column)[page] for column in ("steps", "values", "timestamps")}
                     yield SeriesChunk(entry.id, entry.run.rank, dataclasses.replace(points, **columns))

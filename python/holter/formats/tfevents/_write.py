@@ -46,18 +46,21 @@ def write(
         OSError: A file cannot be written.
         StoreError: The run cannot be read.
     """
-    ranks = [(run.open_rank(rank), Path(directory, f"rank-{rank:05}") if rank else Path(directory)) for rank in run.ranks]
-    for _, target in ranks:
+    targets = {rank: Path(directory, f"rank-{rank:05}") if rank else Path(directory) for rank in run.ranks}
+    for target in targets.values():
         if target.is_dir() and event_files(target):
             raise FileExistsError(f"{target} already contains event files; choose another directory")
     patterns = [pattern] if isinstance(pattern, str) else pattern
-    selected = [(part, target, sorted({name for one in patterns for name in part.names(one)})) for part, target in ranks]
-    return [_write_rank(part, target, names, on_progress) for part, target, names in selected if names]
+    paths = []
+    for rank, target in targets.items():
+        part = run.open_rank(rank)
+        names = sorted({name for one in patterns for name in part.names(one)})
+        if names:
+            paths.append(_write_rank(part, target, names, on_progress))
+    return paths
 
 
-def _write_rank(
-    run: Run, directory: Path, names: Sequence[str], on_progress: Callable[[int], object] | None
-) -> Path:
+def _write_rank(run: Run, directory: Path, names: Sequence[str], on_progress: Callable[[int], object] | None) -> Path:
     """Write the file of one rank; it gets its name when it is complete."""
     directory.mkdir(parents=True, exist_ok=True)
     seconds = int(run.created.timestamp())

@@ -13,7 +13,7 @@ const MAX_VARINT_BYTES: usize = 10;
 const DT_FLOAT: u64 = 1;
 const DT_DOUBLE: u64 = 2;
 
-/// An event; reused for many of them, so that parsing does not allocate.
+/// An event; reused, so that parsing rarely allocates.
 #[derive(Debug, Default)]
 pub(super) struct Event {
     /// Seconds since the Unix epoch; 0 if the message has none.
@@ -33,7 +33,7 @@ pub(super) struct Scalar {
     pub(super) value: f64,
 }
 
-/// Replaces `event` by the one that `message` encodes.
+/// Parses `message` into `event`.
 ///
 /// # Errors
 ///
