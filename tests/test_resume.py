@@ -146,7 +146,7 @@ def test_sinks_that_keep_every_point_stay(run_dir: Path) -> None:
     """Catches a sink that is taken in later and lacks the points of before."""
     log(run_dir, range(5), 1.0, sinks=("sqlite", "summary"))
     for sinks in (("parquet",), ("sqlite", "parquet")):
-        with pytest.raises(ValueError, match=r"was recorded with sinks .*; going on with it needs the same choice"):
+        with pytest.raises(ValueError, match=r"was recorded with sinks .*; resuming it needs the same choice"):
             log(run_dir, range(5), 1.0, sinks=sinks)
     log(run_dir, range(5, 10), 1.0, sinks=("sqlite",))
     assert len(run_files.sqlite_points(run_dir)) == 10

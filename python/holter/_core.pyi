@@ -1,10 +1,10 @@
-"""Types and contracts of the extension. The docstrings are those of the classes themselves."""
+"""Types of the extension. The docstrings are in the extension itself."""
 
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol, SupportsFloat, SupportsIndex, SupportsInt, TypeAlias, final
+from typing import Any, Final, Protocol, SupportsFloat, SupportsIndex, SupportsInt, TypeAlias, final, overload
 
 from typing_extensions import Buffer, Self
 
@@ -35,7 +35,7 @@ __version__: Final[str]
 FORMAT_VERSION: Final[int]
 
 class _Item(Protocol):
-    """A numpy scalar or a 0-d tensor: what gives one number by `item()`."""
+    """A numpy scalar or a 0-d tensor: an object whose `item()` is a number."""
 
     def item(self) -> SupportsFloat | SupportsInt: ...
 
@@ -52,6 +52,8 @@ class Logger:
         name: str | None = None,
         config: Mapping[str, Any] | None = None,
         tags: Sequence[str] = (),
+        group: str | None = None,
+        notes: str | None = None,
         resume: str | None = None,
         sinks: Iterable[str] = ("sqlite", "parquet", "summary"),
         summary_every: int = 100,
@@ -61,14 +63,18 @@ class Logger:
         alerts: Iterable[Rule] = (),
         webhook: Webhook | str | None = None,
     ) -> Self: ...
+    @overload
     def log(self, step: SupportsIndex, name: str, value: _Number) -> None: ...
+    @overload
+    def log(self, values: Mapping[str, Any], /, *, step: SupportsIndex | None = None) -> None: ...
     def log_many(self, step: SupportsIndex, values: Mapping[str, _Number]) -> None: ...
     def log_array(self, step: SupportsIndex, metrics: Metrics | Iterable[str], values: Buffer) -> None: ...
     def metric(self, name: str) -> Metric: ...
     def metrics(self, names: Iterable[str]) -> Metrics: ...
     def update_config(self, config: Mapping[str, Any]) -> None: ...
     def flush(self, timeout_secs: float | None = None) -> None: ...
-    def close(self) -> None: ...
+    def close(self, status: str = "finished") -> None: ...
+    def finish(self, status: str = "finished") -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -86,6 +92,10 @@ class Logger:
     @property
     def webhook(self) -> Delivery | None: ...
     @property
+    def resumed(self) -> bool: ...
+    @property
+    def last_step(self) -> int | None: ...
+    @property
     def recovered(self) -> int: ...
     @property
     def path(self) -> pathlib.Path: ...
@@ -94,7 +104,7 @@ class Logger:
 
 @final
 class Metric:
-    """One metric of a logger, its name resolved once."""
+    """A metric of a logger, with its name resolved once."""
 
     def log(self, step: SupportsIndex, value: _Number) -> None: ...
     @property
@@ -102,7 +112,7 @@ class Metric:
 
 @final
 class Metrics:
-    """Many metrics of a logger, in order, for `Logger.log_array`."""
+    """Metrics of a logger, in order, for `Logger.log_array`."""
 
     @property
     def names(self) -> list[str]: ...
@@ -110,7 +120,7 @@ class Metrics:
 
 @final
 class Health:
-    """The counters of one attempt, as they stood when the property was read."""
+    """Counters of a logger, as of when the property was read."""
 
     @property
     def accepted(self) -> int: ...
@@ -129,7 +139,7 @@ class Health:
 
 @final
 class SinkHealth:
-    """The state of one sink."""
+    """The state of a sink."""
 
     @property
     def name(self) -> str: ...
@@ -142,7 +152,7 @@ class SinkHealth:
 
 @final
 class Reader:
-    """One rank of a run to be read."""
+    """Read-only access to one rank of a run."""
 
     def __new__(cls, path: str | os.PathLike[str]) -> Self: ...
     @property
