@@ -216,7 +216,7 @@ CLOSED = [
 
 
 @contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
+def without_root() -> Iterator[None]:
     """Drop root's permissions, with which every file is readable."""
     is_root = os.geteuid() == 0
     if is_root:
@@ -246,7 +246,7 @@ def test_missing_permissions_are_reported(error, invoke, reachable):
     invoke(*command_line.split())  # so that all imports happen with permissions
     Path(closed).chmod(0)
     try:
-        with as_nobody():
+        with without_root():
             result = invoke(*command_line.split())
     finally:
         Path(closed).chmod(0o755)

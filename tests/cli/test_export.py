@@ -55,10 +55,10 @@ def test_jsonl_round_trip_to_the_standard_output(runs, invoke):
     assert result.status == 0
     assert result.stderr == ""
 
-    def refuse(word):
+    def reject(word):
         raise AssertionError(f"{word} is not strict JSON")
 
-    rows = [json.loads(line, parse_constant=refuse) for line in result.stdout.splitlines()]
+    rows = [json.loads(line, parse_constant=reject) for line in result.stdout.splitlines()]
     assert all(list(row) == COLUMNS for row in rows)
     assert [key(row) for row in rows] == points(runs / "code")
     assert {row["value"] for row in rows if isinstance(row["value"], str)} == {"nan", "inf"}

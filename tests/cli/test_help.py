@@ -49,8 +49,8 @@ def test_help_of_a_subcommand_is_complete(name, invoke):
     assert examples.count(lead) >= 2, "it has too few examples"
     assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
     for argument in (param for param in command.params if isinstance(param, click.Argument)):
-        words = set(re.findall(r"[A-Z]{3,}", argument.make_metavar(click.Context(command)))) - {"RUN"}
-        assert {word for word in words if word not in description} == set()
+        names = set(re.findall(r"[A-Z]{3,}", argument.make_metavar(click.Context(command)))) - {"RUN"}
+        assert {name for name in names if name not in description} == set()
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "\x08" not in result.stdout
 

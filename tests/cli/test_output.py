@@ -34,10 +34,10 @@ def test_json_is_ascii_and_strict_in_any_locale(command, runs, piped):
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
 
-    def refuse(word):
+    def reject(word):
         raise AssertionError(f"{word} is not strict JSON")
 
-    json.loads(done.stdout, parse_constant=refuse)
+    json.loads(done.stdout, parse_constant=reject)
 
 
 def test_characters_that_the_encoding_lacks_are_escaped(runs, piped):

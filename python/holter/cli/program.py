@@ -36,6 +36,10 @@ def _command(name: str, purpose: str) -> Subcommand:
 
 
 SUBCOMMANDS = {
+    "Getting started": {
+        "demo": Subcommand("Train a small model and record it.", "holter.demo.__main__", "main"),
+        "completion": _command("completion", "Print a shell completion script."),
+    },
     "View": {
         "ls": _command("ls", "List runs and their status."),
         "show": _command("show", "Show a run's metadata, status and series."),
@@ -54,8 +58,6 @@ SUBCOMMANDS = {
     "Maintenance": {
         "doctor": _command("doctor", "Diagnose problems with runs and suggest fixes."),
         "recover": _command("recover", "Recover runs after a crash."),
-        "completion": _command("completion", "Print a shell completion script."),
-        "demo": Subcommand("Train a small model and record it.", "holter.demo.__main__", "main"),
     },
 }
 """The subcommands by section and name, in the order of the help."""

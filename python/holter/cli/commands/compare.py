@@ -96,7 +96,7 @@ def _echo_comparison(comparison: Comparison) -> None:
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    """The notes of cells, then those of the whole table."""
+    """Notes on cells, then on the whole table."""
     of_cells = [
         f"{row.label}, {run}: {cell.note}"
         for row in comparison.rows

@@ -63,7 +63,13 @@ ORDERS: dict[str, Callable[[Entry], Any]] = {
 @click.option(
     "--name", "pattern", default="*", help="List only runs whose name matches a pattern such as 'ablation-*'."
 )
-@click.option("--config", "settings", multiple=True, metavar="KEY=VALUE", help="List only runs with this setting.")
+@click.option(
+    "--config",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="List only runs with this setting. Repeat to require several.",
+)
 @click.option("--metric", metavar="NAME", help="Show this metric instead of the loss.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def ls(

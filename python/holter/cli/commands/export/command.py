@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from holter._text import counted
+from holter.cli.commands.export.directory import check_directory
 from holter.cli.commands.export.writing import FORMATS, Selection, export_events, export_points, selections
-from holter.cli.files import check_directory, check_target
+from holter.cli.files import check_target
 from holter.cli.output import echo_error
 from holter.cli.runs import RUN, open_run
 from holter.cli.text import bytes_text

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holter._text import visible
-from holter.cli.files import atomic_directory, atomic_file
+from holter.cli.commands.export.directory import atomic_directory
+from holter.cli.files import atomic_file
 from holter.cli.problems import Problem
 from holter.cli.progress import point_bar
 from holter.cli.series import matching_series
