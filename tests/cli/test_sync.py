@@ -100,9 +100,7 @@ def test_verify_finds_and_repairs_damage(runs, invoke):
     content[500] ^= 1
     part.write_bytes(content)
     assert invoke("sync", "prose", "copies").stdout == "prose: up to date, 3 files\n"
-    message = (
-        "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its checksum differs"
-    )
+    message = "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its checksum differs"
     dry_run = invoke("sync", "prose", "copies", "--verify", "--dry-run")
     assert dry_run.status == 1
     assert message in dry_run.stderr
