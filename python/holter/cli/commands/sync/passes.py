@@ -189,7 +189,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         yield on_progress
 
 
-def _run_json(path: Path, synced: Synced) -> dict[str, Any]:
+def _run_json(path: Path, synced: SyncResult) -> dict[str, Any]:
     return {
         "path": str(path),
         "name": synced.name,
@@ -203,7 +203,7 @@ def _run_json(path: Path, synced: Synced) -> dict[str, Any]:
     }
 
 
-def _echo_result(synced: Synced, options: Options) -> None:
+def _echo_result(synced: SyncResult, options: Options) -> None:
     if not synced.copied and not synced.removed:
         echo(visible(f"{synced.name}: up to date, {counted(synced.num_unchanged, 'file')}"))
         return
