@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holter.cli.runs import Unreadable
-    from holter.syncing import Damage, Destination
+    from holter.syncing import Damage, Destination, SyncResult
 
 __all__ = ["Options", "Pass", "open_destination", "selected_runs"]
 
