@@ -142,3 +142,6 @@ impl Flusher {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
