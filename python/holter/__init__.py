@@ -24,8 +24,8 @@ TYPE_CHECKING = False  # importing typing would cost more than everything else h
 if TYPE_CHECKING:
     from holter import alerts as alerts
     from holter._buckets import Buckets
-    from holter._listing import list_runs
-    from holter._run import Run, open_run
+    from holter._find import list_runs, open_run
+    from holter._run import Run
     from holter._series import Series, SeriesFacts
 del TYPE_CHECKING
 
@@ -59,8 +59,8 @@ _READING = {
     "Run": "holter._run",
     "Series": "holter._series",
     "SeriesFacts": "holter._series",
-    "list_runs": "holter._listing",
-    "open_run": "holter._run",
+    "list_runs": "holter._find",
+    "open_run": "holter._find",
 }
 
 

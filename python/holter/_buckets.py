@@ -18,8 +18,9 @@ __all__ = ["Buckets", "from_columns"]
 class Buckets:
     """A series in buckets of steps, on the same grid for all series and runs.
 
-    Bucket b covers the steps from b * width to (b + 1) * width, excluding the latter. Empty buckets are absent. A coarser
-    bucket is the exact aggregate of the finer ones in it: the sum of their counts, the smallest of their minima, and so on.
+    Bucket b covers the steps from b * width to (b + 1) * width, excluding the latter. Empty buckets are absent.
+    A coarser bucket is the exact aggregate of the finer ones in it: the sum of their counts, the smallest of their
+    minima, and so on.
 
     Attributes:
         name: The metric's name.
@@ -58,8 +59,8 @@ class Buckets:
     def stds(self) -> "npt.NDArray[np.float64]":
         """The population standard deviation of each bucket's finite values, shape (n,), float64; NaN if there is none.
 
-        Computed as sqrt(mean of squares - square of mean), and 0 if rounding makes that negative; accurate to about 1e-8
-        of the values' magnitude.
+        Computed as sqrt(mean of squares - square of mean), and 0 if rounding makes that negative; accurate to about
+        1e-8 of the values' magnitude.
         """
         import numpy as np
 

@@ -9,16 +9,14 @@ import difflib
 import heapq
 import json
 import operator
-import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from holter import _core, _frames
 from holter._buckets import Buckets, from_columns
-from holter._paths import local_path
-from holter._ranks import Ranks, opened
-from holter._series import Columns, Series, SeriesFacts, load, series_of
+from holter._ranks import Ranks
+from holter._series import MAX_STEP, MIN_STEP, Columns, Series, SeriesFacts, load, series_of, step_bounds
 from holter._table import Table
 from holter._text import time_of_micros
 from holter.exceptions import HolterError
@@ -31,9 +29,7 @@ if TYPE_CHECKING:
     from holter.alerts import Alert
     from holter.plots.build.band_columns import BandKind
 
-__all__ = ["Run", "open_run"]
-
-_MIN_STEP, _MAX_STEP = -(1 << 63), (1 << 63) - 1
+__all__ = ["Run"]
 
 
 class Run:
@@ -91,8 +87,8 @@ class Run:
     def revision(self) -> str:
         """An opaque version token that changes whenever the run has new points or alerts, or its status changes.
 
-        Cheap enough for polling: microseconds per rank. Data read afterwards is at least as new as the token. It can change
-        without new data, and two tokens have no order.
+        Cheap enough for polling: microseconds per rank. Data read afterwards is at least as new as the token. It can
+        change without new data, and two tokens have no order.
         """
         return self._ranks.revision()
 
@@ -131,9 +127,9 @@ class Run:
     @property
     def events(self) -> "list[Alert]":
         """The alerts of all ranks, oldest first."""
-        from holter.alerts._alert import alerts_of_lines
+        from holter.alerts._alert import parse_alerts
 
-        by_rank = [alerts_of_lines(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
+        by_rank = [parse_alerts(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
         return list(heapq.merge(*by_rank, key=lambda alert: alert.time))
 
     @property
@@ -184,7 +180,7 @@ class Run:
         Raises:
             KeyError: If the run has no series of this name.
         """
-        first, end = _bounds(start, stop)
+        first, end = step_bounds(start, stop)
         return self._read(name, lambda reader: reader.series(name, first, end), rank)
 
     def downsample(
@@ -198,8 +194,8 @@ class Run:
     ) -> Series:
         """Return fewer points of a series, chosen so that a plot looks like a plot of all points.
 
-        Divides the points into groups of equal size and keeps from each group the first and the last point, the smallest
-        and the largest finite value, and the first NaN or infinity, so that a spike of a single step is always kept.
+        Divides the points into groups of equal size and keeps from each group the first and the last point, the
+        smallest and the largest finite value, and the first NaN or infinity: a spike of a single step is always kept.
         (Without the last rule this is M4: Jugel et al., PVLDB 2014.)
 
         Args:
@@ -216,8 +212,8 @@ class Run:
         count = operator.index(points)
         if count < 1:
             raise ValueError(f"points must be at least 1, got {count}")
-        first, end = _bounds(start, stop)
-        return self._read(name, lambda reader: reader.downsample(name, min(count, _MAX_STEP), first, end), rank)
+        first, end = step_bounds(start, stop)
+        return self._read(name, lambda reader: reader.downsample(name, min(count, MAX_STEP), first, end), rank)
 
     def buckets(
         self,
@@ -231,14 +227,14 @@ class Run:
     ) -> list[Buckets]:
         """Return series aggregated in buckets of steps, all with the same width and, per rank, as of the same moment.
 
-        Runs with a database have precomputed aggregates, so the cost depends on the number of buckets, not of points. Runs
-        without a database, recent points, and points that were logged again are aggregated from the points.
+        Runs with a database have precomputed aggregates, so the cost depends on the number of buckets, not of points.
+        Runs without a database, recent points, and points that were logged again are aggregated from the points.
 
         Args:
             names: Names of series, in the order of the result; or a pattern, for all matching series sorted by name.
             width: Steps per bucket: 1 or 64 * 8**k, at most 2**60. If None, 1 if no series has more than `max_buckets`
-                points in the range; otherwise the smallest width that divides the range of steps into at most
-                `max_buckets`. For series of several ranks, the largest width that any of these ranks needs.
+                points in the range; otherwise the smallest width with at most `max_buckets` in the range of steps. For
+                series of several ranks, the largest width that any of them needs.
             max_buckets: The approximate number of buckets.
             start: The first step; None for the beginning. Buckets wider than 1 are returned whole.
             stop: The step after the last one, as in `range`; None for the end.
@@ -252,10 +248,10 @@ class Run:
         if most < 1:
             raise ValueError(f"max_buckets must be at least 1, got {most}")
         chosen = names if isinstance(names, str) else list(names)
-        bounds = _bounds(start, stop)
-        wanted = None if width is None else max(_MIN_STEP, min(operator.index(width), _MAX_STEP))
+        bounds = step_bounds(start, stop)
+        wanted = None if width is None else max(MIN_STEP, min(operator.index(width), MAX_STEP))
         try:
-            found = self._ranks.buckets(chosen, wanted, min(most, _MAX_STEP), bounds, rank)
+            found = self._ranks.buckets(chosen, wanted, min(most, MAX_STEP), bounds, rank)
         except KeyError:
             known = set(self.names(rank=rank))
             unknown = next((name for name in chosen if name not in known), "")
@@ -286,8 +282,8 @@ class Run:
             pattern: The series.
             wide: If False, one row per point, sorted by rank, name and step, with the columns `rank` (int32), `name`
                 (categorical), `step` (int64), `value` (float64) and `timestamp` (datetime64[us, UTC]). If True, one row
-                per step, which is the index, and one float64 column per series, from the lowest rank that has it; a step
-                that was not logged is NaN too.
+                per step, which is the index, and one float64 column per series, from the lowest rank that has it; a
+                step that was not logged is NaN too.
             rank: The rank; None for all.
 
         Raises:
@@ -306,13 +302,12 @@ class Run:
 
             run.plot("train/loss", half_life=100)
             run.plot("attention_entropy/layer_*", band="std")
-            run.plot("attention_entropy/layer_*", kind="heatmap")
 
         Args:
             pattern: The series.
             band: None for one line per series; `"std"`, `"quantile"` or `"minmax"` for a band across them.
             options: `kind` (`"line"`, `"heatmap"` or `"latest"`), `title`, `theme` (`"light"` or `"dark"`),
-                `change_points`, and the arguments of `holter.plots.View`: `start`, `stop`, `x`, `half_life`, `log_y`, ...
+                `change_points`, and the arguments of `holter.plots.View`: `start`, `stop`, `x`, `half_life`, ...
 
         Raises:
             ImportError: If plotly is not installed.
@@ -345,29 +340,4 @@ class Run:
         return f"<Run {self.name!r} at {str(self.path)!r}: {status}>"
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
-    """Open the run in the directory `path` for reading.
-
-    Args:
-        path: The directory that was passed to `holter.Logger`, for all ranks of the run; or a directory in it such as
-            `rank-00002`, for a single rank. `~` is expanded.
-
-    Raises:
-        FileNotFoundError: If the directory does not contain a run.
-        FormatVersionError: If a newer version of Holter wrote it.
-        StoreError: If its manifest is damaged.
-    """
-    return Run(opened(local_path(path)))
-
-
-def _bounds(start: SupportsIndex | None, stop: SupportsIndex | None) -> tuple[int | None, int | None]:
-    """Return the bounds as 64-bit integers that select the same steps."""
-    first = None if start is None else max(operator.index(start), _MIN_STEP)
-    end = None if stop is None else max(operator.index(stop), _MIN_STEP)
-    if first is not None and first > _MAX_STEP:
-        return _MIN_STEP, _MIN_STEP  # above every step: an empty range
-    return first, None if end is None or end > _MAX_STEP else end
-
-
-for _public in (Run, open_run):
-    _public.__module__ = "holter"
+Run.__module__ = "holter"

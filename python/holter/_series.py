@@ -1,15 +1,18 @@
 """The points and the facts of a series. numpy is imported on first use."""
 
 import importlib
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
-__all__ = ["Series", "SeriesFacts", "load", "series_of"]
+__all__ = ["MAX_STEP", "MIN_STEP", "Columns", "Series", "SeriesFacts", "load", "series_of", "step_bounds"]
+
+MIN_STEP, MAX_STEP = -(1 << 63), (1 << 63) - 1
 
 Columns: TypeAlias = tuple[bytearray, bytearray, bytearray]
 
@@ -80,6 +83,15 @@ def series_of(name: str, columns: Columns) -> Series:
     steps, values, timestamps = columns
     array = load("numpy").frombuffer
     return Series(name, array(steps, "<i8"), array(values, "<f8"), array(timestamps, "<M8[us]"))
+
+
+def step_bounds(start: SupportsIndex | None, stop: SupportsIndex | None) -> tuple[int | None, int | None]:
+    """Return the bounds as 64-bit integers that select the same steps."""
+    first = None if start is None else max(operator.index(start), MIN_STEP)
+    end = None if stop is None else max(operator.index(stop), MIN_STEP)
+    if first is not None and first > MAX_STEP:
+        return MIN_STEP, MIN_STEP  # above every step: an empty range
+    return first, None if end is None or end > MAX_STEP else end
 
 
 def load(module: str, extra: str | None = None) -> Any:

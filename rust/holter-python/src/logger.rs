@@ -328,7 +328,7 @@ impl Logger {
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let lines = py.detach(|| self.session.alert_lines());
-        py.import("holter.alerts._alert")?.getattr("alerts_of_lines")?.call1((lines, self.session.rank()))
+        py.import("holter.alerts._alert")?.getattr("parse_alerts")?.call1((lines, self.session.rank()))
     }
 
     /// Delivery statistics of the webhook, as `holter.alerts.Delivery`; None without a webhook.
