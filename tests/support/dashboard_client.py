@@ -1,28 +1,35 @@
-"""An HTTP client for a running dashboard, which sends requests unmodified and reads events as they arrive."""
+"""Clients for the dashboard: raw HTTP requests, and an event stream."""
 
 import http.client
 import json
 
-SECS = 30.0
-"""The timeout of a response."""
-RUNS = "/api/v1/runs"
+TIMEOUT_SECS = 30.0
+"""Deadline for a response."""
+API = "/api/v1"
+RUNS = f"{API}/runs"
 
 
 def listed(client) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of the listed runs, and the reason for each run that is not listed."""
+    """Return the ids of the listed runs, and the reasons for the problems by path."""
     response = client.get(RUNS)
     assert response.status_code == 200
     found = response.json()
     return [run["id"] for run in found["runs"]], {problem["path"]: problem["reason"] for problem in found["problems"]}
 
 
+def error_message(response) -> str:
+    """Return the message of an error response."""
+    assert response.headers["content-type"] == "application/json"
+    return response.json()["error"]["message"]
+
+
 def connect(url: str) -> http.client.HTTPConnection:
     host, _, port = url.removeprefix("http://").partition("/")[0].rpartition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=SECS)
+    return http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_SECS)
 
 
 def get(url: str, path: str, **headers) -> tuple[int, bytes]:
-    """Request a path without normalizing it."""
+    """Send a GET request without normalizing the path."""
     connection = connect(url)
     try:
         connection.putrequest("GET", path, skip_host="host" in headers)
@@ -36,33 +43,36 @@ def get(url: str, path: str, **headers) -> tuple[int, bytes]:
 
 
 class Stream:
-    """The event stream of a dashboard."""
+    """The events of a dashboard, read as they arrive."""
 
     def __init__(self, url: str, runs: list[str]) -> None:
         self.connection = connect(url)
-        self.connection.request("GET", "/api/v1/live?" + "&".join(f"run={run}" for run in runs))
+        self.connection.request("GET", f"{API}/live?" + "&".join(f"run={run}" for run in runs))
         self.response = self.connection.getresponse()
         assert self.response.status == 200
         assert self.response.getheader("content-type") == "text/event-stream; charset=utf-8"
 
     def next(self) -> tuple[str, dict]:
-        """Return the next event; skip comments."""
+        """Return the next event, skipping comments."""
         name = ""
         while True:
-            line = self.response.readline().decode().rstrip("\n")
+            line = self.response.readline().decode()
+            assert line, "the stream ended"
             if line.startswith("event: "):
-                name = line.removeprefix("event: ")
+                name = line.removeprefix("event: ").rstrip("\n")
             elif line.startswith("data: "):
                 return name, json.loads(line.removeprefix("data: "))
 
-    def until(self, wanted: str) -> dict:
+    def until(self, name: str) -> dict:
+        """Skip to the next event with this name and return its data."""
         while True:
-            name, data = self.next()
-            if name == wanted:
+            found, data = self.next()
+            if found == name:
                 return data
 
-    def has_ended(self) -> bool:
-        return self.response.read() is not None
+    def wait_for_end(self) -> None:
+        """Read until the server closes the stream."""
+        self.response.read()
 
     def close(self) -> None:
         self.response.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from holter.plots.build.palette import THEMES, resolved
 from holter.plots.build.text import LEGEND_CHARACTERS, shortened
-from holter.plots.report.facts import flat_config, origin_of, tiles_of
+from holter.plots.report.facts import run_config, run_origin, run_tiles
 from holter.plots.report.policy import ATTRIBUTE_STYLES, policy_hash, styles_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from holter.analysis import Comparison
     from holter.plots.build.chart import Chart, Colour
-    from holter.plots.report.facts import RunFacts
+    from holter.plots.report.facts import ReportedRun
 
 _MOST_SERIES_ROWS = 1000
 _FEW_SERIES = 30
@@ -56,7 +56,7 @@ class ReportContent:
 
     title: str
     generated: dt.datetime
-    runs: tuple[RunFacts, ...]
+    runs: tuple[ReportedRun, ...]
     sections: tuple[Section, ...]
     comparison: Comparison | None
     unseen: tuple[str, ...]
@@ -117,7 +117,7 @@ def _body(content: ReportContent) -> str:
 
 def _header(content: ReportContent) -> str:
     when = f"{content.generated:%Y-%m-%d %H:%M} UTC"
-    live = any(facts.status == "running" for facts in content.runs)
+    live = any(facts.summary.is_live for facts in content.runs)
     state = " · still being recorded" if live else ""
     return (
         f'<header><div><h1>{_text(content.title)}</h1><p class="quiet">Holter report, {when}{state}</p></div>'
@@ -125,9 +125,9 @@ def _header(content: ReportContent) -> str:
     )
 
 
-def _tiles(facts: RunFacts) -> str:
+def _tiles(facts: ReportedRun) -> str:
     tiles = []
-    for label, value, remark in tiles_of(facts):
+    for label, value, remark in run_tiles(facts):
         is_bad = value in {"failed", "crashed"} if label == "status" else label in _BAD_UNLESS_ZERO and value != "0"
         mark = ' class="bad"' if is_bad else ""
         tiles.append(
@@ -136,9 +136,9 @@ def _tiles(facts: RunFacts) -> str:
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
-def _runs_table(runs: tuple[RunFacts, ...]) -> str:
+def _runs_table(runs: tuple[ReportedRun, ...]) -> str:
     """One row a run: what a single run has as tiles."""
-    tiles = [{label: value for label, value, _ in tiles_of(facts)} for facts in runs]
+    tiles = [{label: value for label, value, _ in run_tiles(facts)} for facts in runs]
     columns = [label for label in tiles[0] if not label.startswith(("best ", "latest "))]
     rows = []
     for index, (facts, of_run) in enumerate(zip(runs, tiles, strict=True)):
@@ -207,10 +207,10 @@ def _comparison(comparison: Comparison | None) -> str:
     return f"<section>{_table('Comparison', ['', *comparison.runs], rows)}{notes}</section>"
 
 
-def _about(facts: RunFacts, *, is_open: bool) -> str:
+def _about(facts: ReportedRun, *, is_open: bool) -> str:
     """How a run was made, what is wrong with it, and all its series."""
-    blocks = [_pairs("Origin", origin_of(facts)), _pairs("Configuration", flat_config(facts.run.config))]
-    bad = [(one.name, f"{one.nonfinite_count:,} of {one.count:,} values") for one in facts.nonfinite]
+    blocks = [_pairs("Origin", run_origin(facts)), _pairs("Configuration", run_config(facts))]
+    bad = [(one.name, f"{one.nonfinite_count:,} of {one.count:,} values") for one in facts.summary.nonfinite]
     blocks.append(_pairs("NaN and infinite values", bad[:_MOST_SERIES_ROWS]))
     rows = [
         f'<tr><th scope="row" title="{_text(one.name)}">{_text(one.name)}</th><td>{one.count:,}</td>'
