@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::framing::{FOOTER, HEADER, data_length, masked_crc};
 use super::message::{Event, parse};
-use crate::fs::open::open_to_read;
+use crate::fs::open_to_read;
 use crate::series_table::MAX_NAME_BYTES;
 
 /// Unit tests use a small window, so that records cross its edges.
