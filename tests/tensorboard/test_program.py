@@ -47,7 +47,7 @@ def test_a_port_that_is_in_use_is_told(start, tmp_path):
         url, said = process.communicate(timeout=DEADLINE_SECS)
     assert (process.returncode, url) == (1, "")
     assert f"could not bind to port {port}" in said
-    assert said.endswith("leave --port out to take one that is free\n")
+    assert said.endswith("omit --port to use a free one\n")
 
 
 def test_arguments_are_passed_on(start, tmp_path):
@@ -55,7 +55,7 @@ def test_arguments_are_passed_on(start, tmp_path):
     _, said = process.communicate(timeout=DEADLINE_SECS)
     assert process.returncode == 1
     assert "unrecognized arguments: --no_such_flag" in said
-    assert said.endswith("Error: TensorBoard ended by itself, with exit status 2\n")
+    assert said.endswith("Error: TensorBoard exited with status 2\n")
 
 
 def test_the_start_is_announced_on_a_terminal(tmp_path):
@@ -73,7 +73,7 @@ def test_the_start_is_announced_on_a_terminal(tmp_path):
             def is_announced():
                 seen.append(os.read(master, 4096).decode())
                 return re.search(
-                    r"http://127\.0\.0\.1:\d+/\s+This is TensorBoard on the runs of .*Ctrl-C ends it", text()
+                    r"http://127\.0\.0\.1:\d+/\s+TensorBoard on the runs of .*Press Ctrl-C to stop", text()
                 )
 
             def text():
