@@ -119,8 +119,19 @@ faults: $(stamp_dev) ## thousands of faults against the recorder: most of an hou
 	@$(python) -m tests.faults $(ARGS)
 
 .PHONY: audit
-audit: $(stamp_dev) ## what is known against the dependencies: licences, sources, advisories; says what it could not ask
-	@$(python) .ci/audit.py
+audit: $(stamp_dev) ## licenses, sources and advisories of the dependencies, with cargo-deny and pip-audit
+	$(call say,'crates')
+	@if command -v cargo-deny >/dev/null; then \
+		cargo deny check; \
+	else \
+		echo 'skipped: cargo-deny is not installed; install it with: cargo install --locked cargo-deny'; \
+	fi
+	$(call say,'Python packages')
+	@if $(python) -m pip_audit --version >/dev/null 2>&1; then \
+		$(python) -m pip_audit --local --skip-editable; \
+	else \
+		echo 'skipped: pip-audit is not installed; install it with: $(python) -m pip install pip-audit'; \
+	fi
 
 .PHONY: peers
 peers: $(stamp_dev) wheel ## measure other recorders beside Holter, about an hour; benches/RESULTS.md tells the method

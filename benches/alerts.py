@@ -1,8 +1,8 @@
-"""What alerts cost: the training thread nothing, and the writer so much a point and rule.
+"""The cost of alerts, on the training thread and on the writer thread, for each point and rule.
 
-The same points go to loggers that are alike but for their rules, in turns: calls of the hot path 1,000 at a time, and
-whole runs for the writer, into Parquet alone, beside which rules weigh most. Given is the median of the ratios, or of
-the differences, of neighbouring turns: rules to no rules.
+The same points go in turns to loggers that differ only in their rules: 1,000 calls of the hot path at a time, and
+complete runs for the writer, with only the Parquet sink, where the relative cost of rules is highest. The result is the
+median of the ratios, or of the differences, between adjacent turns with and without rules.
 
     python benches/alerts.py [calls|writer] [rounds]
 """
@@ -23,7 +23,7 @@ NUM_SERIES, NUM_POINTS = 1000, 5_000_000
 
 RULES = {
     "none": [],
-    "same": [],  # once more, for what two runs of one thing differ by
+    "same": [],  # a second time, to measure the noise
     "no_match": [alerts.NonFinite("other/*"), alerts.Spike("other/*")],
     "one": [alerts.NonFinite()],
     "five": [
@@ -35,11 +35,11 @@ RULES = {
     ],
     "storm": [alerts.Above("*", threshold=0.0)],
 }
-"""Rules by key. `storm` speaks at one point in five: a million alerts a run."""
+"""Rules by key. `storm` fires at one point in five, which is a million alerts for a run."""
 
 
 def time_calls(rounds: int) -> None:
-    """`logger.log` of one name."""
+    """Time `logger.log` with one name."""
     kinds = ("none", "same", "one", "five")
     with scratch() as directory, contextlib.ExitStack() as stack:
         loggers = {kind: stack.enter_context(holter.Logger(directory / kind, alerts=RULES[kind])) for kind in kinds}
@@ -50,37 +50,37 @@ def time_calls(rounds: int) -> None:
                 if turn % 5 == 0:
                     wait_for_room(logger, 500_000)
                 steps = range(turn * CALLS, (turn + 1) * CALLS)
-                began = time.perf_counter_ns()
+                start = time.perf_counter_ns()
                 for step in steps:
                     logger.log(step, name, value)
-                times[kind].append((time.perf_counter_ns() - began) / CALLS)
-    report("alerts.calls.none", "`logger.log` without rules, its loop included", times["none"], "ns")
+                times[kind].append((time.perf_counter_ns() - start) / CALLS)
+    report("alerts.calls.none", "`logger.log` without rules, including the loop", times["none"], "ns")
     for kind in kinds[1:]:
         report(f"alerts.calls.{kind}", f"`logger.log`, rules: {kind}", _ratios(times[kind], times["none"]), "×")
 
 
 def time_writer(rounds: int) -> None:
-    """The writer's own processor time for runs of 1,000 series."""
+    """Measure the writer's CPU time for runs of 1,000 series."""
     table = values(NUM_POINTS // NUM_SERIES, NUM_SERIES)
     times: dict[str, list[float]] = {kind: [] for kind in RULES}
     for turn in range(rounds):
         kinds = list(RULES)
         for kind in kinds[turn % len(kinds) :] + kinds[: turn % len(kinds)]:
             times[kind].append(_record(table, kind))
-    report("alerts.writer.none", "the writer without rules", times["none"], "ns a point")
+    report("alerts.writer.none", "writer without rules", times["none"], "ns per point")
     for kind in list(RULES)[1:]:
-        more = [these - those for these, those in zip(times[kind], times["none"], strict=True)]
-        report(f"alerts.writer.{kind}", f"the writer, rules: {kind}, more than without", more, "ns a point")
+        added = [with_rules - without for with_rules, without in zip(times[kind], times["none"], strict=True)]
+        report(f"alerts.writer.{kind}", f"writer, rules: {kind}, added cost", added, "ns per point")
 
 
 def _record(table: np.ndarray, kind: str) -> float:
-    """Nanoseconds of the writer for each point of a run, on a core of its own."""
+    """Record a run with the writer on its own core; return the writer's nanoseconds per point."""
     cores = sorted(os.sched_getaffinity(0))
     with scratch() as directory:
         logger = holter.Logger(directory / "run", sinks=("parquet",), alerts=RULES[kind])
         metrics = logger.metrics(names(NUM_SERIES))
         writer = WriterThread()
-        writer.keep_to(cores[-1])
+        writer.pin(cores[-1])
         os.sched_setaffinity(0, {cores[0]})
         for step, row in enumerate(table):
             logger.log_array(step, metrics, row)
@@ -92,17 +92,17 @@ def _record(table: np.ndarray, kind: str) -> float:
     return used / written * 1e9
 
 
-def _ratios(these: list[float], those: list[float]) -> list[float]:
-    return [this / that for this, that in zip(these, those, strict=True)]
+def _ratios(numerators: list[float], denominators: list[float]) -> list[float]:
+    return [numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)]
 
 
 def main() -> None:
-    """Measure what the arguments name, or both."""
-    what = sys.argv[1] if len(sys.argv) > 1 else "all"
+    """Run the benchmarks that the arguments name; all by default."""
+    selection = sys.argv[1] if len(sys.argv) > 1 else "all"
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    if what in ("all", "calls"):
+    if selection in ("all", "calls"):
         time_calls(rounds or 400)
-    if what in ("all", "writer"):
+    if selection in ("all", "writer"):
         time_writer(rounds or 6)
 
 

@@ -1,12 +1,11 @@
-"""The dashboard on a run of 5,000 series: how soon it answers, what is on the screen when, and what it takes.
+"""The dashboard on a run of 5,000 series: response time, time to the first screen, zoom, memory.
 
-A real server in a process of its own, and a real Chromium. Beside it, on one set of data that all can hold,
-TensorBoard and Trackio, each shown as its own documentation says; they are installed into an environment that is kept
-in the user's cache.
+A real server in a separate process, and a real Chromium. For comparison, on data small enough for all of them,
+TensorBoard and Trackio, each started as its documentation describes, from an environment in the user's cache.
 
     python benches/dashboard.py [--steps 100000] [--keep DIRECTORY]
 
-With `--keep` the long run is recorded into that directory, or found there: at 100,000 steps it takes 14 GB.
+With `--keep` the long run is recorded into that directory, or reused from it: at 100,000 steps it takes 14 GB.
 """
 
 import argparse
@@ -35,9 +34,9 @@ CHROMIUM = shutil.which("chromium") or "chromium"
 PEERS = ("tensorboard==2.21.0", "trackio==0.43.0")
 JOURNAL_POINTS = 1 << 23
 MILLIS = 1e3
-CHART_OF_TENSORBOARD = "line-chart .series-view canvas"
-CHART_OF_TRACKIO = "canvas.marks"
-PATIENCE_MILLIS = 600_000
+TENSORBOARD_CHART = "line-chart .series-view canvas"
+TRACKIO_CHART = "canvas.marks"
+TIMEOUT_MILLIS = 600_000
 REDRAWN = """([key, draws]) =>
   [...document.querySelectorAll(".card")].find((card) => card.dataset.key === key).dataset.draws !== draws"""
 
@@ -46,13 +45,13 @@ REDRAWN = """([key, draws]) =>
 
 
 def series_names() -> list[str]:
-    """What a user of every probe has: losses, a family of layers, and thousands of gradient norms."""
+    """Return the series of a run with every probe: losses, a family of layers, and thousands of gradient norms."""
     few = ["train/loss", "val/loss", "grad_norm_total", *(f"attention_entropy/layer_{i}" for i in range(LAYERS))]
     return few + names(SERIES - len(few))
 
 
 def rows(num_steps: int) -> Iterator[np.ndarray]:
-    """A step's values at a time: noise around a slow fall, and one spike."""
+    """Yield the values of each step: noise around a slow decay, and one spike."""
     random = np.random.default_rng(0)
     noise = random.standard_normal((1000, SERIES)).astype(np.float32) * 0.1
     for step in range(num_steps):
@@ -63,10 +62,10 @@ def rows(num_steps: int) -> Iterator[np.ndarray]:
 
 
 def record(path: pathlib.Path, num_steps: int) -> None:
-    """Record the run, if it is not there."""
+    """Record the run unless it exists."""
     if path.exists():
         return
-    # A large journal makes large commits, which cost 5,000 series least; what is measured here is how they are read.
+    # A large journal makes large commits, which are cheapest for 5,000 series. Only reading is measured here.
     with holter.Logger(path, sinks=("sqlite",), journal_points=JOURNAL_POINTS) as logger:
         metrics = logger.metrics(series_names())
         for step, row in enumerate(rows(num_steps)):
@@ -76,12 +75,12 @@ def record(path: pathlib.Path, num_steps: int) -> None:
         logger.flush(timeout_secs=600)
 
 
-# --- A server in a process of its own ---
+# --- A server process ---
 
 
 @contextlib.contextmanager
 def serving(command: Callable[[int], list[str]], ready: str, **environment: str) -> Iterator[tuple[int, float, int]]:
-    """Start a server; give its port, the seconds until `ready` was answered, and its process's id."""
+    """Start a server; yield its port, the seconds until `ready` returned 200, and its process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -92,7 +91,7 @@ def serving(command: Callable[[int], list[str]], ready: str, **environment: str)
     try:
         while status(port, ready) != http.client.OK:
             if server.poll() is not None or time.perf_counter() - began > 120:
-                raise RuntimeError(f"{' '.join(command(port))} does not answer {ready}")
+                raise RuntimeError(f"{' '.join(command(port))} does not respond to {ready}")
             time.sleep(0.002)
         yield port, time.perf_counter() - began, server.pid
     finally:
@@ -101,21 +100,21 @@ def serving(command: Callable[[int], list[str]], ready: str, **environment: str)
 
 
 def status(port: int, path: str) -> int | None:
-    """The status that the server answers with, None while it does not."""
+    """Return the status of the server's response, or None if it does not respond."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except OSError:
         return None
     finally:
         connection.close()
-    return answer.status
+    return response.status
 
 
 def peak_memory(pid: int) -> float:
-    """The most memory in MB that the process and its children have had, each by itself."""
+    """Return the sum of the peak resident memory in MB of the process and its descendants."""
     peaks = 0.0
     for process in [pid, *children(pid)]:
         text = pathlib.Path(f"/proc/{process}/status").read_text("utf-8")
@@ -124,7 +123,7 @@ def peak_memory(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    """The processes below a process."""
+    """Return the descendants of a process."""
     found = []
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, task.read_text().split()):
@@ -136,13 +135,13 @@ def children(pid: int) -> list[int]:
 
 
 def all_drawn(page: Page) -> None:
-    """Wait until every chart that can be seen is drawn, and at least one can."""
+    """Wait until at least one chart is visible and every visible chart is drawn."""
     expect(page.locator('.card[data-state="drawn"]').first).to_be_visible(timeout=60_000)
     expect(page.locator('.card[data-state="loading"]')).to_have_count(0, timeout=60_000)
 
 
 def first_screen(page: Page, port: int) -> float:
-    """Seconds from the address to all visible charts."""
+    """Return the seconds from navigation until all visible charts are drawn."""
     began = time.perf_counter()
     page.goto(f"http://127.0.0.1:{port}/")
     all_drawn(page)
@@ -150,7 +149,7 @@ def first_screen(page: Page, port: int) -> float:
 
 
 def zoom(page: Page) -> tuple[float, float]:
-    """Seconds from the end of a drag over a chart until it is drawn anew, and until all visible charts are."""
+    """Return the seconds from the end of a drag until the chart is redrawn, and until all visible charts are."""
     key = page.locator('.card[data-kind="line"][data-state="drawn"]').first.get_attribute("data-key")
     chart = page.locator(f'.card[data-key="{key}"]').first
     area = chart.locator(".nsewdrag").first.bounding_box()
@@ -162,44 +161,44 @@ def zoom(page: Page) -> tuple[float, float]:
     began = time.perf_counter()
     page.mouse.up()
     page.wait_for_function(REDRAWN, arg=[key, draws], timeout=60_000)
-    own = time.perf_counter() - began
+    dragged_secs = time.perf_counter() - began
     all_drawn(page)
-    return own, time.perf_counter() - began
+    return dragged_secs, time.perf_counter() - began
 
 
-def holter_serves(runs: pathlib.Path) -> Callable[[int], list[str]]:
-    """The command that serves a folder of runs."""
+def serve_command(runs: pathlib.Path) -> Callable[[int], list[str]]:
+    """Return the command that serves a folder of runs, given a port."""
     return lambda port: [sys.executable, "-m", "holter.cli", "serve", str(runs), "--port", str(port)]
 
 
 def measure_holter(page: Page, runs: pathlib.Path, what: str, key: str) -> None:
-    """Measure server and page on the only run of a folder."""
-    ready, listed, screens, zooms, own_zooms = [], [], [], [], []
+    """Measure the server and the page on the only run of a folder."""
+    ready, listed, screens, zooms, dragged_zooms = [], [], [], [], []
     for _ in range(TURNS):
-        with serving(holter_serves(runs), "/healthz") as (port, seconds, pid):
+        with serving(serve_command(runs), "/healthz") as (port, seconds, pid):
             ready.append(seconds * MILLIS)
             began = time.perf_counter()
             if status(port, "/api/v1/series?run=run") != http.client.OK:
-                raise RuntimeError("the names of the series are not to be had")
+                raise RuntimeError("the request for the names of the series failed")
             listed.append((time.perf_counter() - began) * MILLIS)
             screens.append(first_screen(page, port) * MILLIS)
-            own, everything = zoom(page)
-            own_zooms.append(own * MILLIS)
-            zooms.append(everything * MILLIS)
+            dragged, all_visible = zoom(page)
+            dragged_zooms.append(dragged * MILLIS)
+            zooms.append(all_visible * MILLIS)
             memory = peak_memory(pid)
-    report(f"{key}.ready", f"{what}: the server answers after its start", ready, "ms")
-    report(f"{key}.names", f"{what}: the names of all series", listed, "ms")
-    report(f"{key}.screen", f"{what}: all charts of the first screen, of a server just started", screens, "ms")
-    report(f"{key}.zoom", f"{what}: a zoom, the chart that was dragged over anew", own_zooms, "ms")
-    report(f"{key}.zoom_all", f"{what}: a zoom, all visible charts anew", zooms, "ms")
-    report(f"{key}.memory", f"{what}: the server's memory at its peak", memory, "MB")
+    report(f"{key}.ready", f"{what}: server start to first response", ready, "ms")
+    report(f"{key}.names", f"{what}: names of all series", listed, "ms")
+    report(f"{key}.screen", f"{what}: all charts of the first screen, after a server start", screens, "ms")
+    report(f"{key}.zoom", f"{what}: zoom, dragged chart redrawn", dragged_zooms, "ms")
+    report(f"{key}.zoom_all", f"{what}: zoom, all visible charts redrawn", zooms, "ms")
+    report(f"{key}.memory", f"{what}: peak memory of the server", memory, "MB")
 
 
 # --- The peers ---
 
 
 def peers_environment() -> pathlib.Path:
-    """The directory of the programs of an environment with the peers."""
+    """Create an environment with the peers if needed; return its bin directory."""
     home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "holter", "dashboards")
     if not (home / "done").exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
@@ -210,14 +209,14 @@ def peers_environment() -> pathlib.Path:
 
 
 def first_chart(page: Page, url: str, chart: str) -> float:
-    """Seconds from the address to the first chart that is drawn."""
+    """Return the seconds from navigation to the first visible chart."""
     began = time.perf_counter()
-    page.goto(url, timeout=PATIENCE_MILLIS)
-    expect(page.locator(chart).first).to_be_visible(timeout=PATIENCE_MILLIS)
+    page.goto(url, timeout=TIMEOUT_MILLIS)
+    expect(page.locator(chart).first).to_be_visible(timeout=TIMEOUT_MILLIS)
     return time.perf_counter() - began
 
 
-TRACKIO_WRITES = """
+TRACKIO_PROGRAM = """
 import sys, numpy, trackio
 names, table = numpy.load(sys.argv[1]).values()
 names = names.tolist()
@@ -229,7 +228,7 @@ trackio.finish()
 
 
 def measure_tensorboard(page: Page, run: pathlib.Path, scratched: pathlib.Path) -> None:
-    """TensorBoard, on the run exported as event files."""
+    """Measure TensorBoard on the run exported as event files."""
     tfevents.write(holter.open_run(run), scratched / "tensorboard")
     program = str(peers_environment() / "tensorboard")
     screens, ready = [], []
@@ -238,23 +237,21 @@ def measure_tensorboard(page: Page, run: pathlib.Path, scratched: pathlib.Path) 
         tags = "/data/plugin/timeseries/tags"
         with serving(lambda port: [*command, "--port", str(port)], tags) as (port, seconds, pid):  # noqa: B023
             ready.append(seconds * MILLIS)
-            screens.append(first_chart(page, f"http://127.0.0.1:{port}/#timeseries", CHART_OF_TENSORBOARD) * MILLIS)
+            screens.append(first_chart(page, f"http://127.0.0.1:{port}/#timeseries", TENSORBOARD_CHART) * MILLIS)
             memory = peak_memory(pid)
-    report(
-        "dashboard.tensorboard.ready", "TensorBoard: the names of all series are answered after its start", ready, "ms"
-    )
-    report("dashboard.tensorboard.screen", "TensorBoard: the first chart on the screen", screens, "ms")
-    report("dashboard.tensorboard.memory", "TensorBoard: the servers' memory at its peak", memory, "MB")
+    report("dashboard.tensorboard.ready", "TensorBoard: server start to names of all series", ready, "ms")
+    report("dashboard.tensorboard.screen", "TensorBoard: first chart", screens, "ms")
+    report("dashboard.tensorboard.memory", "TensorBoard: peak memory of the servers", memory, "MB")
 
 
 def measure_trackio(page: Page, scratched: pathlib.Path) -> None:
-    """Trackio, which records the same values by its own `log`."""
+    """Measure Trackio on the same values, recorded with its own `log`."""
     python = str(peers_environment() / "python")
     data, values = scratched / "trackio", scratched / "values.npz"
     np.savez(values, names=np.array(series_names()), table=np.stack(list(rows(SHARED_STEPS))))
     environment = {"TRACKIO_DIR": str(data), "GRADIO_ANALYTICS_ENABLED": "False"}
     subprocess.run(
-        [python, "-c", TRACKIO_WRITES, values], env=os.environ | environment, check=True, stdout=subprocess.DEVNULL
+        [python, "-c", TRACKIO_PROGRAM, values], env=os.environ | environment, check=True, stdout=subprocess.DEVNULL
     )
     screens, ready = [], []
     for _ in range(PEER_TURNS):
@@ -262,18 +259,20 @@ def measure_trackio(page: Page, scratched: pathlib.Path) -> None:
         command = [python, "-c", f"import sys, trackio; {show}"]
         with serving(lambda port: [*command, str(port)], "/", **environment) as (port, seconds, pid):  # noqa: B023
             ready.append(seconds * MILLIS)
-            screens.append(first_chart(page, f"http://127.0.0.1:{port}/?project=bench", CHART_OF_TRACKIO) * MILLIS)
+            screens.append(first_chart(page, f"http://127.0.0.1:{port}/?project=bench", TRACKIO_CHART) * MILLIS)
             memory = peak_memory(pid)
-    report("dashboard.trackio.ready", "Trackio: the server answers after its start", ready, "ms")
-    report("dashboard.trackio.screen", "Trackio: the first chart on the screen", screens, "ms")
-    report("dashboard.trackio.memory", "Trackio: the server's memory at its peak", memory, "MB")
+    report("dashboard.trackio.ready", "Trackio: server start to first response", ready, "ms")
+    report("dashboard.trackio.screen", "Trackio: first chart", screens, "ms")
+    report("dashboard.trackio.memory", "Trackio: peak memory of the server", memory, "MB")
 
 
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=STEPS, help="of the long run (default: %(default)s)")
-    parser.add_argument("--keep", type=pathlib.Path, help="where the long run is recorded, or is there from before")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of the long run (default: %(default)s)")
+    parser.add_argument(
+        "--keep", type=pathlib.Path, help="directory in which the long run is recorded or already exists"
+    )
     arguments = parser.parse_args()
     with scratch() as scratched, sync_playwright() as playwright:
         long = (arguments.keep or scratched / "long").absolute()

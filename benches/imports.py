@@ -1,4 +1,4 @@
-"""What Holter weighs: the time of `import holter`, the wheel, the extension, an idle logger's memory."""
+"""Time of `import holter`, sizes of the wheel and the extension, memory of an idle logger."""
 
 import importlib.metadata
 import pathlib
@@ -28,7 +28,7 @@ print(imported - before, idle - before, files - files_before)
 
 
 def import_millis() -> float:
-    """The cumulative time of `import holter` that a fresh interpreter reports."""
+    """Return the cumulative time of `import holter` in a fresh interpreter."""
     command = [sys.executable, "-X", "importtime", "-c", "import holter"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
     found = [re.fullmatch(r"import time: +\d+ \| +(\d+) \| holter", line) for line in lines]
@@ -36,7 +36,7 @@ def import_millis() -> float:
 
 
 def wheel_bytes() -> int | None:
-    """The wheel that `make wheel` has built of this version, if it has."""
+    """Return the size of the newest wheel of this version in dist/, if there is one."""
     dist = pathlib.Path(__file__).parent.parent / "dist"
     wheels = dist.glob(f"holter-{importlib.metadata.version('holter')}-*.whl")
     newest = max(wheels, key=lambda wheel: wheel.stat().st_mtime, default=None)
@@ -48,17 +48,17 @@ def main() -> None:
     import_millis()
     report("imports.import", "`import holter`", [import_millis() for _ in range(TURNS)], "ms")
     extension = sys.modules["holter._core"].__file__
-    report("imports.extension", "the extension", pathlib.Path(extension or "").stat().st_size / 1e6, "MB")
+    report("imports.extension", "extension module", pathlib.Path(extension or "").stat().st_size / 1e6, "MB")
     if (wheel := wheel_bytes()) is not None:
-        report("imports.wheel", "the wheel", wheel / 1e6, "MB")
+        report("imports.wheel", "wheel", wheel / 1e6, "MB")
     imported, idle, mapped = [], [], []
     for _ in range(5):
         done = subprocess.run([sys.executable, "-c", IDLE], capture_output=True, text=True, check=True)
         for samples, kib in zip((imported, idle, mapped), done.stdout.split(), strict=True):
             samples.append(int(kib) * 1024 / 1e6)
-    report("imports.memory_imported", "resident memory that `import holter` adds", imported, "MB")
-    report("imports.memory_idle", "resident memory that a logger at rest adds, import included", idle, "MB")
-    report("imports.memory_files", "of that: mapped files, such as the journal, and code", mapped, "MB")
+    report("imports.memory_imported", "resident memory added by `import holter`", imported, "MB")
+    report("imports.memory_idle", "resident memory added by an idle logger, including the import", idle, "MB")
+    report("imports.memory_files", "of which mapped files (journal, code)", mapped, "MB")
 
 
 main()

@@ -1,9 +1,9 @@
-"""What watching a training costs: a step of GPT-2 (124 million parameters) at T=1024, and one attention's statistics.
+"""Overhead of watching a training: a step of GPT-2 (124 million parameters) at T=1024, and attention statistics.
 
-The batch is one sequence, and everything runs on one thread: a step takes some ten seconds. Each round takes one step
-of every kind, in turns; what is reported is the process's CPU time beside that of the bare step of the same round.
-Others than our own take part in the first rounds only: they cost enough to be told from noise. Those that are not
-installed are left out. `HOLTER_BENCH_ROUNDS` sets the number of rounds; `--attention` leaves the steps out.
+The batch is one sequence and everything runs on one thread, so a step takes about ten seconds. Each round runs one step
+of every kind in turn and reports its CPU time relative to the unwatched step of the same round. Other tools run in the
+first rounds only, because their overhead is far above noise; tools that are not installed are skipped.
+`HOLTER_BENCH_ROUNDS` sets the number of rounds; `--attention` skips the steps.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ from holter.torch._attention_math import AttentionCall, exact, fused_entropy, sa
 
 WIDTH, HEADS, LAYERS, TOKENS, VOCABULARY = 768, 12, 12, 1024, 50257
 ROUNDS = int(os.environ.get("HOLTER_BENCH_ROUNDS", "7"))
-ROUNDS_OF_OTHERS = 3
-TURNS = 7
-DUE, NOT_DUE = "watched, attention looked at", "watched, attention not looked at"
-OURS = ("bare", DUE, NOT_DUE)
+ROUNDS_OF_OTHER_TOOLS = 3
+ATTENTION_ROUNDS = 7
+UNWATCHED, DUE, NOT_DUE = "unwatched", "watched, attention recorded", "watched, attention not recorded"
+ALL_ROUNDS = (UNWATCHED, DUE, NOT_DUE)
 
 
 class Attention(nn.Module):
@@ -73,7 +73,7 @@ class Model(nn.Module):
 
 
 def naive_statistics(query, key):
-    """Entropy and sparsity as they are usually written: from all weights."""
+    """Compute entropy and sparsity the usual way: from all weights."""
     scores = query @ key.mT * query.shape[-1] ** -0.5
     hidden = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
     weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
@@ -82,10 +82,10 @@ def naive_statistics(query, key):
 
 @contextlib.contextmanager
 def naive(model, run):
-    """The usual hooks: all weights of every layer, and `.item()` for each number."""
+    """Record naively: all weights of every layer, and `.item()` for each number."""
     original, layers = F.scaled_dot_product_attention, iter(range(10**9))
 
-    def seen(query, key, value, **keywords):
+    def attend(query, key, value, **keywords):
         with torch.no_grad():
             entropy, share = naive_statistics(query.detach(), key.detach())
         layer = next(layers) % LAYERS
@@ -97,7 +97,7 @@ def naive(model, run):
         for name, parameter in model.named_parameters():
             run.log(0, f"naive_norm/{name}", parameter.grad.norm().item())
 
-    F.scaled_dot_product_attention = seen
+    F.scaled_dot_product_attention = attend
     try:
         yield norms
     finally:
@@ -105,8 +105,8 @@ def naive(model, run):
 
 
 @contextlib.contextmanager
-def with_wandb(model, _logger):
-    """Histograms of every gradient, at this step."""
+def with_wandb(model):
+    """Record histograms of every gradient, at this step."""
     import wandb
 
     wandb.watch(model, log="gradients", log_freq=1)
@@ -117,7 +117,7 @@ def with_wandb(model, _logger):
 
 
 class Trainscope:
-    """Statistics of gradients and weights, and of activations now and then."""
+    """Statistics of gradients and weights at every step, and of activations at some steps."""
 
     def __init__(self, model, optimizer, directory):
         from trainscope import TrainScope, TrainScopeConfig
@@ -131,23 +131,21 @@ class Trainscope:
         try:
             yield lambda: self._scope.step(1.0)
         finally:
-            for hook in self._scope._hooks:  # noqa: SLF001  its own way to end also closes its files
+            for hook in self._scope._hooks:  # noqa: SLF001  its `close` also closes its files
                 hook.remove()
             self._scope._hooks.clear()  # noqa: SLF001
 
 
 class Steps:
-    """Steps of one model, each timed."""
+    """Timed steps of one model."""
 
     def __init__(self, logger):
         self.model, self.logger = Model(), logger
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-5, fused=True)
         self.text = torch.randint(0, VOCABULARY, (2, TOKENS))
 
-    def take(self, around=None, after_backward=None):
+    def take(self, after_backward=None):
         start = time.process_time()
-        if around is not None:
-            around()
         loss = F.cross_entropy(self.model(self.text[:1]).flatten(0, 1), self.text[1])
         self.optimizer.zero_grad()
         loss.backward()
@@ -156,13 +154,13 @@ class Steps:
         self.optimizer.step()
         return time.process_time() - start
 
-    def bare(self):
+    def unwatched(self):
         return self.take()
 
-    def watched(self, *, looks_at_attention):
+    def watched(self, *, with_attention):
         with watch(self.model, self.logger, self.optimizer) as handle:
-            if not looks_at_attention:
-                handle.commit(10)  # the tenth step is over: the next that looks at attention is the twentieth
+            if not with_attention:
+                handle.commit(10)  # attention is recorded at step 10 and next at step 20
             return self.take()
 
     def with_naive(self):
@@ -170,7 +168,7 @@ class Steps:
             return self.take(after_backward=norms)
 
     def with_wandb(self):
-        with with_wandb(self.model, None) as log:
+        with with_wandb(self.model) as log:
             return self.take(after_backward=log)
 
     def with_trainscope(self, scope):
@@ -179,56 +177,56 @@ class Steps:
 
 
 def steps(directory):
-    """A step watched at defaults, and by others, beside the bare step of the same round."""
+    """Measure a step watched with defaults, and with other tools, relative to the unwatched step of the same round."""
     with holter.Logger(directory / "run") as logger:
-        one = Steps(logger)
+        model_steps = Steps(logger)
         kinds = {
-            "bare": one.bare,
-            DUE: lambda: one.watched(looks_at_attention=True),
-            NOT_DUE: lambda: one.watched(looks_at_attention=False),
-            "naive": one.with_naive,
+            UNWATCHED: model_steps.unwatched,
+            DUE: lambda: model_steps.watched(with_attention=True),
+            NOT_DUE: lambda: model_steps.watched(with_attention=False),
+            "naive": model_steps.with_naive,
         }
-        if wandb_is_there(directory):
-            kinds["wandb"] = one.with_wandb
+        if start_wandb(directory):
+            kinds["wandb"] = model_steps.with_wandb
         with contextlib.suppress(ImportError):
             kinds["trainscope"] = functools.partial(
-                one.with_trainscope, Trainscope(one.model, one.optimizer, directory)
+                model_steps.with_trainscope, Trainscope(model_steps.model, model_steps.optimizer, directory)
             )
         for take in kinds.values():
             take()
         times = {kind: [] for kind in kinds}
         for turn in range(ROUNDS):
             for kind, take in kinds.items():
-                if turn < ROUNDS_OF_OTHERS or kind in OURS:
+                if turn < ROUNDS_OF_OTHER_TOOLS or kind in ALL_ROUNDS:
                     times[kind].append(take())
-        own(one, times["bare"])
-    report("probes.step", "a step without any watching", times["bare"], "s")
-    more = {
-        kind: [100 * (a / b - 1) for a, b in zip(found, times["bare"], strict=False)] for kind, found in times.items()
+        own_work(model_steps, times[UNWATCHED])
+    report("probes.step", "an unwatched step", times[UNWATCHED], "s")
+    overhead = {
+        kind: [100 * (a / b - 1) for a, b in zip(found, times[UNWATCHED], strict=False)]
+        for kind, found in times.items()
     }
-    due, others = more[DUE], more[NOT_DUE]
-    mean = [(a + 9 * b) / 10 for a, b in zip(due, others, strict=True)]
-    report("probes.defaults", "watched at defaults, mean over ten steps", mean, "%")
-    report("probes.defaults_attention", "watched, a step whose attention is looked at", due, "%")
+    mean = [(due + 9 * not_due) / 10 for due, not_due in zip(overhead[DUE], overhead[NOT_DUE], strict=True)]
+    report("probes.defaults", "watched with defaults, mean over ten steps", mean, "%")
+    report("probes.defaults_attention", "watched with defaults, a step that records attention", overhead[DUE], "%")
     fastest = {kind: min(found) for kind, found in times.items()}
-    ours = (fastest[DUE] + 9 * fastest[NOT_DUE]) / 10
-    text = "watched at defaults, mean over ten steps, the fastest steps beside the fastest bare one"
-    report("probes.defaults_fastest", text, 100 * (ours / fastest["bare"] - 1), "%")
-    report("probes.naive", "naive hooks at every step: all weights, `.item()` for each number", more["naive"], "%")
-    if "wandb" in more:
-        report("probes.wandb", "`wandb.watch` at every step: histograms of the gradients only", more["wandb"], "%")
-    if "trainscope" in more:
-        what = "`trainscope` at defaults: statistics of gradients and weights at every step"
-        report("probes.trainscope", what, more["trainscope"], "%")
+    watched = (fastest[DUE] + 9 * fastest[NOT_DUE]) / 10
+    what = "watched with defaults, mean over ten steps, fastest steps relative to the fastest unwatched step"
+    report("probes.defaults_fastest", what, 100 * (watched / fastest[UNWATCHED] - 1), "%")
+    report("probes.naive", "naive hooks at every step: all weights, `.item()` for each number", overhead["naive"], "%")
+    if "wandb" in overhead:
+        report("probes.wandb", "`wandb.watch` at every step: histograms of the gradients only", overhead["wandb"], "%")
+    if "trainscope" in overhead:
+        what = "`trainscope` with defaults: statistics of gradients and weights at every step"
+        report("probes.trainscope", what, overhead["trainscope"], "%")
 
 
-def own(one, bare):
-    """What the same watch's own work takes, timed by itself: no noise of the model's own time is in it."""
-    middle = sorted(bare)[len(bare) // 2]
+def own_work(model_steps, unwatched):
+    """Measure the watch's own work separately, without the noise of the model's time."""
+    median = sorted(unwatched)[len(unwatched) // 2]
     width = WIDTH // HEADS
     call = AttentionCall(torch.randn(1, HEADS, TOKENS, width), torch.randn(1, HEADS, TOKENS, width), is_causal=True)
     norms, attention = [], []
-    with watch(one.model, one.logger, attention=None) as handle:
+    with watch(model_steps.model, model_steps.logger, attention=None) as handle:
         for turn in range(ROUNDS):
             start = time.process_time()
             handle.commit(turn)
@@ -237,11 +235,12 @@ def own(one, bare):
             for _ in range(LAYERS):
                 sampled(call, 32, 0.3, 0.1)
             attention.append(time.process_time() - start)
-    share = [100 * (a + b / 10) / middle for a, b in zip(norms, attention, strict=True)]
-    report("probes.own", "of a bare step: our own work per step, timed by itself", share, "%")
+    share = [100 * (a + b / 10) / median for a, b in zip(norms, attention, strict=True)]
+    report("probes.own", "share of an unwatched step: Holter's own work per step, timed separately", share, "%")
 
 
-def wandb_is_there(directory):
+def start_wandb(directory):
+    """Start an offline run of wandb; return whether it is installed."""
     try:
         import wandb
     except ImportError:
@@ -252,8 +251,8 @@ def wandb_is_there(directory):
 
 
 def peak_bytes(function):
-    """How far the process's resident memory rises above what it was before, at most."""
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not count as there already
+    """Return the peak increase of the process's resident memory during a call."""
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system, so that reusing it counts
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     function()
@@ -265,7 +264,7 @@ def _status(field):
 
 
 def attention():
-    """One layer's statistics at B=4, H=12, T=1024, against weights formed whole."""
+    """Measure one layer's statistics at B=4, H=12, T=1024, relative to materializing all weights."""
     query, key = torch.randn(4, HEADS, TOKENS, 64), torch.randn(4, HEADS, TOKENS, 64)
     call = AttentionCall(query, key, is_causal=True)
     kinds = {
@@ -276,7 +275,7 @@ def attention():
     }
     times, peaks = {kind: [] for kind in kinds}, {kind: [] for kind in kinds}
     with torch.no_grad():
-        for _ in range(TURNS):
+        for _ in range(ATTENTION_ROUNDS):
             for kind, function in kinds.items():
                 start = time.process_time()
                 function()
@@ -284,15 +283,15 @@ def attention():
                 peaks[kind].append(peak_bytes(function))
     report("probes.attention_naive", "all weights, their entropy and sparsity", [1e3 * t for t in times["naive"]], "ms")
     what = {
-        "sampled": "32 queries: entropy, sparsity, largest logit",
-        "entropy": "exact entropy alone",
+        "sampled": "sampled, 32 queries: entropy, sparsity, largest logit",
+        "entropy": "exact: entropy only",
         "exact": "exact: entropy, sparsity, largest logit",
     }
     for kind, text in what.items():
-        cheaper = [a / b for a, b in zip(times["naive"], times[kind], strict=True)]
-        smaller = [a / max(b, 1) for a, b in zip(peaks["naive"], peaks[kind], strict=True)]
-        report(f"probes.attention_{kind}_time", f"{text}: cheaper in time", cheaper, "×")
-        report(f"probes.attention_{kind}_memory", f"{text}: smaller in memory", smaller, "×")
+        speedup = [a / b for a, b in zip(times["naive"], times[kind], strict=True)]
+        reduction = [a / max(b, 1) for a, b in zip(peaks["naive"], peaks[kind], strict=True)]
+        report(f"probes.attention_{kind}_time", f"{text}: speedup", speedup, "×")
+        report(f"probes.attention_{kind}_memory", f"{text}: memory reduction", reduction, "×")
 
 
 def main():

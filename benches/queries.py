@@ -1,6 +1,6 @@
-"""One series of 10,000 points among 10 million: how long readers of all kinds take, warm.
+"""Time to read one series of 10,000 points among 10 million, with warm caches, by reader.
 
-The first read of each kind is not counted, since it fills the caches of the system and of the reader.
+The first read by each reader is not counted: it fills the caches of the system and of the reader.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ QUERY = "SELECT step, value FROM metrics WHERE name = '{name}'"
 
 
 def readers(run: pathlib.Path) -> dict[str, tuple[str, Callable[[str], Any]]]:
-    """By key: the title, and what reads a series and returns its length."""
+    """Return by key a title and a function that reads a series and returns its length."""
     database = sqlite3.connect(f"file:{run / 'metrics.sqlite'}?mode=ro", uri=True)
     parquet, files = str(run / "parquet"), str(run / "parquet" / "*.parquet")
     connection = duckdb.connect()
@@ -56,36 +56,27 @@ def readers(run: pathlib.Path) -> dict[str, tuple[str, Callable[[str], Any]]]:
         lazy = pl.scan_parquet(files).filter(pl.col("name") == name).select("step", "value")
         return lazy.collect().height
 
+    opened = holter.open_run(run)
+
+    def by_holter(name: str) -> int:
+        series = opened.series(name)
+        return min(len(series.steps), len(series.values))
+
     found = {
-        "sqlite": ("the note's query, Python's sqlite3", by_sqlite),
-        "sqlite_fresh": ("the note's query, Python's sqlite3, connection included", by_fresh_sqlite),
+        "sqlite": ("per-metric SQL query, Python's sqlite3", by_sqlite),
+        "sqlite_fresh": ("per-metric SQL query, Python's sqlite3, including the connection", by_fresh_sqlite),
         "pyarrow": ("pyarrow dataset, filtered", by_pyarrow),
         "duckdb": ("DuckDB on the Parquet files", by_duckdb),
         "polars": ("Polars on the Parquet files", by_polars),
     }
     if shutil.which("sqlite3"):
-        found["shell"] = ("the note's query, sqlite3 shell, its start and its output included", by_shell)
-    if (ours := _by_holter(run)) is not None:
-        found["holter"] = ("`holter.open_run(…).series(…)`, steps and values", ours)
+        found["shell"] = ("per-metric SQL query, sqlite3 shell, including its start and output", by_shell)
+    found["holter"] = ("`holter.open_run(…).series(…)`, steps and values", by_holter)
     return found
 
 
-def _by_holter(run: pathlib.Path) -> Callable[[str], int] | None:
-    """The reader of the package, where it has one."""
-
-    def read(name: str) -> int:
-        series = opened.series(name)
-        return len(series.steps) + 0 * len(series.values)
-
-    try:
-        opened = holter.open_run(run)
-        return read if read(names(1)[0]) == STEPS else None
-    except (AttributeError, ImportError, TypeError):
-        return None
-
-
 def main() -> None:
-    """Make the run and read it."""
+    """Record the run and read it."""
     wanted = names(SERIES)
     with scratch() as directory:
         run = directory / "run"

@@ -1,10 +1,10 @@
-"""Runs the benches, all of them or those named, and writes their results where they are shown.
+"""Runs benches in fresh processes and updates the result tables.
 
     python benches/run.py [--repeat 3] [name …] [-- arguments for the bench]
 
-The long ones, `dashboard` and `soak`, run only when they are named. Each bench runs `--repeat` times in fresh
-processes. `results.json` keeps the median of each row over those processes, and its range; the tables in
-`benches/README.md` and in the project's README are made from it, between their markers.
+Without names it runs all but the long ones, `dashboard` and `soak`. Each bench runs `--repeat` times.
+`results.json` stores the median of each row over those processes, and its range; the tables in
+`benches/README.md` and in the project's README are generated from it, between their markers.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def measure(name: str, repeat: int, options: list[str]) -> Rows:
-    """The rows of one bench, each with its value from every process."""
+    """Run one bench; return its rows by key, each with its value from every process."""
     rows: Rows = {}
     for turn in range(repeat):
         print(f"{name}, {turn + 1} of {repeat}", file=sys.stderr, flush=True)
@@ -45,17 +45,17 @@ def measure(name: str, repeat: int, options: list[str]) -> Rows:
 
 
 def main() -> None:
-    """Measure, keep, show."""
+    """Run the benches, store the results, write the tables."""
     parser = argparse.ArgumentParser(description="Measure Holter.")
     parser.add_argument("names", nargs="*", choices=[*BENCHES, *LONG, []], help="which benches")
-    parser.add_argument("--repeat", type=int, default=3, help="fresh processes for each")
-    parser.add_argument("--tables-only", action="store_true", help="make the tables again from results.json")
+    parser.add_argument("--repeat", type=int, default=3, help="number of processes per bench (default: %(default)s)")
+    parser.add_argument("--tables-only", action="store_true", help="only regenerate the tables from results.json")
     given = sys.argv[1:]
     end = given.index("--") if "--" in given else len(given)
     arguments, options = parser.parse_args(given[:end]), given[end + 1 :]
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for name in () if arguments.tables_only else arguments.names or BENCHES:
-        from support import machine  # needs holter, which making the tables does not
+        from support import machine  # needs holter, which the tables do not
 
         load = os.getloadavg()[0]
         rows = measure(name, arguments.repeat, options)
@@ -71,4 +71,5 @@ def main() -> None:
     tables.write(results, HERE / "README.md", HERE.parent / "README.md")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,8 @@
-"""Bytes of a point in the database and in the Parquet files, once a run is closed.
+"""Bytes per point of a closed run, in the database and in the Parquet files.
 
-A run at full speed lasts seconds, and small timestamps make small rows. So there is a second run, which counts its
-timestamps from three days back and commits step by step, as a run of days does: its rows have timestamps of full size,
-every step has its own, and every page is filled one row at a time. Beside them the table of the design note, filled
-with the same values.
+A run at full speed lasts seconds, and small timestamps make small rows. A second run therefore starts three days in the
+past and commits step by step, as a run of days does: its timestamps have full size, every step has a different
+one, and pages fill one row at a time. For comparison, a plain table with text columns holds the same values.
 """
 
 import json
@@ -17,35 +16,35 @@ from support import names, record, report, scratch, values
 import holter
 
 SERIES, STEPS, STEPS_OF_DAYS = 1000, 10_000, 3000
-NOTE_TABLE = "CREATE TABLE metrics (step INTEGER, name TEXT, value REAL, timestamp TEXT, PRIMARY KEY (step, name))"
+PLAIN_TABLE = "CREATE TABLE metrics (step INTEGER, name TEXT, value REAL, timestamp TEXT, PRIMARY KEY (step, name))"
 
 
 def size_of(path: pathlib.Path) -> int:
-    """The bytes of a file, or of all files of a folder."""
+    """Return the bytes of a file, or of all files in a directory."""
     return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.iterdir())
 
 
 def report_sizes(key: str, title: str, run: pathlib.Path, num_points: int) -> None:
-    """Report both files of a run."""
-    report(f"size.{key}.sqlite", f"SQLite, {title}", size_of(run / "metrics.sqlite") / num_points, "bytes a point")
-    report(f"size.{key}.parquet", f"Parquet, {title}", size_of(run / "parquet") / num_points, "bytes a point")
+    """Report the database and the Parquet files of a run."""
+    report(f"size.{key}.sqlite", f"SQLite, {title}", size_of(run / "metrics.sqlite") / num_points, "bytes/point")
+    report(f"size.{key}.parquet", f"Parquet, {title}", size_of(run / "parquet") / num_points, "bytes/point")
 
 
 def set_back(run: pathlib.Path, days: float) -> None:
-    """Make an empty run that began so many days ago."""
+    """Create an empty run that started `days` ago."""
     holter.Logger(run).close()
     manifest = json.loads((run / "run.json").read_text("utf-8"))
     manifest["started_micros"] -= int(days * 86_400e6)
     (run / "run.json").write_text(json.dumps(manifest), "utf-8")
-    (run / "metrics.sqlite").unlink()  # made again, with the start that the manifest says
+    (run / "metrics.sqlite").unlink()  # recreated with the start time of the manifest
 
 
-def fill_note_table(path: pathlib.Path) -> int:
-    """The note's table with a tenth of the steps; returns how many points."""
+def fill_plain_table(path: pathlib.Path) -> int:
+    """Fill the plain table with a tenth of the steps; return the number of points."""
     table, series_names = values(STEPS // 10, SERIES), names(SERIES)
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
     database = sqlite3.connect(path)
-    database.execute(NOTE_TABLE)
+    database.execute(PLAIN_TABLE)
     for step, row in enumerate(table.tolist()):
         rows = [(step, name, value, now) for name, value in zip(series_names, row, strict=True)]
         database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?)", rows)
@@ -55,7 +54,7 @@ def fill_note_table(path: pathlib.Path) -> int:
 
 
 def main() -> None:
-    """Measure; `--without-days` leaves the long run out."""
+    """Measure; `--without-days` skips the long run."""
     with scratch() as directory:
         record(directory / "seconds", SERIES, STEPS)
         title = f"{SERIES:,} series × {STEPS:,} steps at full speed"
@@ -63,10 +62,11 @@ def main() -> None:
         if "--without-days" not in sys.argv:
             set_back(directory / "days", days=3)
             record(directory / "days", SERIES, STEPS_OF_DAYS, flush_each_step=True)
-            title = f"{SERIES:,} series × {STEPS_OF_DAYS:,} steps, three days after the start, a commit a step"
+            title = f"{SERIES:,} series × {STEPS_OF_DAYS:,} steps, three days after the start, a commit per step"
             report_sizes("days", title, directory / "days", SERIES * STEPS_OF_DAYS)
-        num_points = fill_note_table(directory / "note.sqlite")
-        report("size.note", "the design note's table", size_of(directory / "note.sqlite") / num_points, "bytes a point")
+        num_points = fill_plain_table(directory / "plain.sqlite")
+        num_bytes = size_of(directory / "plain.sqlite")
+        report("size.plain", "plain SQLite table, names and times as text", num_bytes / num_points, "bytes/point")
 
 
 main()

@@ -1,6 +1,6 @@
-"""What the benches share: rows of results, the machine in words, runs to write to, values, the writer's thread.
+"""Helpers for all benches: rows of results, the machine's description, test data, the writer thread.
 
-A bench is a program that prints its rows as JSON, one object a line. `run.py` starts each in fresh processes.
+A bench is a program that prints its rows as JSON, one object per line. `run.py` starts each in fresh processes.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ SINKS = ("sqlite", "parquet", "summary")
 
 
 def report(key: str, what: str, samples: float | Sequence[float], unit: str) -> None:
-    """Print one row: the median of the samples, and their quartiles where there are several."""
+    """Print one row: the median of the samples, and their quartiles if there are several."""
     samples = [samples] if isinstance(samples, (int, float)) else sorted(samples)
     low, middle, high = (samples[0],) * 3 if len(samples) == 1 else statistics.quantiles(samples, n=4)
     row = {"key": key, "what": what, "value": middle, "low": low, "high": high, "unit": unit}
@@ -31,13 +31,13 @@ def report(key: str, what: str, samples: float | Sequence[float], unit: str) -> 
 
 
 def at_percent(samples: Sequence[float], percent: float) -> float:
-    """The smallest sample that `percent` of all are not above."""
+    """Return a percentile of the samples."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def machine() -> dict[str, Any]:
-    """The machine and the versions, in words."""
+    """Describe the machine and the versions."""
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
     model = next((line.split(":")[1] for line in cpuinfo.splitlines() if line.startswith("model name")), "")
     kind = "virtual cores" if " hypervisor" in cpuinfo else "cores"
@@ -59,7 +59,7 @@ def _file_system(path: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[pathlib.Path]:
-    """A directory for runs, on the file system of `TMPDIR`."""
+    """Create a temporary directory for runs, on the file system of `TMPDIR`."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="holter-bench-"))
     try:
         yield path
@@ -68,12 +68,12 @@ def scratch() -> Iterator[pathlib.Path]:
 
 
 def names(count: int) -> list[str]:
-    """Names of some 30 characters, as layers of a model have them."""
+    """Return names of about 30 characters, like those of a model's parameters."""
     return [f"grad_norm/blocks.{i // 10:03}.linear_{i % 10}.weight" for i in range(count)]
 
 
 def values(num_steps: int, num_series: int, seed: int = 0) -> np.ndarray:
-    """Step-major values: by series 60 % float32 noise, 20 % float64 noise, 10 % a schedule, 10 % integers."""
+    """Return step-major values; by series: 60 % float32 noise, 20 % float64 noise, 10 % a schedule, 10 % integers."""
     random = np.random.default_rng(seed)
     table = random.standard_normal((num_steps, num_series))
     series = np.arange(num_series)
@@ -87,7 +87,7 @@ def values(num_steps: int, num_series: int, seed: int = 0) -> np.ndarray:
 
 
 def record(path: pathlib.Path, num_series: int, num_steps: int, *, flush_each_step: bool = False) -> None:
-    """Make a run of `values`, as fast as nothing is dropped, or with a commit for each step."""
+    """Record a run of `values` as fast as possible without drops, or with a commit per step."""
     with holter.Logger(path) as logger:
         metrics = logger.metrics(names(num_series))
         for step, row in enumerate(values(num_steps, num_series)):
@@ -99,21 +99,21 @@ def record(path: pathlib.Path, num_series: int, num_steps: int, *, flush_each_st
 
 
 class WriterThread:
-    """The one thread of ours, as the kernel knows it."""
+    """The logger's writer thread in /proc."""
 
     def __init__(self) -> None:
         deadline = time.monotonic() + 5
         while not (tasks := [task for task in pathlib.Path("/proc/self/task").iterdir() if _is_writer(task)]):
-            if time.monotonic() > deadline:  # a thread gives itself its name when it starts to run
-                raise LookupError("no thread is called holter-writer")
+            if time.monotonic() > deadline:  # a thread sets its own name after it starts
+                raise LookupError("no thread is named holter-writer")
         self._task = tasks[0]
 
-    def keep_to(self, core: int) -> None:
-        """Let it run on this core only."""
+    def pin(self, core: int) -> None:
+        """Pin the thread to a core."""
         os.sched_setaffinity(int(self._task.name), {core})
 
     def cpu_secs(self) -> tuple[float, float]:
-        """How long it has run so far, and how long it was ready to and another program had its core."""
+        """Return the seconds that it has run, and the seconds that it was runnable but its core was taken."""
         ran, waited, _ = (self._task / "schedstat").read_text().split()
         return int(ran) / 1e9, int(waited) / 1e9
 
@@ -122,7 +122,7 @@ def _is_writer(task: pathlib.Path) -> bool:
     return (task / "comm").read_text().strip() == "holter-writer"
 
 
-def wait_for_room(logger: holter.Logger, most: int) -> None:
-    """Wait until no more than so many points are in the journal."""
-    while (health := logger.health).accepted - health.written > most:
+def wait_for_room(logger: holter.Logger, max_points: int) -> None:
+    """Wait until the journal holds at most `max_points` points."""
+    while (health := logger.health).accepted - health.written > max_points:
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Fixtures that every test may use."""
+"""Fixtures for all tests."""
 
 import importlib.util
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Refuse to test another checkout's code, which an environment shared between checkouts may point at."""
+    """Reject another checkout's code, which an environment shared between checkouts may point at."""
     spec = importlib.util.find_spec("holter")
     if spec is None or not Path(spec.origin or "").resolve().is_relative_to(ROOT):
         found = spec.origin if spec else "nothing"
@@ -18,5 +18,5 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """Where a run may be written; not there yet."""
+    """A path for a run that does not exist yet."""
     return tmp_path / "runs" / "run-1"

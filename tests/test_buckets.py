@@ -1,4 +1,4 @@
-"""`Run.buckets` and `Run.revision`: what the points come to, in every state of a run, and when to read again."""
+"""`Run.buckets` and `Run.revision` in every state of a run."""
 
 import math
 import random
@@ -12,7 +12,7 @@ import pytest
 
 import holter
 import run_files
-from rollup_rows import assert_rows_are_what_the_points_come_to
+from rollup_rows import assert_rollups_match_points
 from waiting import wait_until
 
 SINKS = [("sqlite",), ("sqlite", "parquet", "summary"), ("parquet",)]
@@ -36,7 +36,7 @@ def sinks(request) -> tuple[str, ...]:
 
 
 def assert_right(run: holter.Run, name: str, width: int) -> None:
-    """The buckets are those of the series, which is what was logged."""
+    """Check the buckets against the series."""
     series, (buckets,) = run.series(name), run.buckets([name], width=width)
     assert (buckets.name, buckets.width) == (name, width)
     starts, firsts = np.unique(series.steps // width * width, return_index=True)
@@ -64,7 +64,7 @@ def assert_all_right(run: holter.Run) -> None:
 
 
 def log_walk(logger: holter.Logger, name: str, steps: range, seed: int = 0) -> None:
-    """Values of a random walk, some of which are not finite."""
+    """Log a random walk with some non-finite values."""
     rng = np.random.default_rng(seed)
     values = np.cumsum(rng.standard_normal(len(steps)))
     values[:: len(steps) // 5] = [math.nan, math.inf, -math.inf, math.nan, math.nan, math.nan][
@@ -85,13 +85,13 @@ def test_every_state_of_a_run_has_the_same_buckets(sinks, run_dir: Path) -> None
     assert_all_right(run)
     logger.flush()
     assert_all_right(run)
-    log_walk(logger, "loss", range(9_000, 15_000), seed=1)  # The first 1,000 are logged again.
+    log_walk(logger, "loss", range(9_000, 15_000), seed=1)  # overlaps by 1,000 steps
     for step in random.Random(0).sample(range(15_000), 500):
         logger.log(step, "loss", -1.0)
     assert_all_right(run)
     logger.close()
     assert_all_right(run)
-    with holter.Logger(run_dir, sinks=sinks) as logger:  # It goes on from an earlier step, as from a checkpoint.
+    with holter.Logger(run_dir, sinks=sinks) as logger:  # resumes from an earlier step, as from a checkpoint
         log_walk(logger, "loss", range(12_000, 25_000), seed=2)
         assert_all_right(run)
     assert_all_right(run)
@@ -99,7 +99,7 @@ def test_every_state_of_a_run_has_the_same_buckets(sinks, run_dir: Path) -> None
         run_files.assert_database_is_intact(run_dir)
 
 
-def test_a_crash_keeps_the_buckets(sinks, run_dir: Path) -> None:
+def test_buckets_are_correct_after_a_crash_and_after_recovery(sinks, run_dir: Path) -> None:
     done = subprocess.run([sys.executable, "-c", CRASH, run_dir, "+".join(sinks)], check=False)
     assert done.returncode == -signal.SIGKILL
     run = holter.open_run(run_dir)
@@ -113,7 +113,7 @@ def test_a_crash_keeps_the_buckets(sinks, run_dir: Path) -> None:
     assert_all_right(run)
 
 
-def test_a_spike_of_one_step_is_there_at_every_width(sinks, run_dir: Path) -> None:
+def test_a_spike_of_one_step_appears_at_every_width(sinks, run_dir: Path) -> None:
     with holter.Logger(run_dir, sinks=sinks) as logger:
         loss = logger.metric("loss")
         for step in range(100_000):
@@ -131,14 +131,13 @@ def test_a_spike_of_one_step_is_there_at_every_width(sinks, run_dir: Path) -> No
 def rollups(run_dir: Path) -> list[tuple[int, int]]:
     connection = run_files.database(run_dir)
     try:
-        assert_rows_are_what_the_points_come_to(connection)
+        assert_rollups_match_points(connection)
         return connection.execute("SELECT level, start FROM rollups ORDER BY level, start").fetchall()
     finally:
         connection.close()
 
 
-def test_blocks_of_a_dense_series_are_stored_once_each(run_dir: Path) -> None:
-    """Catches rows that are missing, and a reader that does not use them."""
+def test_blocks_of_a_dense_series_are_stored_once_and_used_by_the_reader(run_dir: Path) -> None:
     with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
         log_walk(logger, "loss", range(40_000))
     block = 512
@@ -148,14 +147,14 @@ def test_blocks_of_a_dense_series_are_stored_once_each(run_dir: Path) -> None:
     assert rollups(run_dir) == expected
     (before,) = holter.open_run(run_dir).buckets(["loss"], width=64)
     connection = run_files.database(run_dir)
-    connection.execute("DELETE FROM points WHERE step < 39936")  # Those that rows of level 0 have.
+    connection.execute("DELETE FROM points WHERE step < 39936")  # the points in rows of level 0
     connection.close()
     (after,) = holter.open_run(run_dir).buckets(["loss"], width=64)
     for column in ("steps", "last_steps", "counts", "minima", "maxima", "sums", "square_sums", "timestamps"):
         np.testing.assert_array_equal(getattr(after, column), getattr(before, column))
 
 
-def test_a_run_that_goes_on_from_a_checkpoint_gets_its_rows_again(run_dir: Path) -> None:
+def test_a_run_resumed_from_a_checkpoint_rewrites_its_rows(run_dir: Path) -> None:
     with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
         log_walk(logger, "loss", range(20_000))
     once = rollups(run_dir)
@@ -168,15 +167,15 @@ def test_a_run_that_goes_on_from_a_checkpoint_gets_its_rows_again(run_dir: Path)
     assert_all_right(holter.open_run(run_dir))
 
 
-def test_a_sparse_series_does_not_grow(run_dir: Path) -> None:
+def test_a_sparse_series_gets_no_rows_of_the_lowest_level(run_dir: Path) -> None:
     with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
         for step in range(0, 200_000, 8):
             logger.log(step, "every 8 steps", step)
     levels = {level for level, _ in rollups(run_dir)}
-    assert levels == {1, 2}  # 8 points in 64 steps are not worth a bucket, 64 in 512 are.
+    assert levels == {1, 2}  # a bucket of 64 steps would have 8 points, fewer than the minimum of 32
 
 
-def test_a_database_without_the_table_is_read_and_gets_it(run_dir: Path) -> None:
+def test_a_database_without_the_rollup_table_is_read_and_gets_one(run_dir: Path) -> None:
     with holter.Logger(run_dir) as logger:
         log_walk(logger, "loss", range(3_000))
     connection = run_files.database(run_dir)
@@ -189,7 +188,7 @@ def test_a_database_without_the_table_is_read_and_gets_it(run_dir: Path) -> None
     assert (0, 512 * 6) in rollups(run_dir)
 
 
-def test_names_are_as_they_were_asked_for(sinks, run_dir: Path) -> None:
+def test_buckets_are_returned_in_the_order_of_the_requested_names(sinks, run_dir: Path) -> None:
     with holter.Logger(run_dir, sinks=sinks) as logger:
         logger.log_many(1, {"b": 1.0, "a": 2.0, "grad/0": 3.0, "grad/1": 4.0})
         run = holter.open_run(run_dir)
@@ -202,7 +201,7 @@ def test_names_are_as_they_were_asked_for(sinks, run_dir: Path) -> None:
             run.buckets(["a", "grad/2"])
 
 
-def test_one_width_is_found_for_all(sinks, run_dir: Path) -> None:
+def test_all_series_get_the_same_width(sinks, run_dir: Path) -> None:
     with holter.Logger(run_dir, sinks=sinks) as logger:
         for step in range(1_000):
             logger.log(step, "short", step)
@@ -227,7 +226,7 @@ def test_one_width_is_found_for_all(sinks, run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [0, -64, 2, 63, 128, 2**61, 2**70])
-def test_widths_that_are_none_are_refused(run_dir: Path, width: int) -> None:
+def test_invalid_widths_raise_value_error(run_dir: Path, width: int) -> None:
     with holter.Logger(run_dir) as logger:
         logger.log(1, "a", 1.0)
     run = holter.open_run(run_dir)
@@ -237,12 +236,12 @@ def test_widths_that_are_none_are_refused(run_dir: Path, width: int) -> None:
         run.buckets("*", max_buckets=0)
 
 
-def test_means_and_stds(run_dir: Path) -> None:
+def test_means_and_standard_deviations(run_dir: Path) -> None:
     with holter.Logger(run_dir) as logger:
         for step, value in enumerate([1.0, 2.0, 6.0, math.nan]):
             logger.log(step, "a", value)
         for step in range(64, 128):
-            logger.log(step, "a", 0.1)  # Whose squares, added up, are less than the square of the sum.
+            logger.log(step, "a", 0.1)  # rounding makes the variance from sums negative
         logger.log(128, "a", math.inf)
     (buckets,) = holter.open_run(run_dir).buckets(["a"], width=64)
     np.testing.assert_allclose(buckets.means, [3.0, 0.1, math.nan])
@@ -251,7 +250,7 @@ def test_means_and_stds(run_dir: Path) -> None:
     assert repr(buckets) == "<Buckets of 'a': 3 of width 64, 69 points, steps 0 to 128>"
 
 
-def test_the_revision_tells_of_everything_new(sinks, run_dir: Path) -> None:
+def test_the_revision_changes_with_every_change(sinks, run_dir: Path) -> None:
     logger = holter.Logger(run_dir, sinks=sinks)
     run, other = holter.open_run(run_dir), holter.open_run(run_dir)
     seen = [run.revision]
@@ -275,8 +274,8 @@ def test_the_revision_tells_of_everything_new(sinks, run_dir: Path) -> None:
     assert_new()
 
 
-def test_what_is_read_is_as_new_as_the_revision(run_dir: Path) -> None:
-    """Catches a revision that tells of points which the next read leaves out, for it would not be asked for again."""
+def test_a_read_includes_all_points_of_the_revision(run_dir: Path) -> None:
+    """A client that polls the revision would otherwise miss points until the next change."""
     with holter.Logger(run_dir) as logger:
         metrics = logger.metrics([f"series/{i}" for i in range(1_000)])
         run = holter.open_run(run_dir)
@@ -288,8 +287,8 @@ def test_what_is_read_is_as_new_as_the_revision(run_dir: Path) -> None:
             assert before == run.revision
 
 
-def test_a_revision_without_a_journal_follows_the_files(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal in memory cannot be looked at, but what is committed changes the files."""
+def test_the_revision_follows_the_files_if_the_journal_is_not_readable(run_dir: Path) -> None:
+    """A journal in memory cannot be read by other processes, but commits change the files."""
     with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
         logger.log(1, "a", 1.0)
         logger.flush()
@@ -298,5 +297,5 @@ def test_a_revision_without_a_journal_follows_the_files(run_dir: Path, monkeypat
         before = run.revision
         logger.log(2, "a", 1.0)
         logger.flush()
-        wait_until(lambda: run.revision != before, 10)
+        wait_until(lambda: run.revision != before, 60)
         (run_dir / "away").rename(run_dir / "journal.holter")

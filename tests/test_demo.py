@@ -1,4 +1,4 @@
-"""The demo: a real training in a process of its own, and what its run holds afterwards."""
+"""The demo: a real training in its own process, and the contents of its run."""
 
 import contextlib
 import math
@@ -7,13 +7,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="the demo trains with PyTorch, which is not installed")
 
 from holter.demo.data import CORPUS_BYTES, load_corpus, streams  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 STEPS = 30
 LAYERS = 4
@@ -40,7 +40,7 @@ AT_EVERY_STEP = [
         )
     ),
 ]
-NOW_AND_THEN = ["val/loss", "val/ppl", *(f"effective_rank/layer_{layer}" for layer in range(LAYERS))]
+EVERY_FEW_STEPS = ["val/loss", "val/ppl", *(f"effective_rank/layer_{layer}" for layer in range(LAYERS))]
 
 
 def demo(*arguments, cwd) -> subprocess.Popen:
@@ -61,7 +61,7 @@ def series(run, name) -> dict[int, float]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A whole short demo: its run's directory and what it wrote to the terminal."""
+    """A complete short demo: its run's directory and its output."""
     folder = tmp_path_factory.mktemp("demo")
     process = demo("--steps", str(STEPS), "--out", "run", cwd=folder)
     output, _ = process.communicate(timeout=DEADLINE_SECS)
@@ -69,11 +69,11 @@ def finished(tmp_path_factory):
     return folder / "run", output
 
 
-def test_every_metric_of_the_design_note_is_there_at_every_step(finished):
+def test_every_metric_is_recorded_at_every_step(finished):
     run, _ = finished
     steps = set(range(STEPS))
     assert {name for name in AT_EVERY_STEP if set(series(run, name)) != steps} == set()
-    assert {name for name in NOW_AND_THEN if 0 not in series(run, name)} == set()
+    assert {name for name in EVERY_FEW_STEPS if 0 not in series(run, name)} == set()
 
 
 def test_every_parameter_has_its_gradient_norm(finished):
@@ -84,7 +84,7 @@ def test_every_parameter_has_its_gradient_norm(finished):
     assert {name for name in names if len(series(run, f"grad_norm/{name}")) != STEPS} == set()
 
 
-def test_values_fit_together(finished):
+def test_values_are_consistent(finished):
     run, _ = finished
     total = series(run, "grad_norm_total")
     with sqlite3.connect(run / "metrics.sqlite") as connection:
@@ -111,7 +111,7 @@ def test_the_loss_falls(finished):
     assert perplexity[STEPS] < perplexity[0]
 
 
-def test_it_says_how_it_went_what_was_recorded_and_how_to_look(finished):
+def test_output_shows_the_result_the_series_and_next_steps(finished):
     _, output = finished
     assert f"step    {STEPS} of {STEPS}" in output
     assert "Perplexity per byte of held-out text" in output
@@ -121,25 +121,26 @@ def test_it_says_how_it_went_what_was_recorded_and_how_to_look(finished):
     assert 'ds.dataset("run/parquet")' in output
 
 
-def test_a_directory_that_holds_a_run_is_refused(finished):
+def test_existing_run_is_not_overwritten(finished):
     run, _ = finished
     process = demo("--steps", "1", "--out", str(run), cwd=run.parent)
     output, _ = process.communicate(timeout=DEADLINE_SECS)
     assert process.returncode == 1
-    assert "holds a run already" in output
+    assert "already contains a run" in output
     assert len(series(run, "train/loss")) == STEPS
 
 
-def test_interrupting_ends_the_run_in_order(tmp_path):
+def test_interrupt_ends_the_run_cleanly(tmp_path):
     process = demo("--steps", "100000", "--data", "code", cwd=tmp_path)
     run = tmp_path / "runs" / "code"
-    deadline = time.monotonic() + DEADLINE_SECS
-    while time.monotonic() < deadline and process.poll() is None:
-        # The database is there a moment before its tables are.
-        with contextlib.suppress(sqlite3.OperationalError):
+
+    def has_loss():
+        with contextlib.suppress(sqlite3.OperationalError):  # the database is created before its tables
             if series(run, "train/loss"):
-                break
-        time.sleep(0.1)
+                return True
+        return process.poll() is not None
+
+    wait_until(has_loss, DEADLINE_SECS)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=DEADLINE_SECS)
     assert process.returncode == 130, output
@@ -150,24 +151,30 @@ def test_interrupting_ends_the_run_in_order(tmp_path):
     assert done in series(run, "val/ppl")
 
 
-def test_help_teaches():
+def test_help_describes_the_options():
     result = subprocess.run(
-        [sys.executable, "-m", "holter.demo", "--help"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "holter.demo", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECS,
+        check=True,
     )
     for word in ("--steps", "--data", "--seed", "--out", "prose|code", "gradient norm", "Examples"):
         assert word in result.stdout
 
 
-def test_without_torch_there_is_one_helpful_line():
+def test_missing_torch_is_reported_with_a_hint():
     hidden = "import sys; sys.modules['torch'] = None; from holter.demo.__main__ import main; main(['--steps', '1'])"
-    result = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=DEADLINE_SECS, check=False
+    )
     assert result.returncode == 1
-    assert "pip install holter[torch]" in result.stderr
+    assert "pip install 'holter[torch]'" in result.stderr
     assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("name", ["prose", "code"])
-def test_corpora_are_real_large_enough_and_always_the_same(name):
+def test_corpora_are_large_enough_and_deterministic(name):
     corpus = load_corpus(name)
     assert CORPUS_BYTES // 2 < len(corpus.train) + len(corpus.held_out) <= CORPUS_BYTES
     assert torch.equal(load_corpus(name).train, corpus.train)
@@ -184,12 +191,12 @@ def test_held_out_prose_is_not_in_the_training_text():
     assert not [paragraph for paragraph in paragraphs if paragraph in train]
 
 
-def test_an_unknown_corpus_is_refused():
+def test_unknown_corpus_is_rejected():
     with pytest.raises(ValueError, match="'prose' or 'code'"):
         load_corpus("poetry")
 
 
-def test_streams_read_on_and_wrap_around():
+def test_streams_are_contiguous_and_wrap_around():
     text = torch.arange(23)
     windows = streams(text, batch=2, context=4)
     first, second = next(windows), next(windows)

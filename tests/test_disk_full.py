@@ -1,13 +1,13 @@
-"""A disk that fills up, or cannot be written at all, neither stops nor slows the training; what is lost is counted.
+"""A disk that fills up or is read-only neither stops nor blocks the training; lost points are counted.
 
-Each test has a small file system of its own in memory. Where mounting is not allowed they are skipped.
+Each test mounts a small tmpfs. Tests are skipped if mounting is not allowed.
 """
 
 import contextlib
 import json
 import math
 import os
-import statistics
+import resource
 import subprocess
 import sys
 import time
@@ -29,7 +29,7 @@ BLOCK = 4096
 def mount(*arguments: str) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+        pytest.skip(f"mount failed: {done.stderr.strip()}")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int = 0) -> None:
-    """Fill the file system up but for `leave` bytes."""
+    """Fill the file system except for `leave` bytes."""
     free = os.statvfs(disk)
     with (disk / "ballast").open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
         ballast.write(bytes(max(0, free.f_bavail * free.f_frsize - leave)))
@@ -58,46 +58,26 @@ def make_room(disk: Path) -> None:
     (disk / "ballast").unlink()
 
 
-def rate(logger: holter.Logger, first_step: int, count: int) -> float:
-    """Steps per second of a training loop that logs four series; a step takes some 20 microseconds."""
-    began = time.perf_counter()
+def train(logger: holter.Logger, first_step: int, count: int) -> int:
+    """Log four series per step. Return how often the thread blocked (voluntary context switches)."""
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
     for step in range(first_step, first_step + count):
-        sum(range(2_000))
         logger.log(step, "loss", step * 0.5)
         logger.log(step, "a", 1.0)
         logger.log(step, "b", 2.0)
         logger.log(step, "c", 3.0)
-    return count / (time.perf_counter() - began)
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before
 
 
-@pytest.mark.parametrize("overflow", holter.Overflow)
-@pytest.mark.parametrize("sinks", [("sqlite", "parquet", "summary"), ("parquet",)], ids="+".join)
-def test_the_training_goes_on_at_the_same_speed_while_the_disk_is_full(
-    disk: Path, sinks: tuple[str, ...], overflow: holter.Overflow, record_property
-) -> None:
-    """Catches a `log` that waits for, or fails because of, a disk that refuses; points that are lost and not counted,
-    or counted and not lost; more than one warning; and a recorder that does not come back when there is room."""
-    run = disk / "run"
-    logger = holter.Logger(run, sinks=sinks, summary_every=1000, overflow=overflow, journal_points=1 << 14)
-    step = 0
-    with_room = []
-    for _ in range(11):
-        with_room.append(rate(logger, step, 1_000))
-        step += 1_000
-        logger.flush()
-
-    fill(disk)
-    with_full_disk = []
+def train_until_the_disk_fails(logger: holter.Logger, step: int) -> int:
+    """Train until the journal is full and the writer has retried; check health and the warning. Return the step."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # The journal takes what the disk does not, until it is full too and the writer has met the full disk.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not logger.health.dropped or logger.health.retries < 3:
             assert time.monotonic() < deadline, logger.health
-            chunk = rate(logger, step, 500)
+            train(logger, step, 500)
             step += 500
-            if logger.health.dropped:
-                with_full_disk.append(chunk)
     health = logger.health
     assert health.accepted + health.dropped == 4 * step
     assert "No space left" in (health.last_error or "") or "full" in (health.last_error or ""), health
@@ -106,31 +86,47 @@ def test_the_training_goes_on_at_the_same_speed_while_the_disk_is_full(
     text = str(caught[0].message)
     assert "drops" in text
     assert "health.dropped" in text
-    # A burst may fill the journal before the writer has met the full disk.
+    # A burst may fill the journal before the writer's first failure.
     assert any(reason in text for reason in ("full", "No space left", "too slow")), text
-    ratio = statistics.median(with_full_disk) / statistics.median(with_room)
-    record_property("speed with a full disk", ratio)
-    print(f"the loop runs at {ratio:.2f} of its speed while the disk is full, {len(with_full_disk)} chunks")
-    assert ratio > 0.5
+    return step
+
+
+@pytest.mark.parametrize("overflow", holter.Overflow)
+@pytest.mark.parametrize("sinks", [("sqlite", "parquet", "summary"), ("parquet",)], ids="+".join)
+def test_a_full_disk_does_not_block_the_training_and_drops_are_counted(
+    disk: Path, sinks: tuple[str, ...], overflow: holter.Overflow
+) -> None:
+    run = disk / "run"
+    logger = holter.Logger(run, sinks=sinks, summary_every=1000, overflow=overflow, journal_points=1 << 14)
+    for step in range(0, 5_000, 1_000):
+        train(logger, step, 1_000)
+        logger.flush()
+    fill(disk)
+    step = train_until_the_disk_fails(logger, 5_000)
+    waits = logger.health.waits
+    times_blocked = train(logger, step, 2_000)
+    step += 2_000
+    assert logger.health.waits == waits
+    assert times_blocked < 20, "8,000 calls of log blocked the thread"
 
     make_room(disk)
-    wait_until(lambda: all(sink.state == "working" for sink in logger.health.sinks), 30)
-    logger.flush(30)
+    wait_until(lambda: all(sink.state == "working" for sink in logger.health.sinks), 120)
+    logger.flush(60)
     dropped = logger.health.dropped
     for _ in range(3):
-        rate(logger, step, 500)
+        train(logger, step, 500)
         step += 500
         logger.flush()
     logger.close()
     health = logger.health
-    assert health.dropped == dropped, "points were dropped although there was room again"
+    assert health.dropped == dropped, "points were dropped although the disk had space"
     assert health.accepted + health.dropped == 4 * step
     assert health.written == health.accepted
     found = run_files.sqlite_points(run) if "sqlite" in sinks else run_files.parquet_points(run)
     run_files.assert_same_points(run_files.parquet_points(run), found)
     assert len(found) == health.accepted
-    for known in (*range(5_500), *range(step - 1_500, step)):
-        assert found["loss", known] == known * 0.5
+    for accepted_step in (*range(5_000), *range(step - 1_500, step)):
+        assert found["loss", accepted_step] == accepted_step * 0.5
     manifest = run_files.manifest(run)
     assert manifest["status"] == "finished"
     assert manifest["dropped"] == dropped
@@ -139,11 +135,10 @@ def test_the_training_goes_on_at_the_same_speed_while_the_disk_is_full(
     assert not (run / "journal.holter").exists()
 
 
-def test_a_new_name_finds_no_room(disk: Path) -> None:
-    """Catches an exception, or an uncounted loss, where the journal cannot grow to hold a new series' name."""
+def test_a_new_name_that_does_not_fit_on_the_disk_is_dropped_and_counted(disk: Path) -> None:
     logger = holter.Logger(disk / "run", sinks=("sqlite",), journal_points=1 << 10)
     fill(disk)
-    names = [f"{index:06}/{'x' * 60_000}" for index in range(30)]  # More than the area for names has room for.
+    names = [f"{index:06}/{'x' * 60_000}" for index in range(30)]  # more than the journal's name area holds
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for step, name in enumerate(names):
@@ -160,11 +155,9 @@ def test_a_new_name_finds_no_room(disk: Path) -> None:
     assert {name: value for (name, _), value in points.items()} == dict.fromkeys(names, 2.0)
 
 
-def test_a_disk_that_is_full_when_the_run_is_opened(
+def test_opening_a_run_on_a_full_disk_fails_and_leaves_no_files(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Catches a logger that opens and records into nothing, and a failed opening that leaves the run locked or
-    unusable, or files that take up the last room, here or where the journal goes instead."""
     local = tmp_path / "local"
     local.mkdir()
     monkeypatch.setenv("TMPDIR", str(local))
@@ -174,15 +167,14 @@ def test_a_disk_that_is_full_when_the_run_is_opened(
         holter.Logger(disk / "run", journal_points=1 << 14)
     make_room(disk)
     left = [path.name for path in (disk / "run").iterdir() if path.stat().st_size] if (disk / "run").exists() else []
-    assert not left, f"a run that could not be opened left {left}"
+    assert not left, f"the failed open left {left}"
     assert not list(local.iterdir())
     with holter.Logger(disk / "run", journal_points=1 << 14) as logger:
         logger.log(1, "loss", 0.5)
     assert run_files.sqlite_points(disk / "run") == {("loss", 1): 0.5}
 
 
-def test_a_disk_that_is_full_when_the_run_is_opened_again(disk: Path) -> None:
-    """Catches a recovery that fails half-way and loses what it had read, or a lock that stays."""
+def test_a_recovery_on_a_full_disk_loses_no_point(disk: Path) -> None:
     program = """
 import os, signal, sys, holter
 logger = holter.Logger(sys.argv[1], journal_points=1 << 14)
@@ -202,7 +194,7 @@ os.kill(os.getpid(), signal.SIGKILL)
             except holter.StoreError as error:
                 assert "full" in str(error) or "No space" in str(error), error
             else:
-                # There was just enough room; then the logger works.
+                # The space was just sufficient, so the logger works.
                 logger.log(3_000, "loss", 1_500.0)
                 with contextlib.suppress(holter.HolterError):
                     logger.close()
@@ -215,9 +207,8 @@ os.kill(os.getpid(), signal.SIGKILL)
     run_files.assert_database_is_intact(run)
 
 
-def test_a_disk_that_is_full_when_the_run_is_closed(disk: Path) -> None:
-    """Catches a close that never ends, or that throws away what it could not write. Takes the 30 seconds that
-    closing is given."""
+def test_closing_a_run_on_a_full_disk_times_out_and_keeps_the_points(disk: Path) -> None:
+    """Takes the 30 seconds after which `close` gives up."""
     run = disk / "run"
     logger = holter.Logger(run, journal_points=1 << 14)
     logger.log(0, "loss", 0.0)
@@ -225,10 +216,8 @@ def test_a_disk_that_is_full_when_the_run_is_closed(disk: Path) -> None:
     fill(disk)
     for step in range(1, 10_000):
         logger.log(step, "loss", step * 0.5)
-    began = time.monotonic()
     with pytest.raises(holter.FlushTimeoutError, match="points wait for the disk"):
         logger.close()
-    assert time.monotonic() - began < 45
     with pytest.raises(holter.RunClosedError):
         logger.log(10_000, "loss", 1.0)
     logger.close()
@@ -241,9 +230,7 @@ def test_a_disk_that_is_full_when_the_run_is_closed(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("leave", [0, BLOCK, 3 * BLOCK, 40 * BLOCK], ids="{} bytes left".format)
-def test_alerts_on_a_full_disk_cost_no_point_and_are_all_there_later(disk: Path, leave: int) -> None:
-    """Catches an events file that is an error in the training, that takes part of a line for a line, or that
-    says an alert twice or never because the disk refused it for a while."""
+def test_alerts_on_a_full_disk_are_each_written_once_later(disk: Path, leave: int) -> None:
     run = disk / "run"
     logger = holter.Logger(run, journal_points=1 << 14, alerts=[alerts.NonFinite(stop=True)])
     logger.log(0, "loss", 0.0)
@@ -251,11 +238,11 @@ def test_alerts_on_a_full_disk_cost_no_point_and_are_all_there_later(disk: Path,
     fill(disk, leave)
     for step in range(1, 8_000):
         logger.log(step, "loss", math.nan if step % 2 else 0.5)
-    wait_until(lambda: logger.should_stop, 5)
-    wait_until(lambda: any(sink.state == "failing" for sink in logger.health.sinks), 30)
+    wait_until(lambda: logger.should_stop, 60)
+    wait_until(lambda: any(sink.state == "failing" for sink in logger.health.sinks), 120)
     file = run / "events.jsonl"
-    whole, _, _ = (file.read_text() if file.exists() else "").rpartition("\n")
-    seen = [json.loads(line)["step"] for line in whole.splitlines()]
+    complete_lines, _, _ = (file.read_text() if file.exists() else "").rpartition("\n")
+    seen = [json.loads(line)["step"] for line in complete_lines.splitlines()]
     assert seen == list(range(1, 2 * len(seen), 2))
     assert [alert.step for alert in holter.open_run(run).events] == seen
     make_room(disk)
@@ -268,7 +255,7 @@ def test_alerts_on_a_full_disk_cost_no_point_and_are_all_there_later(disk: Path,
     assert [alert.step for alert in holter.open_run(run).events] == list(range(1, 8_000, 2))
 
 
-def test_a_configuration_that_finds_the_disk_full_is_written_at_the_end(disk: Path) -> None:
+def test_a_configuration_updated_on_a_full_disk_is_written_on_close(disk: Path) -> None:
     run = disk / "run"
     logger = holter.Logger(run, config={"lr": 1}, journal_points=1 << 14)
     logger.flush()
@@ -283,22 +270,21 @@ def test_a_configuration_that_finds_the_disk_full_is_written_at_the_end(disk: Pa
     assert run_files.sqlite_points(run) == {("loss", 0): 0.5}
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, disk: Path) -> None:
-    """Catches anything but one clear error where a run is opened on a file system that is read-only."""
-    with holter.Logger(disk / "there", journal_points=1 << 10) as logger:
+def test_opening_a_run_on_a_read_only_file_system_raises_one_clear_error(disk: Path) -> None:
+    with holter.Logger(disk / "existing", journal_points=1 << 10) as logger:
         logger.log(0, "loss", 0.5)
-    del logger  # Its journal is mapped to the end, and a file that can be written keeps the disk from being read-only.
-    before = json.dumps(run_files.manifest(disk / "there"))
+    del logger  # unmaps its journal; a writable mapping prevents the remount
+    before = json.dumps(run_files.manifest(disk / "existing"))
     mount("-o", "remount,ro", str(disk))
-    for run in (disk / "new", disk / "there"):
+    for run in (disk / "new", disk / "existing"):
         with (
             pytest.raises(holter.StoreError, match=r"(?i)read-only|readonly"),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", holter.HolterWarning)
             holter.Logger(run, journal_points=1 << 10)
-    assert json.dumps(run_files.manifest(disk / "there")) == before
+    assert json.dumps(run_files.manifest(disk / "existing")) == before
     mount("-o", "remount,rw", str(disk))
-    with holter.Logger(disk / "there", journal_points=1 << 10) as logger:
+    with holter.Logger(disk / "existing", journal_points=1 << 10) as logger:
         logger.log(1, "loss", 0.25)
-    assert run_files.sqlite_points(disk / "there") == {("loss", 0): 0.5, ("loss", 1): 0.25}
+    assert run_files.sqlite_points(disk / "existing") == {("loss", 0): 0.5, ("loss", 1): 0.25}

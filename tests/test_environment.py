@@ -1,4 +1,4 @@
-"""What the environment says holds where the arguments say nothing."""
+"""Environment variables provide defaults for the arguments of `Logger`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ VARIABLES = ("HOLTER_MODE", "HOLTER_DIR", "HOLTER_NAME", "HOLTER_RESUME", "HOLTE
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
@@ -23,8 +23,7 @@ def log_one(*arguments, **settings) -> Path:
     return Path(logger.path)
 
 
-def test_without_a_path_a_run_gets_a_name_of_its_own() -> None:
-    """Catches two runs without a name that meet in one directory."""
+def test_runs_without_a_path_get_unique_directories() -> None:
     paths = {log_one() for _ in range(5)}
     assert len(paths) == 5
     for path in paths:
@@ -33,8 +32,7 @@ def test_without_a_path_a_run_gets_a_name_of_its_own() -> None:
         assert len(run_files.sqlite_points(path)) == 1
 
 
-def test_directory_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catches a variable that is ignored, or that beats the argument."""
+def test_directory_and_name_are_defaults_for_the_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLTER_DIR", str(tmp_path / "elsewhere"))
     assert log_one().parent == tmp_path / "elsewhere"
     monkeypatch.setenv("HOLTER_NAME", "named outside")
@@ -49,8 +47,7 @@ def test_directory_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert run_files.manifest(path)["name"] == "named inside"
 
 
-def test_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catches a variable that is ignored, or that beats the argument, or a word of it that is not checked."""
+def test_resume_is_a_default_for_the_argument_and_is_validated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLTER_RESUME", "must")
     with pytest.raises(FileNotFoundError):
         log_one(tmp_path / "run")
@@ -65,13 +62,14 @@ def test_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         log_one(tmp_path / "run")
 
 
-def test_tags_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_are_added_to_the_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLTER_TAGS", "a,b,,c d")
     assert run_files.manifest(log_one(tmp_path / "run", tags=("e",)))["tags"] == ["a", "b", "c d", "e"]
 
 
-def test_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catches a disabled logger that touches the disk, or that takes what an enabled one would refuse."""
+def test_a_disabled_logger_validates_arguments_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import array
 
     monkeypatch.setenv("HOLTER_MODE", "disabled")
@@ -92,13 +90,13 @@ def test_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLTER_MODE", "off")
     with pytest.raises(ValueError, match="HOLTER_MODE must be 'on' or 'disabled', got 'off'"):
         holter.Logger("run")
-    for word in ("on", ""):
-        monkeypatch.setenv("HOLTER_MODE", word)
-        assert len(run_files.sqlite_points(log_one(f"run {word}"))) == 1
+    for mode in ("on", ""):
+        monkeypatch.setenv("HOLTER_MODE", mode)
+        assert len(run_files.sqlite_points(log_one(f"run {mode}"))) == 1
 
 
-def test_a_working_directory_that_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catches a training that cannot begin because its commit cannot be looked for."""
+def test_a_run_can_start_in_a_deleted_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The git commit of the working directory cannot be read there."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

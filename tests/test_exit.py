@@ -1,9 +1,8 @@
-"""However a program ends, its run is closed and complete, or recoverable, and the program ends soon."""
+"""When a program ends in any way, its run is closed and complete, or recoverable, and the program does not hang."""
 
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import holter
 import run_files
 
 STEPS = 2_000
-LIMIT_SECS = 20
+DEADLINE_SECS = 120
 
 START = f"""
 import os, signal, sys, threading, time
@@ -25,8 +24,7 @@ print("logged", flush=True)
 
 
 def run_program(run: Path, end: str, *, send: signal.Signals | None = None) -> tuple[int, str]:
-    """Run a program that logs and then ends as `end` says. Returns its exit code and what it wrote to stderr."""
-    began = time.monotonic()
+    """Run a program that logs and then executes `end`. Return its exit code and its standard error."""
     with subprocess.Popen(
         [sys.executable, "-c", START + end, str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
@@ -34,8 +32,7 @@ def run_program(run: Path, end: str, *, send: signal.Signals | None = None) -> t
         assert child.stdout.readline() == "logged\n"
         if send is not None:
             child.send_signal(send)
-        _, errors = child.communicate(timeout=LIMIT_SECS)
-    assert time.monotonic() - began < LIMIT_SECS
+        _, errors = child.communicate(timeout=DEADLINE_SECS)
     return child.returncode, errors
 
 
@@ -77,9 +74,10 @@ def assert_complete(run: Path, status: str) -> None:
         ),
     ],
 )
-def test_ends_that_close_the_run(run_dir: Path, end: str, code: int, status: str, error: str | None) -> None:
-    """Catches points that are lost, a run that is left open, a wrong status, an end that hangs, or an exit code or
-    message that is not the program's own."""
+def test_a_program_that_ends_normally_or_raises_closes_its_run(
+    run_dir: Path, end: str, code: int, status: str, error: str | None
+) -> None:
+    """The exit code and the messages are those of the program without Holter."""
     found, errors = run_program(run_dir, end)
     assert found == code, errors
     assert_complete(run_dir, status)
@@ -89,16 +87,14 @@ def test_ends_that_close_the_run(run_dir: Path, end: str, code: int, status: str
         assert errors == ""
 
 
-def test_ctrl_c(run_dir: Path) -> None:
-    """Catches Ctrl-C ending the program before its run is closed."""
+def test_ctrl_c_closes_the_run(run_dir: Path) -> None:
     code, errors = run_program(run_dir, "time.sleep(60)", send=signal.SIGINT)
     assert code == -signal.SIGINT
     assert "KeyboardInterrupt" in errors
     assert_complete(run_dir, "failed")
 
 
-def test_ctrl_c_while_flushing(run_dir: Path) -> None:
-    """Catches a flush that cannot be interrupted: somebody keeps the database locked."""
+def test_ctrl_c_interrupts_a_flush_that_waits_for_a_locked_database(run_dir: Path) -> None:
     program = """
 import subprocess
 lock = "import sqlite3, sys; other = sqlite3.connect(sys.argv[1], isolation_level=None); "
@@ -111,8 +107,8 @@ other = subprocess.Popen(
 )
 other.stdout.readline()
 logger.log(0, "loss", 0.0)
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     logger.flush()
 except KeyboardInterrupt:
     print("interrupted", file=sys.stderr)
@@ -134,8 +130,7 @@ other.communicate()
         ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV),
     ],
 )
-def test_ends_that_leave_the_run_to_recovery(run_dir: Path, end: str, code: int) -> None:
-    """Catches points that are lost because nobody could close the run, and a status that claims otherwise."""
+def test_a_program_that_dies_leaves_a_run_that_can_be_recovered(run_dir: Path, end: str, code: int) -> None:
     found, _ = run_program(run_dir, end)
     assert found == code
     assert run_files.manifest(run_dir)["status"] == "running"
@@ -145,8 +140,8 @@ def test_ends_that_leave_the_run_to_recovery(run_dir: Path, end: str, code: int)
     assert holter._core.recover(str(run_dir)) == 0
 
 
-def test_a_handler_for_sigterm_that_exits(run_dir: Path) -> None:
-    """What a cluster's scheduler sends is a normal end for a program that handles it."""
+def test_a_sigterm_handler_that_exits_closes_the_run(run_dir: Path) -> None:
+    """Cluster schedulers send SIGTERM."""
     end = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print(flush=True); time.sleep(60)"
     with subprocess.Popen(
         [sys.executable, "-c", START + end, str(run_dir)], stdout=subprocess.PIPE, text=True
@@ -155,12 +150,11 @@ def test_a_handler_for_sigterm_that_exits(run_dir: Path) -> None:
         assert child.stdout.readline() == "logged\n"
         assert child.stdout.readline() == "\n"
         child.send_signal(signal.SIGTERM)
-        assert child.wait(LIMIT_SECS) == 0
+        assert child.wait(DEADLINE_SECS) == 0
     assert_complete(run_dir, "finished")
 
 
-def test_many_loggers_are_all_closed(tmp_path: Path) -> None:
-    """Catches an error at the end of one run that keeps the others from being closed."""
+def test_an_error_while_closing_one_run_does_not_prevent_closing_others(tmp_path: Path) -> None:
     program = """
 import shutil, sys, holter
 loggers = [holter.Logger(f"{sys.argv[1]}/{index}", journal_points=1024) for index in range(5)]
@@ -170,7 +164,11 @@ loggers[0].flush()
 shutil.rmtree(f"{sys.argv[1]}/0")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECS,
+        check=False,
     )
     assert "Error" in done.stderr
     for index in range(1, 5):

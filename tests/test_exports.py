@@ -1,4 +1,4 @@
-"""The public namespace is flat, complete and documented."""
+"""The public namespace is complete and documented."""
 
 import inspect
 import types
@@ -10,7 +10,7 @@ import holter.exceptions
 
 
 def _public(module):
-    """What a user finds in a module by looking: no private name, no submodule that an import left behind."""
+    """Return the public names of a module, without submodules."""
     things = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
     return {name: thing for name, thing in things.items() if not isinstance(thing, types.ModuleType)}
 
@@ -20,13 +20,13 @@ def test_all_is_sorted_and_complete():
     assert holter.__all__ == sorted(expected)
 
 
-def test_design_names_are_there():
+def test_the_main_names_are_exported():
     assert {"Logger", "Overflow", "Run", "Series", "list_runs", "open_run"} <= set(holter.__all__)
     errors = {"FlushTimeoutError", "FormatVersionError", "HolterError", "RunClosedError", "StoreError"}
     assert errors <= set(holter.__all__)
 
 
-def test_every_error_is_caught_by_the_base():
+def test_every_error_derives_from_holter_error():
     classes = [thing for thing in _public(holter.exceptions).values() if inspect.isclass(thing)]
     errors = [thing for thing in classes if not issubclass(thing, Warning)]
     assert errors
@@ -40,12 +40,12 @@ def _things():
         if inspect.isclass(thing):
             for member, value in vars(thing).items():
                 described = callable(value) or isinstance(value, (property, classmethod, staticmethod))
-                # A slot is described among its class's attributes.
+                # Slots are documented as attributes of their class.
                 described |= inspect.isdatadescriptor(value) and not isinstance(value, types.MemberDescriptorType)
                 if not member.startswith("_") and described:
                     yield pytest.param(value, id=f"{name}.{member}")
 
 
 @pytest.mark.parametrize("thing", list(_things()))
-def test_public_things_are_documented(thing):
+def test_public_names_are_documented(thing):
     assert (inspect.getdoc(thing) or "").strip()

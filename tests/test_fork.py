@@ -1,4 +1,4 @@
-"""In a forked child the logger is inert and says so once; the parent goes on as if nothing had happened."""
+"""In a forked child the logger records nothing and warns once; the parent is not affected."""
 
 import multiprocessing
 import os
@@ -19,9 +19,9 @@ import run_files
 
 
 def in_child(action: Callable[[], object]) -> None:
-    """Run `action` in a forked child, which must end well and soon."""
+    """Run `action` in a forked child, which must succeed before a deadline."""
     with warnings.catch_warnings():
-        # Python warns that a process with threads forks, which is what is tested here.
+        # Python warns about forking a process with threads, which is tested here.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -29,11 +29,11 @@ def in_child(action: Callable[[], object]) -> None:
         try:
             action()
             code = 0
-        except BaseException:  # noqa: BLE001 - whatever it is, the child must not run the rest of the tests
+        except BaseException:  # noqa: BLE001 - the child must not run the rest of the tests
             traceback.print_exc()
         finally:
             os._exit(code)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -58,9 +58,7 @@ def log_in_every_way(logger: holter.Logger, metric: holter.Metric, metrics: holt
     logger.metric("one more").log(5, 9.0)
 
 
-def test_the_child_records_nothing_and_says_so_once(run_dir: Path) -> None:
-    """Catches a child that writes into its parent's journal, waits for a thread that it does not have, warns at every
-    call, or closes the parent's run when it ends."""
+def test_the_child_records_nothing_and_warns_once(run_dir: Path) -> None:
     logger = holter.Logger(run_dir, journal_points=1 << 10)
     logger.log(0, "known", 1.0)
     metric, metrics = logger.metric("known"), logger.metrics(["known"])
@@ -86,8 +84,7 @@ def test_the_child_records_nothing_and_says_so_once(run_dir: Path) -> None:
     assert run_files.manifest(run_dir)["status"] == "finished"
 
 
-def test_a_warning_that_is_an_error_does_not_stop_the_child(run_dir: Path) -> None:
-    """Catches a DataLoader worker that dies of our warning where warnings are errors."""
+def test_the_warning_does_not_stop_the_child_if_warnings_are_errors(run_dir: Path) -> None:
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
 
         def action() -> None:
@@ -97,19 +94,18 @@ def test_a_warning_that_is_an_error_does_not_stop_the_child(run_dir: Path) -> No
         in_child(action)
 
 
-def test_forks_while_other_threads_log(run_dir: Path) -> None:
-    """Catches a child that inherits a lock in the moment in which another thread holds it, and waits for ever."""
+def test_forks_while_other_threads_log_do_not_deadlock(run_dir: Path) -> None:
     logger = holter.Logger(run_dir, journal_points=1 << 10)
-    is_over = threading.Event()
+    stop = threading.Event()
     counts = [0, 0]
 
     def produce(index: int) -> None:
-        while not is_over.is_set():
+        while not stop.is_set():
             logger.log(counts[index], f"thread/{index}", 1.0)
             logger.log(0, f"thread/{index}/{counts[index]}", 1.0)
             counts[index] += 1
             if counts[index] % 50 == 0:
-                is_over.wait(0.0002)
+                stop.wait(0.0002)
 
     def action() -> None:
         with warnings.catch_warnings():
@@ -123,7 +119,7 @@ def test_forks_while_other_threads_log(run_dir: Path) -> None:
         thread.start()
     for _ in range(60):
         in_child(action)
-    is_over.set()
+    stop.set()
     for thread in threads:
         thread.join()
     logger.close()
@@ -132,8 +128,7 @@ def test_forks_while_other_threads_log(run_dir: Path) -> None:
     assert ("child", 1) not in points
 
 
-def test_a_child_may_have_a_run_of_its_own(run_dir: Path, tmp_path: Path) -> None:
-    """Catches a child that can never record, because its parent does."""
+def test_a_child_can_record_its_own_run(run_dir: Path, tmp_path: Path) -> None:
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
         logger.log(0, "parent", 1.0)
 
@@ -147,8 +142,7 @@ def test_a_child_may_have_a_run_of_its_own(run_dir: Path, tmp_path: Path) -> Non
     assert run_files.sqlite_points(run_dir) == {("parent", 0): 1.0, ("parent", 1): 1.0}
 
 
-def test_the_parents_run_stays_locked_for_the_child(run_dir: Path) -> None:
-    """Catches the lock being let go of by a child that is forked, or that ends."""
+def test_the_parents_run_stays_locked_when_a_child_is_forked_or_exits(run_dir: Path) -> None:
     with holter.Logger(run_dir, journal_points=1 << 10):
 
         def action() -> None:
@@ -164,14 +158,13 @@ def test_the_parents_run_stays_locked_for_the_child(run_dir: Path) -> None:
         assert f"process {os.getpid()} on " in done.stderr
 
 
-def test_a_child_that_outlives_its_parent_does_not_keep_the_run(run_dir: Path) -> None:
-    """Catches a lock inherited by a worker that goes on when the training has been killed."""
+def test_a_child_that_outlives_its_killed_parent_does_not_hold_the_lock(run_dir: Path) -> None:
     program = """
 import os, signal, sys, time, holter
 logger = holter.Logger(sys.argv[1], journal_points=1024)
 logger.log(1, "loss", 0.5)
 if os.fork() == 0:
-    time.sleep(60)
+    time.sleep(3600)
     os._exit(0)
 print("forked", flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -182,7 +175,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         try:
             assert parent.stdout is not None
             assert parent.stdout.readline() == b"forked\n"
-            parent.wait(20)
+            parent.wait(120)
             with holter.Logger(run_dir, journal_points=1 << 10) as logger:
                 assert logger.recovered == 1
         finally:
@@ -195,8 +188,7 @@ def _log_in_process(logger: holter.Logger) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_multiprocessing_with_fork(run_dir: Path) -> None:
-    """Catches a child of multiprocessing, which ends in its own way, disturbing the run."""
+def test_children_of_multiprocessing_do_not_affect_the_run(run_dir: Path) -> None:
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
         logger.log(0, "loss", 1.0)
         context = multiprocessing.get_context("fork")
@@ -204,14 +196,14 @@ def test_multiprocessing_with_fork(run_dir: Path) -> None:
         for child in children:
             child.start()
         for child in children:
-            child.join(20)
+            child.join(120)
             assert child.exitcode == 0
         logger.log(1, "loss", 2.0)
     assert run_files.sqlite_points(run_dir) == {("loss", 0): 1.0, ("loss", 1): 2.0}
 
 
 class LoggingDataset(torch.utils.data.Dataset[int]):
-    """Logs whenever an item is read, in whatever process that is."""
+    """Logs each item that is read, in any process."""
 
     def __init__(self, logger: holter.Logger) -> None:
         self.logger = logger
@@ -226,8 +218,7 @@ class LoggingDataset(torch.utils.data.Dataset[int]):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*pin_memory.*")
 @pytest.mark.parametrize("persistent", [False, True])
-def test_the_workers_of_a_data_loader(run_dir: Path, *, persistent: bool) -> None:
-    """Catches workers that hang, fail, or record, when a dataset logs."""
+def test_data_loader_workers_that_log_do_not_hang_or_record(run_dir: Path, *, persistent: bool) -> None:
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
         loader = torch.utils.data.DataLoader(
             LoggingDataset(logger),
@@ -235,7 +226,7 @@ def test_the_workers_of_a_data_loader(run_dir: Path, *, persistent: bool) -> Non
             num_workers=2,
             multiprocessing_context="fork",
             persistent_workers=persistent,
-            timeout=30,
+            timeout=120,
         )
         seen = []
         for epoch in range(2):
@@ -249,18 +240,16 @@ def test_the_workers_of_a_data_loader(run_dir: Path, *, persistent: bool) -> Non
     assert len(points) == 20
 
 
-def test_a_spawned_process_cannot_take_the_logger_along(run_dir: Path) -> None:
-    """Catches a logger that is pickled into something that records nowhere."""
+def test_a_logger_cannot_be_pickled_for_a_spawned_process(run_dir: Path) -> None:
     import pickle
 
     with holter.Logger(run_dir, journal_points=1 << 10) as logger, pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(logger)
 
 
-def test_programs_that_are_started_do_not_keep_the_run(run_dir: Path) -> None:
-    """Catches a descriptor of ours that a started program inherits, and the run's lock with it."""
+def test_started_programs_do_not_inherit_descriptors_of_the_run(run_dir: Path) -> None:
     logger = holter.Logger(run_dir, journal_points=1 << 10)
-    with subprocess.Popen(["sleep", "60"], close_fds=False) as program:
+    with subprocess.Popen(["sleep", "3600"], close_fds=False) as program:
         try:
             logger.close()
             descriptors = [str(path.readlink()) for path in Path(f"/proc/{program.pid}/fd").iterdir()]

@@ -1,4 +1,4 @@
-"""The Parquet parts hold exactly the points of the database, for every reader, and many runs are read at once."""
+"""The Parquet parts contain exactly the points of the database, for every reader; many runs can be read at once."""
 
 import datetime
 import math
@@ -20,7 +20,7 @@ NAMES = [f"grad_norm/blocks.{index}.M_init" for index in range(20)] + ["train/lo
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs, the second with steps logged again, out of order and by several attempts, and one of a second rank."""
+    """Two runs; the second has repeated steps, out of order and from several attempts, and a second rank."""
     root = tmp_path_factory.mktemp("runs")
     randomness = random.Random(0)
     special = [math.nan, math.inf, -math.inf, 0.0, 5e-324, 1.7976931348623157e308]
@@ -40,13 +40,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_key(rows: list[dict[str, object]]) -> run_files.Points:
     points = {(row["name"], row["step"]): row["value"] for row in rows}
-    assert len(points) == len(rows), "a (name, step) is there twice"
+    assert len(points) == len(rows), "duplicate (name, step)"
     return points
 
 
 @pytest.mark.parametrize("run", ["run-1", "run-2"])
-def test_the_dataset_gives_what_the_database_gives(runs: Path, run: str) -> None:
-    """Catches a point that one of the two lacks, has twice, or has another value of; NaN and infinities included."""
+def test_the_dataset_and_the_database_have_the_same_points(runs: Path, run: str) -> None:
     table = pyarrow.dataset.dataset(runs / run / "parquet").to_table()
     found = by_key(table.to_pylist())
     run_files.assert_same_points(found, run_files.sqlite_points(runs / run))
@@ -57,12 +56,12 @@ def test_the_dataset_gives_what_the_database_gives(runs: Path, run: str) -> None
     connection.close()
     for row in table.to_pylist():
         moment = datetime.datetime.strptime(texts[row["name"], row["step"]], "%Y-%m-%dT%H:%M:%S.%f%z")
-        # The database's text is rounded to milliseconds.
+        # The text in the database is rounded to milliseconds.
         assert abs(row["timestamp"] - moment) <= datetime.timedelta(milliseconds=0.5)
 
 
-def test_the_schema(runs: Path) -> None:
-    """Catches a type that other readers trip over, such as Arrow's dictionary for names, and nulls."""
+def test_the_schema_has_plain_types_and_no_nulls(runs: Path) -> None:
+    """Some readers do not support others, such as Arrow's dictionary type."""
     expected = pyarrow.schema(
         [
             pyarrow.field("run", pyarrow.string(), nullable=False),
@@ -79,7 +78,7 @@ def test_the_schema(runs: Path) -> None:
         assert b"ARROW:schema" not in (file.metadata.metadata or {})
         for group in range(file.num_row_groups):
             rows = file.read_row_group(group, columns=["name", "step"]).to_pylist()
-            # As bytes: that is how readers prune.
+            # Sorted as bytes, since readers compare statistics as bytes.
             keys = [(row["name"].encode(), row["step"]) for row in rows]
             assert keys == sorted(keys)
             statistics = file.metadata.row_group(group).column(2).statistics
@@ -87,8 +86,7 @@ def test_the_schema(runs: Path) -> None:
             assert statistics.max == keys[-1][0].decode()
 
 
-def test_many_runs_at_once(runs: Path) -> None:
-    """Catches parts of several runs and ranks that cannot be told apart, or not be read together, by any reader."""
+def test_every_reader_reads_many_runs_at_once_and_distinguishes_them(runs: Path) -> None:
     counts = {("run-1", 0): 0, ("the second run", 0): 0, ("the second run", 1): 0}
     for (run, rank), path in zip(counts, (runs / "run-1", runs / "run-2", runs / "run-2" / "rank-00001"), strict=True):
         counts[run, rank] = len(run_files.sqlite_points(path))
@@ -103,8 +101,8 @@ def test_many_runs_at_once(runs: Path) -> None:
     assert {(row["run"], row["rank"]): row["count_all"] for row in by_arrow} == counts
 
 
-def test_one_series_by_every_reader(runs: Path) -> None:
-    """Catches statistics that make a reader skip what it should find: NaN and infinities above all."""
+def test_every_reader_finds_all_points_of_a_series(runs: Path) -> None:
+    """Wrong statistics, especially for NaN and infinities, would make a reader skip row groups."""
     path = runs / "run-1" / "parquet"
     for name in ("special", "train/loss", 'it\'s "quoted"', "ä/ß"):
         expected = {
@@ -127,7 +125,6 @@ def test_one_series_by_every_reader(runs: Path) -> None:
     assert pyarrow.dataset.dataset(path).to_table(filter=big).num_rows == 84 + 83
 
 
-def test_a_closed_run_has_one_part(runs: Path) -> None:
-    """Catches parts that are not compacted, and unfinished files that stay."""
+def test_a_closed_run_has_one_part_and_no_other_files(runs: Path) -> None:
     for folder in runs.rglob("parquet"):
         assert len(list(folder.iterdir())) == 1

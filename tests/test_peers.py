@@ -1,4 +1,4 @@
-"""The comparison with other recorders does what its page says, without any of them having to be installed."""
+"""The comparison with other recorders measures and reports what its page describes; no other recorder is installed."""
 
 import importlib
 import os
@@ -32,12 +32,12 @@ def stored(**of_recorders):
         "repetitions": 1,
         "limits": {"points": 1_000_000, "series": 200, "store_series": 100},
         "versions": {"rerun": {"rerun-sdk": "1.2.3"}},
-        "missing": {"aim": "could not be installed: no such version"},
+        "missing": {"aim": "installation failed: no such version"},
         "figures": of_recorders,
     }
 
 
-def test_a_quick_run_measures_every_job_and_finds_every_point_of_ours(tmp_path):
+def test_a_quick_run_measures_every_job_and_finds_every_point(tmp_path):
     command = [sys.executable, "-m", "peers", "--quick", "--only", "holter,jsonl", "--points", "20000"]
     environ = {
         **os.environ,
@@ -46,7 +46,7 @@ def test_a_quick_run_measures_every_job_and_finds_every_point_of_ours(tmp_path):
         "TMPDIR": str(tmp_path),
     }
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240, check=True)
-    assert "What failed" not in done.stdout
+    assert "### Failed" not in done.stdout
     assert "not found" not in done.stdout
     row = next(line for line in done.stdout.splitlines() if line.startswith("| Holter ") and "SQLite" in line)
     assert re.findall(r"0 of [\d,]+", row) == ["0 of 20,600", "0 of 2,600"]
@@ -54,51 +54,53 @@ def test_a_quick_run_measures_every_job_and_finds_every_point_of_ours(tmp_path):
     assert "| plain JSONL | `json.dumps` of one point |" in done.stdout
 
 
-def test_a_recorder_says_what_the_tables_need_and_pins_what_it_is(peers):
+def test_every_recorder_has_its_descriptions_and_a_pinned_version(peers):
     recorders = peers("recorders")
     for name in recorders.RECORDERS:
         recorder = recorders.load(name)
         assert all([recorder.title, recorder.settings, recorder.durable, recorder.reader])
         assert all(callable(getattr(recorder, way.method)) for way in recorder.ways)
-        assert {recorder.by_name, recorder.one_by_one} <= {way.method for way in recorder.ways}
-        itself = [*recorder.without_dependencies, *recorder.requirements][:1]
-        assert all("==" in requirement for requirement in itself if requirement != "holter"), name
+        assert {recorder.bulk_way, recorder.single_way} <= {way.method for way in recorder.ways}
+        requirement = [*recorder.without_dependencies, *recorder.requirements][:1]
+        assert all("==" in each for each in requirement if each != "holter"), name
 
 
-def test_a_ratio_is_met_or_missed_by_what_lacks(peers):
-    ratio = peers("ratios").Ratio
-    assert ratio("", 8.0, 8.0, "").verdict == "**met**"
-    assert ratio("", 8.0, 4.0, "").verdict == "**missed** by 2.00×"
-    assert ratio("", None, 4.0, "").verdict == "no goal"
-    assert ratio("", 8.0, None, "").verdict == "not measured"
+def test_a_target_is_met_missed_or_not_measured(peers):
+    target = peers("targets").Target
+    assert target("", 8.0, "8.00", "").verdict == "**met**"
+    assert target("", 8.0, "7.99", "").verdict == "**missed**"
+    assert target("", 400.0, "1,853", "").verdict == "**met**"
+    assert target("", None, "4.00", "").verdict == "no target"
+    assert target("", 8.0, None, "").verdict == "not measured"
 
 
-def test_the_tables_say_where_others_are_better_what_is_missing_and_what_failed(peers):
+def test_the_tables_show_missed_targets_missing_recorders_and_failures(peers):
     ours = figures(
         whole__log_array=[
-            {"points": 1000, "found": 1000, "settled_secs": 0.001, "closed_secs": 0.002, "bytes": {"": 9}}
+            {"points": 1000, "found": 1000, "durable_secs": 0.001, "closed_secs": 0.002, "bytes": {"": 9}}
         ],
         killed__log=[{"points": 1000, "found": 999}],
     )
     rerun = figures(
         whole__send_columns=[
-            {"points": 1000, "found": 1000, "settled_secs": 0.0005, "closed_secs": 0.0005, "bytes": {"": 9}}
+            {"points": 1000, "found": 1000, "durable_secs": 0.0005, "closed_secs": 0.0005, "bytes": {"": 9}}
         ],
-        calls__log=[{"error": "ended with status 1: no such thing"}],
+        calls__log=[{"error": "exited with status 1: no such thing"}],
     )
     text = peers("report").full(stored(holter=ours, rerun=rerun))
     (columns,) = (line for line in text.splitlines() if "1,000 finished steps" in line)
-    assert "| 0.50× | **missed** by 2.00× |" in columns
+    assert "| 0.50× | **missed** | 1,000,000 / 2,000,000 (" in columns
     (lost,) = (line for line in text.splitlines() if line.startswith("| points lost"))
     assert "**missed**" in lost
-    assert "1 of 1,000" in lost
-    assert "- aim: could not be installed: no such version" in text
-    assert "- Rerun 1.2.3, calls log: ended with status 1: no such thing" in text
-    assert "| Rerun | – | 2,000,000 |" not in peers("report").summary(stored(rerun=rerun))  # columns are no logging
+    assert "| 1 | **missed** | of 1,000" in lost
+    assert "- aim: installation failed: no such version" in text
+    assert "- Rerun 1.2.3, calls log: exited with status 1: no such thing" in text
+    # Columns of finished steps do not count as logging step by step.
+    assert "| Rerun | – | 2,000,000 |" not in peers("report").summary(stored(rerun=rerun))
 
 
-def test_points_that_are_not_found_again_are_in_no_rate(peers):
-    run = {"points": 1000, "found": 250, "settled_secs": 0.5, "closed_secs": 1.0, "bytes": {"": 9}}
+def test_points_that_are_not_read_back_do_not_count_in_a_rate(peers):
+    run = {"points": 1000, "found": 250, "durable_secs": 0.5, "closed_secs": 1.0, "bytes": {"": 9}}
     text = peers("report").full(stored(jsonl=figures(whole__log=[run])))
     (row,) = (
         line for line in text.splitlines() if line.startswith("| plain JSONL | `json.dumps` of one point | 1,000")

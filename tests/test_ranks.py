@@ -1,4 +1,4 @@
-"""The ranks of a distributed run are read as one run, and each of them alone when it is asked for."""
+"""The ranks of a distributed run are read as one run, or separately with `rank=`."""
 
 import json
 import math
@@ -16,7 +16,7 @@ JOURNAL = 1 << 10
 
 
 def record(run_dir, rank, points, **options):
-    """Record `{name: {step: value}}`, and close the rank."""
+    """Record `{name: {step: value}}` and close the rank."""
     with holter.Logger(run_dir, rank=rank, journal_points=JOURNAL, **options) as logger:
         for name, values in points.items():
             for step, value in values.items():
@@ -25,7 +25,7 @@ def record(run_dir, rank, points, **options):
 
 @pytest.fixture
 def run(run_dir):
-    """Three ranks, of which the first is the only one with a learning rate, and the last with a series of its own."""
+    """Three ranks; only the first has a learning rate, and the last has an additional series."""
     record(run_dir, 2, {"loss": {0: 20.0, 1: 21.0}, "late": {5: 2.5}})
     record(run_dir, 0, {"loss": {0: 0.0, 1: 1.0, 2: math.nan}, "lr": {0: 0.5}}, config={"seed": 7}, tags=["a"])
     record(run_dir, 1, {"loss": {0: 10.0}})
@@ -35,7 +35,7 @@ def run(run_dir):
 # --- Names, series, facts, buckets ---
 
 
-def test_a_series_is_that_of_the_lowest_rank_that_has_it(run):
+def test_a_series_is_read_from_the_lowest_rank_that_has_it(run):
     assert run.names() == ["late", "loss", "lr"]
     assert run.names("l*s") == ["loss"]
     assert run.series("late").values.tolist() == [2.5]
@@ -50,7 +50,7 @@ def test_a_series_is_that_of_the_lowest_rank_that_has_it(run):
 
 
 @pytest.mark.parametrize("rank", [2, np.int64(2)])
-def test_a_given_rank_is_asked_alone(run, rank):
+def test_a_given_rank_is_read_separately(run, rank):
     assert run.names(rank=rank) == ["late", "loss"]
     assert run.series("loss", rank=rank).values.tolist() == [20.0, 21.0]
     assert run.downsample("loss", 10, 1, rank=rank).values.tolist() == [21.0]
@@ -61,7 +61,7 @@ def test_a_given_rank_is_asked_alone(run, rank):
     assert run.to_pandas(wide=True, rank=rank)["loss"].dropna().tolist() == [20.0, 21.0]
 
 
-def test_a_series_or_a_rank_that_is_not_there_is_told(run, run_dir):
+def test_a_missing_series_or_rank_raises_an_error(run, run_dir):
     with pytest.raises(KeyError, match=r"run-1 has no series 'lat'; did you mean 'late'"):
         run.series("lat")
     with pytest.raises(KeyError, match=r"rank 1 of .*run-1 has no series 'late'"):
@@ -106,7 +106,7 @@ def test_buckets_of_several_ranks_have_one_width(run_dir):
 # --- Tables ---
 
 
-def test_tables_have_the_rows_of_all_ranks(run):
+def test_tables_contain_the_rows_of_all_ranks(run):
     rows = [
         (0, "loss", 0, 0.0),
         (0, "loss", 1, 1.0),
@@ -140,9 +140,9 @@ def test_tables_have_the_rows_of_all_ranks(run):
     np.testing.assert_array_equal(wide["loss"], [0.0, 1.0, math.nan, math.nan])
 
 
-def test_a_stream_of_several_ranks_names_what_it_cannot_read(run, run_dir):
+def test_a_stream_of_several_ranks_names_the_damaged_file(run, run_dir):
     stream = pa.RecordBatchReader.from_stream(run.table())
-    (run_dir / "rank-00001" / "metrics.sqlite").write_bytes(b"nothing of the kind" * 100)
+    (run_dir / "rank-00001" / "metrics.sqlite").write_bytes(b"not a database" * 100)
     assert stream.read_next_batch().num_rows == 4
     with pytest.raises(OSError, match=r"rank-00001/metrics\.sqlite is damaged"):
         stream.read_next_batch()
@@ -152,10 +152,10 @@ def test_a_stream_of_several_ranks_names_what_it_cannot_read(run, run_dir):
     assert run.series("loss", rank=2).last == 21.0
 
 
-# --- What the run is ---
+# --- Metadata ---
 
 
-def test_the_lowest_rank_says_what_the_run_is(run, run_dir):
+def test_metadata_comes_from_the_lowest_rank(run, run_dir):
     manifest = json.loads((run_dir / "run.json").read_text())
     assert (run.path, run.name, run.id, run.rank, run.ranks) == (run_dir, "run-1", manifest["id"], 0, [0, 1, 2])
     assert (run.config, run.tags, run.manifest) == ({"seed": 7}, ("a",), manifest)
@@ -180,7 +180,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("statuses", "expected"), STATUSES, ids=lambda value: "-".join(value))
-def test_the_status_speaks_of_all_ranks(run_dir, statuses, expected):
+def test_the_status_covers_all_ranks(run_dir, statuses, expected):
     live = []
     for rank, status in enumerate(statuses):
         logger = holter.Logger(run_dir, rank=rank, journal_points=JOURNAL)
@@ -189,18 +189,18 @@ def test_the_status_speaks_of_all_ranks(run_dir, statuses, expected):
             continue
         logger.close()
         manifest = (run_dir if rank == 0 else run_dir / f"rank-{rank:05}") / "run.json"
-        # What says that it is running, and that no process holds, has crashed.
+        # A run whose manifest has the status "running" and that no process holds has crashed.
         written = {**json.loads(manifest.read_text()), "status": "running" if status == "crashed" else status}
         manifest.write_text(json.dumps(written))
     run = holter.open_run(run_dir)
     assert (run.status, run.is_live) == (expected, bool(live))
     for logger in live:
         logger.close()
-    assert run.status == next(one for one in ("crashed", "failed", "finished") if one in [*statuses, "finished"])
+    assert run.status == next(each for each in ("crashed", "failed", "finished") if each in [*statuses, "finished"])
     assert not run.is_live
 
 
-def test_ranks_that_begin_while_the_run_is_open_are_seen(run_dir):
+def test_ranks_that_start_while_the_run_is_open_are_read(run_dir):
     record(run_dir, 0, {"loss": {0: 0.0}})
     run = holter.open_run(run_dir)
     revisions = [run.revision]
@@ -222,15 +222,15 @@ def test_ranks_that_begin_while_the_run_is_open_are_seen(run_dir):
     assert run.status == "finished"
 
 
-# --- Finding them ---
+# --- Discovery ---
 
 
-def test_a_run_whose_rank_0_has_recorded_nothing_is_found_all_the_same(run_dir):
+def test_a_run_without_rank_0_is_found(run_dir):
     for rank in (7, 3):
         record(run_dir, rank, {"loss": {0: float(rank)}})
     (listed,) = holter.list_runs(run_dir.parent)
-    (itself,) = holter.list_runs(run_dir)
-    runs = [holter.open_run(run_dir), listed, itself]
+    (listed_directly,) = holter.list_runs(run_dir)
+    runs = [holter.open_run(run_dir), listed, listed_directly]
     for run in runs:
         assert (run.path, run.name, run.rank, run.ranks) == (run_dir, "run-1", 3, [3, 7])
         assert run.series("loss").last == 3.0
@@ -242,19 +242,19 @@ def test_a_run_whose_rank_0_has_recorded_nothing_is_found_all_the_same(run_dir):
         assert (run.rank, run.config) == (0, {"seed": 1})
 
 
-def test_runs_are_listed_once_however_many_ranks_they_have(run, run_dir):
+def test_a_run_with_several_ranks_is_listed_once(run, run_dir):
     root = run_dir.parent
     record(root / "group" / "deep" / "headless", 1, {"loss": {0: 1.0}})
     shutil.copytree(run_dir / "rank-00002", root / "copied")
     found = {str(run.path.relative_to(root)): run.ranks for run in holter.list_runs(root)}
     assert found == {"run-1": [0, 1, 2], "group/deep/headless": [1], "copied": [2]}
     assert [run.ranks for run in holter.list_runs(run_dir / "rank-00002")] == [[2]]
-    # The directory of a rank that was put among runs makes a run of the folder, and hides none.
+    # A rank's directory among runs makes the folder a run, and does not hide the others.
     shutil.copytree(run_dir / "rank-00002", root / "rank-00002")
     assert {str(run.path.relative_to(root)) for run in holter.list_runs(root)} == {*found, "."}
 
 
-def test_a_rank_that_cannot_be_read_is_told(run, run_dir):
+def test_an_unreadable_rank_is_reported(run, run_dir):
     (run_dir / "rank-00001" / "run.json").write_text('{"format_version": 99}')
     again = holter.open_run(run_dir)
     for read in (again.names, again.facts, again.to_arrow):
@@ -262,18 +262,18 @@ def test_a_rank_that_cannot_be_read_is_told(run, run_dir):
             read()
     assert again.series("loss").last is not None
     assert again.series("late", rank=2).last == 2.5
-    assert [one.ranks for one in holter.list_runs(run_dir.parent)] == [[0, 1, 2]]
+    assert [each.ranks for each in holter.list_runs(run_dir.parent)] == [[0, 1, 2]]
     (run_dir / "run.json").unlink()
-    told = []
-    (found,) = holter.list_runs(run_dir.parent, on_unreadable=lambda path, reason: told.append(path.name))
-    assert (found.path, found.name, found.rank, told) == (run_dir, "run-1", 2, ["run-1", "rank-00001"])
+    reported = []
+    (found,) = holter.list_runs(run_dir.parent, on_unreadable=lambda path, reason: reported.append(path.name))
+    assert (found.path, found.name, found.rank, reported) == (run_dir, "run-1", 2, ["run-1", "rank-00001"])
     with pytest.raises(holter.FormatVersionError, match=r"rank-00001.*99"):
         found.names()
     with pytest.raises(holter.FormatVersionError, match=r"rank-00001.*99"):
         holter.open_run(run_dir)
 
 
-def test_a_deleted_run_is_told(run, run_dir):
+def test_reading_a_deleted_run_raises_file_not_found(run, run_dir):
     shutil.rmtree(run_dir)
     for read in (run.names, run.facts, lambda: run.status, lambda: run.ranks, run.to_arrow, lambda: run.manifest):
         with pytest.raises(FileNotFoundError, match="holds no run"):

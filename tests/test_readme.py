@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as it stands."""
+"""The README's example, make targets and links work."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ben
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_runs(tmp_path):
+def test_the_example_runs_without_warnings(tmp_path):
     (example,) = re.findall(r"## Use it\n+```python\n(.*?)```", README, re.DOTALL)
     assert len(example.splitlines()) <= 12
     command = [sys.executable, "-W", "error", "-c", example]
@@ -23,7 +23,7 @@ def test_the_example_runs(tmp_path):
     assert done.stderr == ""
 
 
-def test_every_make_target_that_is_named_exists():
+def test_every_documented_make_target_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = "\n".join(document.read_text() for document in DOCUMENTS)
     commands = re.findall(r"^make [a-z-]+|`make [a-z-]+", text, re.MULTILINE)
@@ -33,6 +33,6 @@ def test_every_make_target_that_is_named_exists():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(document):
+def test_relative_links_lead_to_existing_files(document):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""Every block of docs/recipes.md and docs/scale.md runs, and every engine finds the band of `holter.analysis`."""
+"""Every code block of docs/recipes.md and docs/scale.md runs, and every engine computes the same band."""
 
 import importlib.util
 import json
@@ -18,9 +18,9 @@ from recipes import COLUMNS, RUNS, Block
 ENGINES = {"DuckDB": "duckdb", "Polars": "polars", "pandas": "pandas", "pyarrow": "pyarrow", "Spark": "pyspark"}
 BLOCKS = [*recipes.blocks("recipes.md"), *recipes.blocks("scale.md")]
 SPARK_TIMEOUT_SECS = 280
-"""A Java virtual machine and two more for the workers have to start, beside whatever else the machine does."""
+"""Three Java virtual machines have to start, on a machine that may be busy."""
 
-AFTERWARDS = """
+PRINT_RESULT = """
 import json, os
 executors = spark.sparkContext.parallelize(range(16), 16).map(lambda _: os.getppid()).distinct().collect()
 print(json.dumps({"band": [list(row) for row in band.collect()], "executors": executors, "driver": os.getpid()}))
@@ -30,7 +30,7 @@ spark.stop()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the runs are, in `runs`."""
+    """A folder with the runs in `runs`."""
     folder = tmp_path_factory.mktemp("recipes")
     recipes.record(folder / "runs")
     return folder
@@ -48,7 +48,7 @@ def assert_same_band(found, expected):
         np.testing.assert_allclose(values, wanted, rtol=1e-12, atol=0, err_msg=column)
 
 
-def test_the_runs_are_worth_the_comparison(folder, expected):
+def test_the_runs_have_different_lengths_and_many_steps(folder, expected):
     assert len(holter.list_runs(folder / "runs")) == RUNS >= 20
     assert {row["count"] for row in expected} >= {1, 2, RUNS - 2}
     assert len(expected) > 500
@@ -58,14 +58,14 @@ def test_the_runs_are_worth_the_comparison(folder, expected):
 def test_python_blocks_run(block: Block, folder, expected, monkeypatch):
     if block.section == "Spark":
         found = run_in_spark(block, folder)
-        assert len(set(found["executors"])) == 2, "two workers, each with an executor in a process of its own"
+        assert len(set(found["executors"])) == 2, "expected two executors in different processes"
         assert_same_band(recipes.rows_of(found["band"]), expected)
         return
     pytest.importorskip(ENGINES.get(block.section, "duckdb"))
     monkeypatch.chdir(folder)
     names: dict = {}
     exec(compile(block.code, str(block.page), "exec"), names)
-    OTHERS.get(str(block), check_band)(names, expected)
+    CHECKS.get(str(block), check_band)(names, expected)
 
 
 def check_band(names, expected):
@@ -76,8 +76,8 @@ def check_rates(names, expected):
     assert [row[:2] for row in names["by_rate"]] == [(3e-4, RUNS // 2), (1e-3, RUNS // 2)]
 
 
-def check_own(names, expected):
-    """Our own way has no columns for the extremes."""
+def check_holter(names, expected):
+    """Check the band without an engine, which has no minimum and maximum."""
     found = [row for row in names["band"] if row[-1] > 0]
     np.testing.assert_allclose(found, [[row[key] for key in ("step", "mean", "std", "count")] for row in expected])
 
@@ -95,7 +95,7 @@ def check_files(names, expected):
 
 
 def check_means(names, expected):
-    """The mean over the points of a bucket, which are those of the band's steps in it."""
+    """Check the mean of each bucket of 64 steps."""
     for first_step, mean, least, most in names["means"]:
         rows = [row for row in expected if row["step"] // 64 * 64 == first_step]
         total = sum(row["mean"] * row["count"] for row in rows) / sum(row["count"] for row in rows)
@@ -104,18 +104,18 @@ def check_means(names, expected):
     assert len(names["means"]) == -(-(expected[-1]["step"] + 1) // 64)
 
 
-OTHERS = {
+CHECKS = {
     "recipes: DuckDB 1": check_rates,
-    "recipes: Live runs 1": check_own,
+    "recipes: Live runs 1": check_holter,
     "scale: A table of runs 0": check_runs,
     "scale: A table of runs 1": check_files,
     "scale: Fewer points 0": check_means,
 }
-"""What is checked where a block does not find the band."""
+"""Checks of the blocks that do not compute the band."""
 
 
 def run_in_spark(block: Block, folder: Path) -> dict:
-    """Run the block in local cluster mode, in a process of its own; what it found."""
+    """Run the block in Spark's local cluster mode in another process; return the printed result."""
     if importlib.util.find_spec("pyspark") is None:
         pytest.skip("pyspark is not installed")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
@@ -129,7 +129,7 @@ def run_in_spark(block: Block, folder: Path) -> dict:
         "spark.executor.extraJavaOptions": lean,
         "spark.executor.memory": "512m",
         "spark.sql.shuffle.partitions": "2",
-        "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # begin when both workers are there
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # start when both workers have registered
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
     }
     options = [word for setting in settings.items() for word in ("--conf", f"'{'='.join(setting)}'")]
@@ -142,7 +142,7 @@ def run_in_spark(block: Block, folder: Path) -> dict:
         "SPARK_WORKER_DIR": str(folder / "spark-work"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", block.code + AFTERWARDS],
+        [sys.executable, "-c", block.code + PRINT_RESULT],
         check=False,
         cwd=folder,
         env=environment,
@@ -157,7 +157,7 @@ def run_in_spark(block: Block, folder: Path) -> dict:
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "sh"], ids=str)
 def test_shell_blocks_run(block: Block, folder):
     if shutil.which("sqlite3") is None:
-        pytest.skip("the shell sqlite3 is missing")
+        pytest.skip("the sqlite3 shell is not installed")
     done = subprocess.run(["sh", "-euc", block.code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     lines = dict(line.split(" ", 1) for line in done.stdout.splitlines())
@@ -169,7 +169,7 @@ def test_shell_blocks_run(block: Block, folder):
         assert float(value or "nan") == pytest.approx(series.last, nan_ok=True)
 
 
-def test_every_block_is_run():
+def test_every_block_has_a_test():
     assert {block.language for block in BLOCKS} == {"python", "sh"}
     assert {*ENGINES, "SQLite", "Live runs"} == {block.section for block in BLOCKS if block.page.stem == "recipes"}
-    assert OTHERS.keys() <= {str(block) for block in BLOCKS}
+    assert CHECKS.keys() <= {str(block) for block in BLOCKS}

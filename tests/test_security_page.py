@@ -1,4 +1,4 @@
-"""Every measure on docs/security.md is held by tests, and these tests exist."""
+"""Every mitigation in docs/security.md names tests, and these tests exist."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ NAMED = re.findall(r"`([\w./]+)::(\w+)`", PAGE)
 
 
 def named_tests(path: Path) -> set[str]:
-    """The tests that pytest or cargo finds in a file."""
+    """Return the tests that pytest or cargo finds in a file."""
     text = path.read_text()
     if path.suffix == ".rs":
         return set(re.findall(r"#\[test\]\s+(?:#\[[^\]]*\]\s+)*fn (\w+)\(", text))
@@ -21,7 +21,7 @@ def named_tests(path: Path) -> set[str]:
     return {node.name for node in functions if path.name.startswith("test_") and node.name.startswith("test_")}
 
 
-def test_every_row_names_a_measure_and_a_test():
+def test_every_row_has_a_mitigation_and_a_test():
     assert len(ROWS) > 25
     for row in ROWS:
         assert len(row) == 3, row
@@ -30,11 +30,11 @@ def test_every_row_names_a_measure_and_a_test():
 
 
 @pytest.mark.parametrize(("file", "name"), NAMED, ids=lambda part: part)
-def test_a_test_that_is_named_exists(file, name):
+def test_every_named_test_exists(file, name):
     assert name in named_tests(ROOT / file)
 
 
-def test_what_is_no_test_is_not_taken_for_one(tmp_path):
+def test_helper_functions_do_not_count_as_tests(tmp_path):
     (tmp_path / "test_a.py").write_text("def test_a(): ...\ndef helper(): ...\n")
     (tmp_path / "a.rs").write_text("fn helper() {}\n#[test]\nfn real() {}\n")
     assert named_tests(tmp_path / "test_a.py") == {"test_a"}

@@ -1,4 +1,4 @@
-"""Nothing that a run is called, or what it recorded, is run as a formula by whoever opens our CSV in a spreadsheet."""
+"""Names of runs, metrics and settings in an exported CSV do not run as formulas in a spreadsheet."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?([eE][+-]?\d+)?|inf|nan)( @ [\d.]+[KM]?)?
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Runs whose folders, names, settings and metrics all begin as formulas do."""
+    """Runs whose folders, names, settings and metrics all start like formulas."""
     root = tmp_path_factory.mktemp("formulas")
     for number, name in enumerate(NAMES):
         with holter.Logger(root / name, name=name, config={name: name, "n": number}, journal_points=1 << 10) as logger:
@@ -38,7 +38,7 @@ def assert_safe(text: str) -> None:
     assert [cell for cell in cells if cell.startswith(tuple(STARTS)) and not NUMBER.fullmatch(cell)] == []
 
 
-def test_points_exported_by_the_command(runs, tmp_path):
+def test_exported_points_contain_no_formulas(runs, tmp_path):
     target = tmp_path / "points.csv"
     command(runs, "export", *(str(runs / name) for name in NAMES), "-o", str(target))
     text = target.read_bytes().decode()
@@ -47,12 +47,11 @@ def test_points_exported_by_the_command(runs, tmp_path):
     assert found == {*(f"'{name}" for name in NAMES[:-1]), NAMES[-1], "val/loss"}
 
 
-def test_a_comparison_by_the_command(runs):
-    kinds = command(runs, "compare", *(str(runs / name) for name in NAMES), "--format", "csv")
-    assert_safe(kinds)
+def test_a_comparison_contains_no_formulas(runs):
+    assert_safe(command(runs, "compare", *(str(runs / name) for name in NAMES), "--format", "csv"))
 
 
-def test_downloads_of_the_dashboard(runs):
+def test_downloads_of_the_dashboard_contain_no_formulas(runs):
     pytest.importorskip("starlette", reason="the dashboard needs starlette")
     from starlette.testclient import TestClient
 
@@ -63,5 +62,5 @@ def test_downloads_of_the_dashboard(runs):
         assert len(ids) == len(NAMES)
         assert_safe(client.get("/api/v1/export.csv", params={"run": ids, "name": NAMES}).text)
         groups = [{"label": name, "runs": [name_id]} for name, name_id in zip(NAMES, ids, strict=True)]
-        answer = client.post("/api/v1/compare", json={"groups": groups, "metrics": NAMES})
-        assert_safe(answer.json()["csv"])
+        response = client.post("/api/v1/compare", json={"groups": groups, "metrics": NAMES})
+        assert_safe(response.json()["csv"])

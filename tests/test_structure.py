@@ -1,6 +1,6 @@
 """The structure of the sources: layers and cycles in Rust, file and function lengths, the cost of `import holter`.
 
-import-linter and ruff check Python's layers (pyproject.toml); Cargo, `forbid(unsafe_code)` and clippy check most of Rust's.
+import-linter and ruff check Python's layers (pyproject.toml); Cargo, `forbid(unsafe_code)` and clippy most of Rust's.
 """
 
 import ast
@@ -36,14 +36,14 @@ def _module(path: Path) -> str:
 
 def _code(path: Path) -> str:
     """The source without comments, doc links and unit tests."""
-    return re.sub(r"//[^\n]*", "", path.read_text("utf-8")).split("#[cfg(test)]\nmod ")[0]
+    return re.sub(r"//[^\n]*", "", path.read_text("utf-8")).partition("#[cfg(test)]\nmod ")[0]
 
 
 def _expand(prefix: str, tree: str) -> Iterator[str]:
     """Every path of a use tree: `a::{b, c::d}` gives `a::b` and `a::c::d`."""
     head, brace, rest = tree.partition("{")
     if not brace:
-        yield prefix + tree.split(" as ")[0].strip()
+        yield prefix + tree.split(" as ", maxsplit=1)[0].strip()
         return
     depth, start = 0, 0
     inner = rest.rpartition("}")[0]

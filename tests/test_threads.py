@@ -1,4 +1,4 @@
-"""Any thread may log, flush and close at any time."""
+"""Any thread can log, flush and close at any time."""
 
 import math
 import sys
@@ -12,6 +12,7 @@ import holter
 import run_files
 
 THREADS = 8
+DEADLINE_SECS = 120
 
 
 @pytest.fixture(autouse=True)
@@ -23,31 +24,29 @@ def _switch_often() -> Iterator[None]:
 
 
 def run_threads(*actions: Callable[[], object]) -> None:
-    """Run all actions at once; whatever one of them raises is raised here."""
+    """Run all actions concurrently; raise the first exception that any of them raises."""
     failures: list[BaseException] = []
     barrier = threading.Barrier(len(actions))
 
     def guarded(action: Callable[[], object]) -> None:
         try:
-            barrier.wait(20)
+            barrier.wait(DEADLINE_SECS)
             action()
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             failures.append(error)
 
     threads = [threading.Thread(target=guarded, args=(action,), daemon=True) for action in actions]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_SECS)
         assert not thread.is_alive(), "a thread hangs"
     if failures:
         raise failures[0]
 
 
 @pytest.mark.parametrize("sinks", [("sqlite", "parquet", "summary"), ("parquet",)], ids="+".join)
-def test_many_threads_log_in_every_way(run_dir: Path, sinks: tuple[str, ...]) -> None:
-    """Catches a point that is lost, doubled or given to another series when threads log, flush and meet names for the
-    first time all at once."""
+def test_threads_that_log_flush_and_add_names_concurrently_lose_no_point(run_dir: Path, sinks: tuple[str, ...]) -> None:
     import array
 
     logger = holter.Logger(run_dir, sinks=sinks, journal_points=1 << 10)
@@ -86,11 +85,10 @@ def test_many_threads_log_in_every_way(run_dir: Path, sinks: tuple[str, ...]) ->
     run_files.assert_same_points(run_files.parquet_points(run_dir), expected)
 
 
-def test_one_name_that_all_threads_meet_at_once(run_dir: Path) -> None:
-    """Catches a name that gets two ids."""
+def test_a_name_that_threads_add_concurrently_gets_one_id(run_dir: Path) -> None:
     with holter.Logger(run_dir, journal_points=1 << 12) as logger:
         for attempt in range(20):
-            # An own object for each thread, so that none finds the other's by identity.
+            # A separate str object for each thread, so that none is found by identity.
             run_threads(
                 *(
                     lambda name="".join(["met at once/", str(attempt)]), thread=thread: logger.log(thread, name, 1.0)
@@ -102,24 +100,23 @@ def test_one_name_that_all_threads_meet_at_once(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("round_number", range(5))
-def test_closing_while_others_log(run_dir: Path, round_number: int) -> None:
-    """Catches a `log` that returns and whose point is lost because the run was closed at the same moment, and a
-    close that returns before the run is closed when two of them meet."""
+def test_closing_while_others_log_loses_no_accepted_point(run_dir: Path, round_number: int) -> None:
+    """Two threads close the run; neither `close` returns before the run is closed."""
     logger = holter.Logger(run_dir, journal_points=1 << 10)
-    taken = [0] * THREADS
+    accepted = [0] * THREADS
     started = threading.Barrier(THREADS + 2)
 
     def produce(thread: int) -> None:
-        started.wait(20)
+        started.wait(DEADLINE_SECS)
         try:
             for step in range(10_000_000):
                 logger.log(step, f"thread/{thread}", float(step))
-                taken[thread] = step + 1
+                accepted[thread] = step + 1
         except holter.RunClosedError:
             return
 
     def close() -> None:
-        started.wait(20)
+        started.wait(DEADLINE_SECS)
         while logger.health.accepted < 500 * (round_number + 1):
             pass
         logger.close()
@@ -127,14 +124,15 @@ def test_closing_while_others_log(run_dir: Path, round_number: int) -> None:
         assert not (run_dir / "journal.holter").exists()
 
     run_threads(*(lambda thread=thread: produce(thread) for thread in range(THREADS)), close, close)
-    expected = {(f"thread/{thread}", step): float(step) for thread in range(THREADS) for step in range(taken[thread])}
+    expected = {
+        (f"thread/{thread}", step): float(step) for thread in range(THREADS) for step in range(accepted[thread])
+    }
     run_files.assert_same_points(run_files.sqlite_points(run_dir), expected)
     run_files.assert_same_points(run_files.parquet_points(run_dir), expected)
     assert logger.health.accepted == len(expected)
 
 
-def test_flushing_while_another_closes(run_dir: Path) -> None:
-    """Catches a flush and a close that wait for each other, and a flush that returns for what is not durable."""
+def test_flushing_while_another_thread_closes_does_not_deadlock(run_dir: Path) -> None:
     for attempt in range(10):
         run = run_dir / str(attempt)
         logger = holter.Logger(run, journal_points=1 << 12)
@@ -143,7 +141,7 @@ def test_flushing_while_another_closes(run_dir: Path) -> None:
 
         def flush(logger: holter.Logger = logger) -> None:
             try:
-                logger.flush(30)
+                logger.flush(DEADLINE_SECS)
             except holter.RunClosedError:
                 return
             assert logger.health.written == 1_000
@@ -152,8 +150,7 @@ def test_flushing_while_another_closes(run_dir: Path) -> None:
         assert len(run_files.sqlite_points(run)) == 1_000
 
 
-def test_a_closed_run_takes_nothing(run_dir: Path) -> None:
-    """Catches anything but one clear exception after the end of a run."""
+def test_a_closed_run_raises_run_closed_error(run_dir: Path) -> None:
     import array
 
     logger = holter.Logger(run_dir, journal_points=1 << 10)

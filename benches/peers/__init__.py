@@ -1,4 +1,4 @@
-"""The field, measured: other recorders and Holter do the same work, each in an environment and in processes of its own.
+"""A comparison of Holter with other recorders on the same work, each in a separate environment and processes.
 
-`make peers` runs it; `benches/RESULTS.md` says how it is measured and what was found.
+`make peers` runs it; `benches/RESULTS.md` describes the method and the results.
 """

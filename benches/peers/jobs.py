@@ -1,7 +1,7 @@
-"""What is measured of a recorder, each in a fresh process of its own environment.
+"""The jobs that measure a recorder, each in a fresh process in the recorder's environment.
 
-Every job gets the recorder, the work and its limits, and returns figures. Where the parent has to act in between, to
-watch the memory or to count what can be read, the job tells it by `Link.mark` and waits.
+Every job gets the recorder, the work and its limits, and returns figures. If the parent has to act at a stage of the
+job, to watch the memory or to count what can be read, the job reports the stage with `Link.report` and waits.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ __all__ = ["JOBS", "PACED_POINTS_PER_SEC", "Link", "Task"]
 
 WARM_UP_STEPS = 20
 PACED_POINTS_PER_SEC = 4000
-MOST_READS = 9
+MAX_READS = 9
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One job for one recorder, as the parent hands it over."""
+    """One job for one recorder, as the parent sends it."""
 
     job: str
     recorder: str
@@ -41,40 +41,40 @@ class Task:
 
     @property
     def directory(self) -> pathlib.Path:
-        """Where the store is."""
+        """The directory of the store."""
         return pathlib.Path(self.path)
 
     @property
     def num_steps(self) -> int:
-        """The steps of all points."""
+        """The number of steps."""
         return self.num_points // self.num_series
 
     @property
     def names(self) -> list[str]:
-        """The series."""
+        """The names of the series."""
         return series_names(self.num_series)
 
 
 class Link:
-    """The pipes to the parent: figures go there, one JSON object a line; words to go on come back."""
+    """The pipes to the parent: figures out, one JSON object per line; a byte back to continue."""
 
     def __init__(self, out: int, back: int) -> None:
         self._out, self._back = out, back
 
-    def mark(self, name: str, **figures: object) -> None:
-        """Tell the parent how far the job is."""
-        os.write(self._out, json.dumps({"mark": name, **figures}).encode() + b"\n")
+    def report(self, stage: str, **figures: object) -> None:
+        """Send the stage that the job has reached, with figures."""
+        os.write(self._out, json.dumps({"stage": stage, **figures}).encode() + b"\n")
 
     def wait(self) -> None:
-        """Wait until the parent says to go on."""
+        """Wait until the parent lets the job continue."""
         os.read(self._back, 1)
 
 
 def _opened(recorder: Recorder, task: Task) -> tuple[Way, Sequence[Any], Callable[[int, Any], None]]:
-    """Open the recorder and make the input of a way, none of which the collector looks at again."""
+    """Open the recorder and create the input of a way, frozen out of garbage collection."""
     way = recorder.way(task.way)
     recorder.open(task.directory, task.names)
-    given = inputs(pathlib.Path(task.values), task.names, task.num_steps, way.takes, recorder.handle)
+    given = inputs(pathlib.Path(task.values), task.names, task.num_steps, way.form, recorder.handle)
     gc.collect()
     gc.freeze()
     return way, given, getattr(recorder, task.way)
@@ -86,14 +86,14 @@ def _empty(_step: int, pairs: Sequence[tuple[Any, float]]) -> None:
 
 
 def _at_percent(ordered: Sequence[int], percent: float) -> int | None:
-    """The smallest sample that `percent` of all are not above, if there are enough samples to say so."""
+    """Return a percentile of sorted samples; None if there are too few samples for it."""
     if len(ordered) * (1 - percent / 100) < 2:
         return None
     return ordered[int(len(ordered) * percent / 100)]
 
 
 def calls(recorder: Recorder, task: Task, _link: Link) -> dict[str, Any]:
-    """Nanoseconds of a call: batch by batch and, for single points, call by call."""
+    """Measure the nanoseconds per call: by batch and, for single points, call by call."""
     way, given, log = _opened(recorder, task)
     points = task.num_series * (1 if way.is_live else BLOCK_STEPS)
     steps = iter(range(len(given)))
@@ -124,7 +124,7 @@ def calls(recorder: Recorder, task: Task, _link: Link) -> dict[str, Any]:
 
 
 def _timed(log: Callable[[int, Any], None], work: Iterable[tuple[int, Any]], limit_secs: float) -> list[int]:
-    """Nanoseconds of each call of `log`, for all of the work or until the time is over."""
+    """Time each call of `log` in nanoseconds, for all of the work or until the time limit."""
     clock, found = time.perf_counter_ns, []
     end = clock() + limit_secs * 1e9
     for step, given in work:
@@ -138,9 +138,9 @@ def _timed(log: Callable[[int, Any], None], work: Iterable[tuple[int, Any]], lim
 
 
 def whole(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
-    """From the first call until all is durable and readable, and until it is closed."""
+    """Measure the time from the first call until all points are durable and readable, and until the run is closed."""
     way, given, log = _opened(recorder, task)
-    link.mark("opened")
+    link.report("opened")
     link.wait()
     clock = time.perf_counter
     began = clock()
@@ -152,37 +152,38 @@ def whole(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
         if clock() > end:
             break
     logged = clock()
-    recorder.settle()
-    settled = clock()
+    recorder.flush()
+    flushed = clock()
     num_points = min(num_given * task.num_series * (1 if way.is_live else BLOCK_STEPS), task.num_points)
-    sizes = {} if recorder.settles else recorder.size(task.directory)  # a reader may add an index
-    link.mark("settled")
+    sizes = {} if recorder.has_flush else recorder.size(task.directory)  # a reader may add an index
+    link.report("durable")
     link.wait()
-    again = clock()
-    if recorder.settles:
+    resumed = clock()
+    if recorder.has_flush:
         recorder.close()
     closed = clock()
     return {
         "bytes": sizes or recorder.size(task.directory),
         "points": num_points,
         "logging_secs": logged - began,
-        "settled_secs": settled - began,
-        "closed_secs": settled - began + closed - again,
+        "durable_secs": flushed - began,
+        "closed_secs": flushed - began + closed - resumed,
     }
 
 
 def store(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
-    """The same, into the store that is read back later."""
+    """Do the same with the store that is read back later."""
     return whole(recorder, task, link)
 
 
 def read(recorder: Recorder, task: Task, _link: Link) -> dict[str, Any]:
-    """Seconds to open the store and read one series, each time another one, and what the values were worth."""
+    """Measure the seconds to open the store and read a series, a different one each time; check the values."""
     names, clock = task.names, time.perf_counter
     fresh, further = [], []
     end = clock() + task.limit_secs
-    for turn in range(MOST_READS):
-        name, another = (names[(turn * 30 + i) % len(names)] for i in (7, 18))  # 7: float64 that float32 cannot hold
+    for turn in range(MAX_READS):
+        # Series 7 has float64 values that float32 cannot represent.
+        name, another = (names[(turn * 30 + i) % len(names)] for i in (7, 18))
         began = clock()
         recorder.open_reader(task.directory)
         steps, values = recorder.read_series(name)
@@ -202,7 +203,7 @@ def read(recorder: Recorder, task: Task, _link: Link) -> dict[str, Any]:
 
 
 def _kept(task: Task, column: int, steps: Sequence[float], values: Sequence[float]) -> dict[str, Any]:
-    """How many points came back, and how exactly."""
+    """Return how many points were read back, and how exactly."""
     given = inputs(pathlib.Path(task.values), task.names, task.num_steps, "columns", str)[column]
     worst = 0.0
     for step, value in zip(steps, values, strict=True):
@@ -213,13 +214,13 @@ def _kept(task: Task, column: int, steps: Sequence[float], values: Sequence[floa
 
 
 def count(recorder: Recorder, task: Task, _link: Link) -> dict[str, Any]:
-    """How many points the peer's own reader finds."""
+    """Count the points that the recorder's own reader finds."""
     recorder.open_reader(task.directory)
     return {"found": recorder.count(task.names)}
 
 
 def killed(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
-    """Log at full speed, say how many calls have returned, and die at once, by SIGKILL."""
+    """Log at full speed, report how many calls have returned, and end at once with SIGKILL."""
     _, given, log = _opened(recorder, task)
     end = time.perf_counter() + task.limit_secs
     num_given = 0
@@ -228,13 +229,13 @@ def killed(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
         num_given += 1
         if time.perf_counter() > end:
             break
-    link.mark("logged", points=num_given * task.num_series)
+    link.report("logged", points=num_given * task.num_series)
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("a process outlived SIGKILL")
+    raise AssertionError("the process survived SIGKILL")
 
 
 def killed_paced(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
-    """The same at the pace of a training, with the time of each call."""
+    """Do the same at the rate of a training run, and time each call."""
     way, given, log = _opened(recorder, task)
     clock, times = time.perf_counter_ns, []
     interval_secs = task.num_series / PACED_POINTS_PER_SEC
@@ -253,7 +254,7 @@ def killed_paced(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
             break
         time.sleep(max(due - time.perf_counter(), 0))
     times = sorted(times[len(times) // 10 :])
-    link.mark(
+    link.report(
         "logged",
         points=num_given * task.num_series,
         p50_ns=_at_percent(times, 50),
@@ -261,7 +262,7 @@ def killed_paced(recorder: Recorder, task: Task, link: Link) -> dict[str, Any]:
         secs_late=time.perf_counter() - due,
     )
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("a process outlived SIGKILL")
+    raise AssertionError("the process survived SIGKILL")
 
 
 JOBS: dict[str, Callable[[Recorder, Task, Link], dict[str, Any]]] = {

@@ -1,38 +1,38 @@
-"""How much each recorder is given to do, in which order."""
+"""The amount of work for each recorder, and its order."""
 
 import dataclasses
 
 from peers.jobs import PACED_POINTS_PER_SEC
 from peers.recorder import Recorder
 
-__all__ = ["JOBS_IN_ORDER", "QUICK", "Limits", "Share", "shares"]
+__all__ = ["JOBS_IN_ORDER", "QUICK", "Limits", "Workload", "workloads"]
 
 JOBS_IN_ORDER = ("calls", "whole", "long", "store", "read", "killed", "killed_paced")
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much is logged and how long it may take, in each process.
+    """Limits of points and seconds for each process.
 
-    Whoever is slow logs for so many seconds and is measured by what it got done.
+    A slow recorder logs until its time limit and is measured on the points that it logged.
     """
 
     repetitions: int = 3
-    series: int = 200  # of all jobs but those that fill a store and read it
+    series: int = 200  # except in the jobs that fill a store and read it
     store_series: int = 100
     points: int = 1_000_000
     call_secs: float = 4.0
     whole_secs: float = 8.0
     store_secs: float = 300.0
     read_secs: float = 6.0
-    killed_points: int = 102_600  # of steps that no round number divides, since many write each so many
+    killed_points: int = 102_600  # 513 steps, not a multiple of a batch size that a recorder may flush at
     killed_secs: float = 5.0
     paced_points: int = 8_600
     deadline_secs: float = 420.0
 
     @property
     def long_points(self) -> int:
-        """The points of those whom a million would not keep busy for a second."""
+        """Points for recorders that log a million in less than a second."""
         return 10 * self.points
 
 
@@ -51,8 +51,8 @@ QUICK = Limits(
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """What one process is given to do."""
+class Workload:
+    """The work of one process."""
 
     job: str
     way: str
@@ -61,21 +61,22 @@ class Share:
     secs: float
 
 
-def shares(recorder: Recorder, job: str, limits: Limits) -> list[Share]:
-    """What one recorder has to do for a kind of job, a process for each."""
+def workloads(recorder: Recorder, job: str, limits: Limits) -> list[Workload]:
+    """Return one recorder's work for a kind of job, one workload per process."""
     if job in ("store", "read"):
         secs = limits.store_secs if job == "store" else limits.read_secs
-        return [Share(job, recorder.by_name, limits.store_series, limits.points, secs)]
+        return [Workload(job, recorder.bulk_way, limits.store_series, limits.points, secs)]
     if job == "killed":
-        return [Share(job, recorder.one_by_one, limits.series, limits.killed_points, limits.killed_secs)]
+        return [Workload(job, recorder.single_way, limits.series, limits.killed_points, limits.killed_secs)]
     if job == "killed_paced":
         secs = 4 * limits.paced_points / PACED_POINTS_PER_SEC
-        return [Share(job, recorder.one_by_one, limits.series, limits.paced_points, secs)]
+        return [Workload(job, recorder.single_way, limits.series, limits.paced_points, secs)]
     if job == "long":
         fast = [way.method for way in recorder.ways if way.is_fast]
-        return [Share("whole", method, limits.series, limits.long_points, limits.whole_secs) for method in fast]
+        return [Workload("whole", method, limits.series, limits.long_points, limits.whole_secs) for method in fast]
     if job == "calls":
-        points_if_live = {True: limits.points, False: limits.long_points}  # many steps a call: there would be few calls
+        # A call that logs a block of steps needs more points for the same number of calls.
+        points_if_live = {True: limits.points, False: limits.long_points}
         ways = ((way.method, points_if_live[way.is_live]) for way in recorder.ways)
-        return [Share(job, method, limits.series, points, limits.call_secs) for method, points in ways]
-    return [Share(job, way.method, limits.series, limits.points, limits.whole_secs) for way in recorder.ways]
+        return [Workload(job, method, limits.series, points, limits.call_secs) for method, points in ways]
+    return [Workload(job, way.method, limits.series, limits.points, limits.whole_secs) for way in recorder.ways]

@@ -1,7 +1,7 @@
-"""Starts a child for each job, watches its memory from outside, and sees to it that nothing of it is left behind.
+"""Starts a child process for each job, samples its memory, and kills everything that it started.
 
-A child and all that it starts carry a word in their environment, by which they are found in /proc: some peers run a
-service that belongs to no process group of ours.
+A child and its descendants carry a marker in their environment, by which they are found in /proc: some recorders start
+a service in a separate process group.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from peers.jobs import Task
 
 __all__ = ["FailedError", "run_job"]
 
-WORD = "HOLTER_PEERS_JOB"
-KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")  # of the environment: no peer's settings or keys
+MARKER = "HOLTER_PEERS_JOB"
+INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TZ")  # excludes recorders' settings and keys
 SAMPLE_SECS = 0.05
-LEAVE_SECS = 20.0  # for the services of a killed process to notice and end
+SERVICE_EXIT_SECS = 20.0  # for the services of a killed process to exit
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-Marks = dict[str, Callable[[], None]]
+Stages = dict[str, Callable[[], None]]
 
 
 class FailedError(Exception):
-    """A job gave no figures; the text says why."""
+    """A job returned no figures."""
 
 
 def run_job(
@@ -41,79 +41,84 @@ def run_job(
     log: pathlib.Path,
     deadline_secs: float,
     arguments: tuple[str, ...] = (),
-    on_mark: Marks,
+    on_stage: Stages,
 ) -> dict[str, Any]:
-    """Do one job in a fresh process and return its figures.
+    """Run one job in a fresh process and return its figures.
 
-    With them comes `grown_bytes`, by how much the resident memory of the process and its services rose at most above
-    what it was when the recorder had been opened, where the job says when that is.
+    If the job reports the stage `opened`, the figures include `grown_bytes`: the largest growth of the resident memory
+    of the process and its services since that stage.
 
     Args:
         python: The interpreter.
         task: The job.
-        python_path: Where the interpreter finds `peers`.
-        log: Gets what the process prints.
-        deadline_secs: After so long the process is killed.
+        python_path: `PYTHONPATH` of the child, which contains `peers`.
+        log: A file that receives the process's output.
+        deadline_secs: Seconds after which the process is killed.
         arguments: More arguments of the child.
-        on_mark: What to do when the job has come so far; it goes on afterwards.
+        on_stage: Functions to call when the job reaches a stage; the job continues after the call.
 
     Raises:
-        FailedError: If the process fails or does not end in time.
+        FailedError: If the process fails or exceeds the deadline.
     """
-    word = secrets.token_hex(8)
+    marker = secrets.token_hex(8)
     (out, child_out), (child_back, back) = os.pipe(), os.pipe()
     command = [str(python), "-m", "peers.child", json.dumps(asdict(task)), str(child_out), str(child_back), *arguments]
     environ = {
-        **{name: value for name, value in os.environ.items() if name in KEPT},
+        **{name: value for name, value in os.environ.items() if name in INHERITED},
         "PYTHONPATH": python_path,
         "TMPDIR": str(log.parent),
         "HOME": str(log.parent),
-        WORD: word,
+        MARKER: marker,
     }
-    family = _Family(word)
-    with log.open("ab") as printed, contextlib.ExitStack() as stack:
+    tree = _ProcessTree(marker)
+    with log.open("ab") as output, contextlib.ExitStack() as stack:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=printed,
+            stdout=output,
+            stderr=output,
             pass_fds=(child_out, child_back),
             env=environ,
             cwd=log.parent,
         )
-        stack.callback(_end, process, family)
+        stack.callback(_kill, process, tree)
         stack.callback(os.close, back)
         stack.callback(os.close, out)
         os.close(child_out)
         os.close(child_back)
-        figures: dict[str, Any] = {}
-        for line in _lines(out, time.monotonic() + deadline_secs, family.sample):
-            family.sample()
-            told = json.loads(line)
-            mark = told.pop("mark")
-            if mark in ("done", "logged"):
-                figures = told
-                break
-            if mark == "opened":
-                family.begin()
-            elif mark in on_mark:
-                on_mark[mark]()
-            with contextlib.suppress(BrokenPipeError):  # it has died meanwhile, as will be noticed
-                os.write(back, b".")
+        stage, figures = _follow(out, back, tree, time.monotonic() + deadline_secs, on_stage)
         if not figures:
-            raise FailedError(f"ended with status {process.wait()}: {_last_line(log)}")
-        if mark == "logged":  # it kills itself: a service that it has started may still save something
+            raise FailedError(f"exited with status {process.wait()}: {_last_line(log)}")
+        if stage == "logged":  # the child kills itself; a service that it started may still store points
             process.wait()
-            family.wait_until_gone()
-    return figures | ({"grown_bytes": family.grown} if family.has_begun else {})
+            tree.wait_for_exit()
+    return figures | ({"grown_bytes": tree.grown} if tree.has_begun else {})
+
+
+def _follow(out: int, back: int, tree: "_ProcessTree", deadline: float, on_stage: Stages) -> tuple[str, dict[str, Any]]:
+    """Read the stages of a job until its last; return that and its figures, empty if the child died before."""
+    stage = ""
+    for line in _lines(out, deadline, tree.sample):
+        tree.sample()
+        message = json.loads(line)
+        stage = message.pop("stage")
+        if stage in ("done", "logged"):
+            return stage, message
+        if stage == "opened":
+            tree.begin()
+        elif stage in on_stage:
+            on_stage[stage]()
+        with contextlib.suppress(BrokenPipeError):  # the child is dead: the next read finds the pipe closed
+            os.write(back, b".")
+    return stage, {}
 
 
 def _lines(out: int, deadline: float, sample: Callable[[], None]) -> Iterator[bytes]:
-    """The lines that come from a pipe until it is closed; `sample` is called all the while."""
+    """Yield the lines from a pipe until it is closed; call `sample` while waiting."""
     rest = b""
     while True:
         if time.monotonic() > deadline:
-            raise FailedError("did not end in time")
+            raise FailedError("exceeded the deadline")
         if not select.select([out], [], [], SAMPLE_SECS)[0]:
             sample()
             continue
@@ -123,43 +128,43 @@ def _lines(out: int, deadline: float, sample: Callable[[], None]) -> Iterator[by
         yield from lines
 
 
-class _Family:
-    """All processes that will carry a word, and their resident memory."""
+class _ProcessTree:
+    """All processes that carry a marker, and their resident memory."""
 
-    def __init__(self, word: str) -> None:
-        self._carried = f"{WORD}={word}".encode()
-        self._strangers = set(_processes())  # those that run already carry another one or none
+    def __init__(self, marker: str) -> None:
+        self._variable = f"{MARKER}={marker}".encode()
+        self._older = set(_processes())  # started before the marker existed
         self._before = self._most = 0
         self.has_begun = False
 
     def begin(self) -> None:
-        """Count the memory from here."""
+        """Take the current memory as the baseline."""
         self.has_begun = True
         self._before = self._most = self._now()
 
     def sample(self) -> None:
-        """Look at the memory once."""
+        """Measure the memory once."""
         if self.has_begun:
             self._most = max(self._most, self._now())
 
     @property
     def grown(self) -> int:
-        """By how many bytes it rose at most."""
+        """The largest growth in bytes."""
         return self._most - self._before
 
     def members(self) -> list[int]:
-        """Those that still run."""
+        """Return the processes that are running."""
         found = []
         for pid in _processes():
-            if pid not in self._strangers:
-                with contextlib.suppress(OSError):  # it has ended, or is another user's
-                    if self._carried in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if pid not in self._older:
+                with contextlib.suppress(OSError):  # exited, or owned by another user
+                    if self._variable in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                         found.append(pid)
         return found
 
-    def wait_until_gone(self) -> None:
-        """Give them time to notice that the process that they serve is dead."""
-        deadline = time.monotonic() + LEAVE_SECS
+    def wait_for_exit(self) -> None:
+        """Wait, up to a limit, until all services have exited."""
+        deadline = time.monotonic() + SERVICE_EXIT_SECS
         while self.members() and time.monotonic() < deadline:
             time.sleep(SAMPLE_SECS)
 
@@ -175,15 +180,15 @@ def _processes() -> list[int]:
     return [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _end(process: "subprocess.Popen[bytes]", family: _Family) -> None:
-    """Kill the process and what it has left."""
+def _kill(process: "subprocess.Popen[bytes]", tree: _ProcessTree) -> None:
+    """Kill the process and its remaining descendants."""
     process.kill()
     process.wait()
-    for pid in family.members():
+    for pid in tree.members():
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
 def _last_line(log: pathlib.Path) -> str:
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "nothing was printed"
+    return lines[-1][:300] if lines else "no output"

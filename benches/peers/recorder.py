@@ -1,7 +1,7 @@
-"""The one interface by which every recorder is measured: `open`, `log`, `log_many`, `close`, `read_series`, `size`.
+"""The interface of every recorder that is measured: `open`, `log`, `log_many`, `close`, `read_series`, `size`.
 
-A recorder is configured as its own documents advise and says so in `settings`. Its module can be imported everywhere:
-the peer's package is imported by `prepare`, which only the recorder's own environment runs.
+A recorder is configured as its documentation recommends; `settings` describes the configuration. Its module can be
+imported anywhere: `prepare` imports the recorder's package, and runs only in the recorder's environment.
 """
 
 import abc
@@ -13,32 +13,33 @@ __all__ = ["Recorder", "Way"]
 
 
 class Way(NamedTuple):
-    """One way to hand over points: a method of the recorder that is given what one step logs.
+    """One way of logging: a method of the recorder that logs one step's input.
 
     Args:
         method: The method's name.
-        title: The call as it is written, in Markdown.
-        takes: `pairs` of name and value, one call for each; `handles`, the same with what `Recorder.handle` made of the
-            name; a `mapping` of a step; a `row` of a step, float64; a `block` of many steps of rows.
-        is_named: Whether a series keeps its name, so that it can be asked for.
-        is_fast: Whether it is measured over ten times as many points as well, since a million last less than a second.
+        title: The call as a user writes it, in Markdown.
+        form: The form of the input: `pairs` of name and value, one call for each; `handles`, the same with the result
+            of `Recorder.handle` instead of the name; a `mapping` per step; a `row` of float64 per step; a `block` of
+            rows of many steps.
+        is_named: Whether a series keeps its name and can be read by it.
+        is_fast: Whether it is also measured on ten times as many points, since a million take less than a second.
     """
 
     method: str
     title: str
-    takes: str
+    form: str
     is_named: bool = True
     is_fast: bool = False
 
     @property
     def is_scalar(self) -> bool:
-        """Whether each point is a call of its own."""
-        return self.takes in ("pairs", "handles")
+        """Whether each point takes a separate call."""
+        return self.form in ("pairs", "handles")
 
     @property
     def is_live(self) -> bool:
-        """Whether a step is logged when it is over, and not with many later ones."""
-        return self.takes != "block"
+        """Whether each step is logged as it happens, not together with later steps."""
+        return self.form != "block"
 
 
 class Recorder(abc.ABC):
@@ -46,54 +47,54 @@ class Recorder(abc.ABC):
 
     title: ClassVar[str]
     requirements: ClassVar[tuple[str, ...]] = ()
-    """What is installed from PyPI, versions pinned; the first names the peer itself."""
+    """Packages to install from PyPI, with pinned versions; the first is the recorder."""
     without_dependencies: ClassVar[tuple[str, ...]] = ()
-    """What is installed without what it depends on, because that is `lent`."""
-    lent: ClassVar[tuple[str, ...]] = ()
-    """What is taken from the environment that runs the benches, because it is too heavy to install again."""
+    """Packages to install without their dependencies, because those are `shared`."""
+    shared: ClassVar[tuple[str, ...]] = ()
+    """Packages used from the environment that runs the benches, because they are too large to install again."""
     settings: ClassVar[str]
-    """How it is configured, and where that is advised."""
+    """The configuration."""
     durable: ClassVar[str]
     """When points count as durable and readable."""
     reader: ClassVar[str]
-    """What reads a series back."""
+    """The reader of a series."""
     ways: ClassVar[tuple[Way, ...]]
-    """The ways to log."""
+    """The ways of logging."""
     scalar: ClassVar[str | None] = "log"
-    """The way that logs one point a call; None where there is none."""
+    """The way that logs one point per call, if there is one."""
     many: ClassVar[str | None] = "log_many"
-    """The way that logs a step of named series in one call; None where there is none."""
-    settles: ClassVar[bool] = True
+    """The way that logs a step of named series in one call, if there is one."""
+    has_flush: ClassVar[bool] = True
     """Whether points can be made durable and readable without `close`."""
 
     @property
-    def by_name(self) -> str:
-        """The way by which most named points are logged in one call."""
-        return self.many or self.one_by_one
+    def bulk_way(self) -> str:
+        """The way that logs the most named points per call."""
+        return self.many or self.single_way
 
     @property
-    def one_by_one(self) -> str:
-        """The way that logs one point a call, or as few as there can be."""
+    def single_way(self) -> str:
+        """The way that logs the fewest points per call."""
         return self.scalar or self.ways[0].method
 
     def way(self, method: str) -> Way:
-        """A way by its method's name."""
+        """Return a way by its method's name."""
         return next(way for way in self.ways if way.method == method)
 
     @abc.abstractmethod
     def prepare(self, path: pathlib.Path) -> None:
-        """Import the peer, with the environment variables that it needs for a store in `path`. Not timed."""
+        """Import the recorder's package and set the environment variables for a store in `path`. Not timed."""
 
     @abc.abstractmethod
     def open(self, path: pathlib.Path, names: Sequence[str]) -> None:
-        """Begin a run whose store is below `path`, an empty directory."""
+        """Start a run whose store is below `path`, an empty directory."""
 
     def handle(self, name: str) -> Any:
-        """What a way that takes `handles` is given in place of a name."""
+        """Return the handle for a name, for ways with the form `handles`."""
         return name
 
-    def settle(self) -> None:
-        """Return when every point so far is durable and readable, by the cheapest means that the peer has."""
+    def flush(self) -> None:
+        """Make all points durable and readable, in the cheapest way that the recorder has."""
         self.close()
 
     @abc.abstractmethod
@@ -102,16 +103,16 @@ class Recorder(abc.ABC):
 
     @abc.abstractmethod
     def open_reader(self, path: pathlib.Path) -> None:
-        """Make ready to read the store below `path` with the peer's own reader."""
+        """Open the store below `path` with the recorder's own reader."""
 
     @abc.abstractmethod
     def read_series(self, name: str) -> tuple[Sequence[float], Sequence[float]]:
-        """The steps and the values of one series; both empty where there is none."""
+        """Return the steps and the values of one series; both empty if it does not exist."""
 
     def count(self, names: Sequence[str]) -> int:
-        """How many points of all these series the reader finds."""
+        """Count the points of all these series that the reader finds."""
         return sum(len(self.read_series(name)[0]) for name in names)
 
     def size(self, path: pathlib.Path) -> dict[str, int]:
-        """The bytes of the store, by the part of it; every file of `path` belongs to one."""
+        """Return the bytes of the store by part; every file below `path` belongs to one part."""
         return {"": sum(file.stat().st_size for file in path.rglob("*") if file.is_file())}

@@ -1,15 +1,15 @@
-"""The figures as tables: all of them for benches/RESULTS.md, a few for the project's README."""
+"""Formats the figures: all tables for benches/RESULTS.md, a summary for the project's README."""
 
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tables import machine_in_words, put_between
+from tables import describe_machine, put_between
 
-from peers.ratios import ratios
+from peers.formatting import format_number, nanoseconds, rate, seconds, share, table
 from peers.recorder import Way
 from peers.results import Range, Results
-from peers.words import nanoseconds, rate, seconds, share, short, table
+from peers.targets import points_lost, targets
 from peers.work import BLOCK_STEPS
 
 __all__ = ["full", "summary", "write"]
@@ -24,7 +24,7 @@ def write(stored: dict[str, Any], results_page: pathlib.Path, project_readme: pa
 
 
 def full(stored: dict[str, Any]) -> str:
-    """Every table."""
+    """Format every table."""
     results = Results(stored)
     failed = [
         f"{results.title(name)}, {job}: {run['error']}"
@@ -34,22 +34,22 @@ def full(stored: dict[str, Any]) -> str:
         if "error" in run
     ]
     parts = {
-        "What was promised": _ratios(results),
-        "A call": _calls(results),
-        "From the first call until all is durable and readable": _whole(results),
+        "Targets": _targets(results),
+        "Time per call": _calls(results),
+        "Throughput until durable and readable": _whole(results),
         "A store of a million points, and SIGKILL": _stores(results),
-        "How each is configured": _settings(results),
+        "Configuration": _settings(results),
         "Not measured": _list([f"{name}: {reason}" for name, reason in stored["missing"].items()]),
-        "What failed": _list(failed),
+        "Failed": _list(failed),
     }
     return "\n\n".join([_head(stored), *(f"### {title}\n\n{text}" for title, text in parts.items() if text)])
 
 
 def summary(stored: dict[str, Any]) -> str:
-    """One row a recorder."""
+    """Format one row per recorder."""
     results = Results(stored)
-    header = ["recorder", "one point a call", "points/s until durable", "bytes a point"]
-    header += ["one series of a million points read", "lost at SIGKILL"]
+    header = ["recorder", "one point per call", "points/s until durable", "bytes/point"]
+    header += ["read one series of a million points", "lost at SIGKILL"]
     rows = []
     for name, recorder in results.recorders.items():
         rates = [results.rate(name, "whole", way.method) for way in recorder.ways if way.is_named and way.is_live]
@@ -58,36 +58,47 @@ def summary(stored: dict[str, Any]) -> str:
                 recorder.title,
                 _text(results.range(name, "calls", recorder.scalar, "batch_ns"), nanoseconds),
                 _text(max(filter(None, rates), default=None), rate),
-                _maybe(results.bytes_per_point(name, "store", recorder.by_name), short),
-                _text(results.range(name, "read", recorder.by_name, "secs"), seconds),
+                _maybe(results.bytes_per_point(name, "store", recorder.bulk_way), format_number),
+                _text(results.range(name, "read", recorder.bulk_way, "secs"), seconds),
                 _lost(results, name, "killed"),
             ]
         )
-    return f"{stored['date']}; {machine_in_words(stored['machine'])}.\n\n{table(header, rows)}"
+    return f"{stored['date']}; {describe_machine(stored['machine'])}.\n\n{table(header, rows)}"
 
 
 def _head(stored: dict[str, Any]) -> str:
     limits = stored["limits"]
     return (
-        f"{stored['date']}; {machine_in_words(stored['machine'])}. {stored['repetitions']} repetitions in "
-        f"{stored['minutes']} minutes; load of the machine before: {stored['load before']}. At most "
-        f"{limits['points']:,} points, and ten times as many where the table says so; {limits['series']} series, "
+        f"{stored['date']}; {describe_machine(stored['machine'])}. {stored['repetitions']} repetitions in "
+        f"{stored['minutes']} minutes; load average before: {stored['load before']}. At most "
+        f"{limits['points']:,} points, or ten times as many in the rows marked so; {limits['series']} series, "
         f"{limits['store_series']} in the stores that are read."
     )
 
 
-def _ratios(results: Results) -> str:
+def _targets(results: Results) -> str:
     rows = [
         [
             each.what,
-            "" if each.goal is None or each.goal == 1 else f"{short(each.goal)}×",
-            _maybe(each.measured, lambda ratio: f"{short(ratio)}×"),
+            _maybe(each.target, lambda target: f"{target:g}×"),
+            _maybe(each.ratio, lambda ratio: f"{ratio}×"),
             each.verdict,
-            each.detail,
+            each.figures,
         ]
-        for each in ratios(results)
+        for each in targets(results)
     ]
-    return table(["what", "goal", "measured", "verdict", "figures"], rows, num_texts=5) if rows else ""
+    if counts := points_lost(results):
+        num_lost, num_logged, num_losing = counts
+        rows.append(
+            [
+                "points lost at SIGKILL after their call had returned",
+                "0",
+                f"{num_lost:,}",
+                "**missed**" if num_lost else "**met**",
+                f"of {num_logged:,}; {num_losing} of {len(results.peers)} others lose points",
+            ]
+        )
+    return table(["what", "target", "measured", "verdict", "figures"], rows, num_texts=5) if rows else ""
 
 
 def _calls(results: Results) -> str:
@@ -114,7 +125,7 @@ def _whole(results: Results) -> str:
         for job in ("whole", "long"):
             if not (runs := results.runs(name, job, way.method)):
                 continue
-            given, found = (sum(each[key] for each in runs) for key in ("points", "found"))
+            logged, found = (sum(each[key] for each in runs) for key in ("points", "found"))
             notes = ["" if way.is_named else ", no names", ", ten times as many" if job == "long" else ""]
             grown = results.range(name, job, way.method, "grown_bytes", 1e-6)
             rows.append(
@@ -124,36 +135,36 @@ def _whole(results: Results) -> str:
                     f"{max(each['points'] for each in runs):,}",
                     _text(results.rate(name, job, way.method), rate, spread=True),
                     _text(results.rate(name, job, way.method, "closed_secs"), rate),
-                    _text(grown, short),
-                    _maybe(results.bytes_per_point(name, job, way.method), short),
-                    f"{share(given - found, given)} not found" if found != given else "",
+                    _text(grown, format_number),
+                    _maybe(results.bytes_per_point(name, job, way.method), format_number),
+                    f"{share(logged - found, logged)} not found" if found != logged else "",
                 ]
             )
-    header = ["recorder", "call", "points", "points/s", "with `close`", "memory grown, MB", "bytes a point", ""]
+    header = ["recorder", "call", "points", "points/s", "including `close`", "memory growth, MB", "bytes/point", ""]
     return table(header, rows, num_texts=2)
 
 
 def _stores(results: Results) -> str:
     rows = []
     for name, recorder in results.recorders.items():
-        read = results.runs(name, "read", recorder.by_name)
-        stored = results.runs(name, "store", recorder.by_name)
+        read = results.runs(name, "read", recorder.bulk_way)
+        stored = results.runs(name, "store", recorder.bulk_way)
         sizes = stored[0]["bytes"] if stored else {}
-        parts = [f"{part} {short(size / stored[0]['points'])}" for part, size in sizes.items() if size]
+        parts = [f"{part} {format_number(size / stored[0]['points'])}" for part, size in sizes.items() if size]
         rows.append(
             [
                 results.title(name),
-                _maybe(results.bytes_per_point(name, "store", recorder.by_name), short)
+                _maybe(results.bytes_per_point(name, "store", recorder.bulk_way), format_number)
                 + (f" ({', '.join(parts)})" if len(parts) > 1 else ""),
                 f"{read[0]['length']:,}" if read else "–",
-                _text(results.range(name, "read", recorder.by_name, "secs"), seconds, spread=True),
-                _text(results.range(name, "read", recorder.by_name, "further_secs"), seconds),
+                _text(results.range(name, "read", recorder.bulk_way, "secs"), seconds, spread=True),
+                _text(results.range(name, "read", recorder.bulk_way, "further_secs"), seconds),
                 read[0]["exactness"] if read else "–",
                 _lost(results, name, "killed"),
                 _lost(results, name, "killed_paced"),
             ]
         )
-    header = ["recorder", "bytes a point", "points of the series", "opened and read", "one more", "values"]
+    header = ["recorder", "bytes/point", "points in the series", "open and read", "read another", "values"]
     return table([*header, "lost, full speed", "lost, 4,000/s"], rows)
 
 
@@ -161,8 +172,7 @@ def _settings(results: Results) -> str:
     rows = []
     for name, recorder in results.recorders.items():
         versions = ", ".join(f"{package} {version}" for package, version in results.versions(name).items())
-        ways = recorder.settings, recorder.durable, recorder.reader
-        rows.append([recorder.title, versions or "–", *ways])
+        rows.append([recorder.title, versions or "–", recorder.settings, recorder.durable, recorder.reader])
     return table(["recorder", "version", "settings", "durable and readable when", "reader"], rows, num_texts=5)
 
 

@@ -1,4 +1,4 @@
-"""What a run has found, as medians over its repetitions, with their range."""
+"""The figures of a run as medians over its repetitions, with their range."""
 
 import statistics
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ from peers.recorders import RECORDERS, load
 
 __all__ = ["Range", "Results"]
 
-FEWEST_POINTS = 100_000  # of a store: in a smaller one, what every store has counts for too much
+MIN_STORE_POINTS = 100_000  # in a smaller store the fixed overhead dominates
 
 
 class Range(NamedTuple):
-    """The median of the repetitions, the smallest and the largest."""
+    """The median, minimum and maximum over the repetitions."""
 
     median: float
     low: float
@@ -20,7 +20,7 @@ class Range(NamedTuple):
 
 
 class Results:
-    """The figures of `peers.json` by recorder, job and way."""
+    """The figures in `peers.json` by recorder, job and way."""
 
     def __init__(self, stored: dict[str, Any]) -> None:
         self.stored = stored
@@ -28,51 +28,51 @@ class Results:
 
     @property
     def peers(self) -> list[str]:
-        """All but Holter."""
+        """All recorders except Holter."""
         return [name for name in self.recorders if not name.startswith("holter")]
 
     def versions(self, name: str) -> dict[str, str]:
-        """The version of a recorder's package and of those that are lent to it."""
+        """Return the versions of a recorder's package and of the packages shared with it."""
         return dict(self.stored["versions"].get(name, {}))
 
     def title(self, name: str) -> str:
-        """A recorder's title with its version; empty if there is no such recorder."""
+        """Return a recorder's title with its version; empty if it was not measured."""
         if name not in self.recorders:
             return ""
         title, comma, how = self.recorders[name].title.partition(",")
         return " ".join([title, *list(self.versions(name).values())[:1]]) + comma + how
 
     def runs(self, name: str, job: str, way: str | None) -> list[dict[str, Any]]:
-        """The figures of each repetition that gave some."""
+        """Return the figures of each repetition that did not fail."""
         found = self.stored["figures"].get(name, {}).get(f"{job} {way}", [])
         return [figures for figures in found if "error" not in figures]
 
     def range(self, name: str, job: str, way: str | None, key: str, scale: float = 1.0) -> Range | None:
-        """One figure, times `scale`; None where there is none."""
+        """Return the range of one figure, times `scale`; None if there is none."""
         return _range([each[key] * scale for each in self.runs(name, job, way) if each.get(key) is not None])
 
     def median(self, name: str, job: str, way: str | None, key: str) -> float | None:
-        """The median of one figure; None where there is none."""
+        """Return the median of one figure; None if there is none."""
         found = self.range(name, job, way, key)
         return found.median if found else None
 
-    def rate(self, name: str, job: str, way: str, until: str = "settled_secs") -> Range | None:
-        """Points a second, of those that were found again, until they were durable and readable, or closed."""
+    def rate(self, name: str, job: str, way: str, until: str = "durable_secs") -> Range | None:
+        """Return points per second until durable and readable, or until closed; only points read back count."""
         return _range([each["found"] / each[until] for each in self.runs(name, job, way)])
 
     def lost(self, name: str, job: str) -> tuple[int, int] | None:
-        """How many points whose call had returned were not found, of how many, over all repetitions."""
-        runs = self.runs(name, job, self.recorders[name].one_by_one)
+        """Count the points not read back although their call had returned, and all points, over all repetitions."""
+        runs = self.runs(name, job, self.recorders[name].single_way)
         logged = sum(each["points"] for each in runs)
         return (logged - sum(each["found"] for each in runs), logged) if runs else None
 
     def bytes_per_point(self, name: str, job: str, way: str, part: str | None = None) -> float | None:
-        """The bytes of a point in a closed store, or in one part of it; None where the stores are too small to say."""
+        """Return the bytes per point in a closed store, or in one part of it; None if the stores are too small."""
         found = _range(
             [
                 (each["bytes"][part] if part else sum(each["bytes"].values())) / each["points"]
                 for each in self.runs(name, job, way)
-                if each["points"] >= FEWEST_POINTS
+                if each["points"] >= MIN_STORE_POINTS
             ]
         )
         return found.median if found else None

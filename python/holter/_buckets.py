@@ -1,6 +1,6 @@
-"""A series in buckets of steps: few numbers for many points, and no extreme is lost.
+"""A series aggregated in buckets of steps: few numbers for many points, without losing extremes.
 
-numpy is imported when the first of them is made.
+numpy is imported on first use.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ __all__ = ["Buckets", "from_columns"]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Buckets:
-    """A series in buckets of steps, on a grid that is the same for all series and runs.
+    """A series in buckets of steps, on the same grid for all series and runs.
 
-    Bucket b covers the steps from b * width up to, and without, (b + 1) * width. Only buckets with a point are
-    there. Buckets of a coarser grid are exactly what the finer ones in them come to: counts and sums added up, the
-    smallest of the minima, and so on.
+    Bucket b covers the steps from b * width to (b + 1) * width, excluding the latter. Empty buckets are absent.
+    A coarser bucket is the exact aggregate of the finer ones in it: the sum of their counts, the smallest of their
+    minima, and so on.
 
     Attributes:
         name: The metric's name.
-        width: How many steps a bucket covers: 1, where each point is a bucket, or 64, 512, 4096, ... (64 * 8**k).
-        steps: Shape (n,), int64, strictly ascending: the first step that each bucket covers.
-        last_steps: Shape (n,), int64: the largest step in it that has a point; `steps` if the width is 1.
-        counts: Shape (n,), int64, at least 1: how many points it has.
+        width: Steps per bucket: 1, where each point is a bucket, or 64, 512, 4096, ... (64 * 8**k).
+        steps: Shape (n,), int64, strictly ascending: the first step of each bucket.
+        last_steps: Shape (n,), int64: the largest step with a point; `steps` if the width is 1.
+        counts: Shape (n,), int64, at least 1: the number of points.
         nonfinite_counts: Shape (n,), int64: how many of them are NaN or infinite.
         minima: Shape (n,), float64: the smallest finite value; NaN if there is none.
         maxima: Shape (n,), float64: the largest finite value; NaN if there is none.
@@ -59,8 +59,8 @@ class Buckets:
     def stds(self) -> "npt.NDArray[np.float64]":
         """The population standard deviation of each bucket's finite values, shape (n,), float64; NaN if there is none.
 
-        It is the root of the mean square less the squared mean, 0 where rounding makes that negative: good to
-        about 1e-8 of the values' size.
+        Computed as sqrt(mean of squares - square of mean), and 0 if rounding makes that negative; accurate to about
+        1e-8 of the values' magnitude.
         """
         import numpy as np
 
@@ -88,7 +88,7 @@ class Buckets:
 
 
 def from_columns(name: str, width: int, columns: Sequence[bytearray]) -> Buckets:
-    """Return buckets whose arrays lie over these little-endian items, in the order of the attributes."""
+    """Return buckets whose arrays share the memory of these little-endian buffers, in the order of the attributes."""
     from numpy import frombuffer
 
     first_steps, last_steps, counts, nonfinite_counts = (frombuffer(column, "<i8") for column in columns[:4])

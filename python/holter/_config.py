@@ -1,6 +1,6 @@
-"""The settings that come from outside the program: the only Python file that reads the environment.
+"""Settings from the environment. No other Python file reads environment variables.
 
-Arguments beat the environment, the environment beats the defaults.
+Arguments take precedence over the environment, and the environment over the defaults.
 """
 
 import enum
@@ -10,25 +10,28 @@ __all__ = ["DEFAULT_SINKS", "Environment", "Overflow"]
 
 DEFAULT_SINKS = ("sqlite", "parquet", "summary")
 
+_RESTART_COUNTS = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
+
 
 class Overflow(enum.Enum):
-    """What happens to a point when the journal, which holds a million, is full."""
+    """What to do with a point when the journal, which holds a million points, is full."""
 
     BLOCK = "block"
-    """The caller waits while the writer makes progress; when it does not, the point is dropped."""
+    """Wait while the writer makes progress; if it makes none, drop the point."""
     DROP = "drop"
-    """The point is dropped. The caller never waits."""
+    """Drop the point without waiting."""
 
 
 class Environment:
-    """What the environment says.
+    """The environment variables that Holter reads.
 
     Attributes:
-        is_enabled: `HOLTER_MODE`: False for `disabled`, which makes every logger forget what it is given.
-        directory: `HOLTER_DIR`: where runs without a path of their own go; `runs`.
-        name: `HOLTER_NAME`: the run's name.
-        resume: `HOLTER_RESUME`: `never`, `allow` or `must`.
-        tags: `HOLTER_TAGS`: tags, separated by commas.
+        is_enabled: False if `HOLTER_MODE` is `disabled`: loggers then discard all points.
+        directory: `HOLTER_DIR`, the directory of runs without a path; `runs` by default.
+        name: `HOLTER_NAME`, the run's name.
+        resume: `HOLTER_RESUME`: `auto`, `never`, `allow` or `must`. If it is not set and the scheduler has restarted
+            this job (`SLURM_RESTART_COUNT` or `TORCHELASTIC_RESTART_COUNT` above 0), `allow`.
+        tags: `HOLTER_TAGS`, separated by commas.
 
     Raises:
         ValueError: If `HOLTER_MODE` is neither `on` nor `disabled`.
@@ -42,5 +45,10 @@ class Environment:
         self.is_enabled: bool = mode == "on"
         self.directory: str = os.environ.get("HOLTER_DIR") or "runs"
         self.name: str | None = os.environ.get("HOLTER_NAME") or None
-        self.resume: str | None = os.environ.get("HOLTER_RESUME") or None
+        self.resume: str | None = os.environ.get("HOLTER_RESUME") or ("allow" if _is_restarted() else None)
         self.tags: tuple[str, ...] = tuple(tag for tag in os.environ.get("HOLTER_TAGS", "").split(",") if tag)
+
+
+def _is_restarted() -> bool:
+    """Return whether the scheduler has started this job before."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in _RESTART_COUNTS)

@@ -1,10 +1,10 @@
-"""Types and contracts of the extension. The docstrings are those of the classes themselves."""
+"""Types of the extension. The docstrings are in the extension itself."""
 
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol, SupportsFloat, SupportsIndex, SupportsInt, TypeAlias, final
+from typing import Any, Final, Protocol, SupportsFloat, SupportsIndex, SupportsInt, TypeAlias, final, overload
 
 from typing_extensions import Buffer, Self
 
@@ -13,6 +13,7 @@ from holter.alerts import Alert, Delivery, Rule, Webhook
 
 __all__ = [
     "FORMAT_VERSION",
+    "EventReader",
     "Health",
     "Logger",
     "Metric",
@@ -22,8 +23,11 @@ __all__ = [
     "__version__",
     "arrow_stream",
     "close_all",
+    "encode_events",
+    "event_file_header",
     "list_runs",
     "open_rank",
+    "parquet_parts",
     "ranks",
     "recover",
 ]
@@ -32,7 +36,7 @@ __version__: Final[str]
 FORMAT_VERSION: Final[int]
 
 class _Item(Protocol):
-    """A numpy scalar or a 0-d tensor: what gives one number by `item()`."""
+    """A numpy scalar or a 0-d tensor: an object whose `item()` is a number."""
 
     def item(self) -> SupportsFloat | SupportsInt: ...
 
@@ -49,6 +53,8 @@ class Logger:
         name: str | None = None,
         config: Mapping[str, Any] | None = None,
         tags: Sequence[str] = (),
+        group: str | None = None,
+        notes: str | None = None,
         resume: str | None = None,
         sinks: Iterable[str] = ("sqlite", "parquet", "summary"),
         summary_every: int = 100,
@@ -58,14 +64,18 @@ class Logger:
         alerts: Iterable[Rule] = (),
         webhook: Webhook | str | None = None,
     ) -> Self: ...
+    @overload
     def log(self, step: SupportsIndex, name: str, value: _Number) -> None: ...
+    @overload
+    def log(self, values: Mapping[str, Any], /, *, step: SupportsIndex | None = None) -> None: ...
     def log_many(self, step: SupportsIndex, values: Mapping[str, _Number]) -> None: ...
     def log_array(self, step: SupportsIndex, metrics: Metrics | Iterable[str], values: Buffer) -> None: ...
     def metric(self, name: str) -> Metric: ...
     def metrics(self, names: Iterable[str]) -> Metrics: ...
     def update_config(self, config: Mapping[str, Any]) -> None: ...
     def flush(self, timeout_secs: float | None = None) -> None: ...
-    def close(self) -> None: ...
+    def close(self, status: str = "finished") -> None: ...
+    def finish(self, status: str = "finished") -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -83,6 +93,10 @@ class Logger:
     @property
     def webhook(self) -> Delivery | None: ...
     @property
+    def resumed(self) -> bool: ...
+    @property
+    def last_step(self) -> int | None: ...
+    @property
     def recovered(self) -> int: ...
     @property
     def path(self) -> pathlib.Path: ...
@@ -91,7 +105,7 @@ class Logger:
 
 @final
 class Metric:
-    """One metric of a logger, its name resolved once."""
+    """A metric of a logger, with its name resolved once."""
 
     def log(self, step: SupportsIndex, value: _Number) -> None: ...
     @property
@@ -99,7 +113,7 @@ class Metric:
 
 @final
 class Metrics:
-    """Many metrics of a logger, in order, for `Logger.log_array`."""
+    """Metrics of a logger, in order, for `Logger.log_array`."""
 
     @property
     def names(self) -> list[str]: ...
@@ -107,7 +121,7 @@ class Metrics:
 
 @final
 class Health:
-    """The counters of one attempt, as they stood when the property was read."""
+    """Counters of a logger, as of when the property was read."""
 
     @property
     def accepted(self) -> int: ...
@@ -126,7 +140,7 @@ class Health:
 
 @final
 class SinkHealth:
-    """The state of one sink."""
+    """The state of a sink."""
 
     @property
     def name(self) -> str: ...
@@ -139,7 +153,7 @@ class SinkHealth:
 
 @final
 class Reader:
-    """One rank of a run to be read."""
+    """Read-only access to one rank of a run."""
 
     def __new__(cls, path: str | os.PathLike[str]) -> Self: ...
     @property
@@ -170,9 +184,28 @@ class Reader:
     ) -> tuple[int, list[tuple[str, list[bytearray]]]]: ...
     def revision(self) -> str: ...
 
+_EventBatch: TypeAlias = tuple[
+    list[str],
+    tuple[bytearray, bytearray, bytearray, bytearray],
+    list[tuple[int, str]],
+    dict[str, int],
+    int,
+]
+
+@final
+class EventReader:
+    """The scalars of an event file, in batches."""
+
+    def __new__(cls, path: str | os.PathLike[str]) -> Self: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _EventBatch: ...
+
+def event_file_header(wall_time: float) -> bytes: ...
+def encode_events(name: str, steps: bytes, values: bytes, wall_times: bytes) -> bytes: ...
 def arrow_stream(readers: Sequence[Reader], pattern: str) -> object: ...
 def list_runs(root: str | os.PathLike[str]) -> tuple[list[Reader], list[tuple[pathlib.Path, str]]]: ...
 def open_rank(run: str | os.PathLike[str], rank: int) -> Reader: ...
+def parquet_parts(path: str | os.PathLike[str]) -> list[tuple[str, int, list[int], int]]: ...
 def ranks(run: str | os.PathLike[str]) -> list[int]: ...
 def recover(path: str | os.PathLike[str]) -> int: ...
 def close_all(status: str) -> None: ...

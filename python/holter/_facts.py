@@ -1,7 +1,6 @@
-"""What a run's manifest says of where it came from: host, command line, versions, commit.
+"""Where a run comes from: host, command line, versions and commit, for its manifest.
 
-Gathered once when a run is opened, from files and from modules that are loaded already: no process is
-started and nothing is imported for it.
+Collected when a run is opened, from files and loaded modules, without starting a process or importing anything.
 """
 
 import json
@@ -20,16 +19,25 @@ __all__ = ["config_json", "facts_json"]
 _VERSIONED_MODULES = ("torch", "numpy", "transformers", "lightning", "accelerate")
 
 
-def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_tags: Iterable[str] = ()) -> str:
+def facts_json(
+    config: Mapping[str, Any] | None,
+    tags: Iterable[str],
+    *,
+    group: str | None = None,
+    notes: str | None = None,
+    more_tags: Iterable[str] = (),
+) -> str:
     """Return the facts as a JSON object.
 
     Args:
-        config: What the user wants kept with the run. What JSON has no form for is kept as its text.
-        tags: Words to find the run by, as the user gave them.
-        more_tags: Further ones, put before them.
+        config: Settings to keep with the run. Values that JSON cannot represent are kept as text.
+        tags: Labels to find the run by.
+        group: The name of a group of runs.
+        notes: Free text about the run.
+        more_tags: More labels, placed before `tags`.
 
     Raises:
-        TypeError: If `config` is no mapping or a tag no str.
+        TypeError: If `config` is not a mapping, or another argument is not text.
     """
     if config is not None:
         _check_config(config)
@@ -41,25 +49,29 @@ def facts_json(config: Mapping[str, Any] | None, tags: Iterable[str], *, more_ta
         if not isinstance(tag, str):
             message = f"tags must be str, got {type(tag).__name__} {tag!r}"
             raise TypeError(message)
+    for argument, text in (("group", group), ("notes", notes)):
+        if text is not None and not isinstance(text, str):
+            message = f"{argument} must be a str, got {type(text).__name__} {text!r}"
+            raise TypeError(message)
     facts: dict[str, Any] = {
         "host": socket.gethostname(),
         "git": _git(),
         "command_line": list(sys.argv),
         "versions": _versions(),
     }
-    # What is not given stays as an earlier attempt gave it.
+    # A resumed run keeps what this attempt does not set.
     if config is not None:
         facts["config"] = _plain(config)
-    if tags:
-        facts["tags"] = tags
+    given = {"tags": tags or None, "group": group, "notes": notes}
+    facts.update({key: value for key, value in given.items() if value is not None})
     return json.dumps(_encodable(facts), allow_nan=False)
 
 
 def config_json(config: Mapping[str, Any]) -> str:
-    """Return a configuration as a JSON object, as `facts_json` has it in its own.
+    """Return a config as a JSON object, converted as in `facts_json`.
 
     Raises:
-        TypeError: If `config` is no mapping.
+        TypeError: If `config` is not a mapping.
     """
     _check_config(config)
     return json.dumps(_encodable(_plain(config)), allow_nan=False)
@@ -67,12 +79,12 @@ def config_json(config: Mapping[str, Any]) -> str:
 
 def _check_config(config: object) -> None:
     if not isinstance(config, Mapping):
-        message = f"config must be a mapping, got {type(config).__name__}; vars(args) makes one of parsed arguments"
+        message = f"config must be a mapping, got {type(config).__name__}; pass vars(args) for parsed arguments"
         raise TypeError(message)
 
 
 def _plain(value: object) -> object:
-    """The value in the forms that JSON has."""
+    """Return the value as JSON types."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -85,7 +97,7 @@ def _plain(value: object) -> object:
 
 
 def _encodable(value: Any) -> Any:
-    """The value with what UTF-8 cannot say, such as an undecodable argument, escaped."""
+    """Return the value with text that UTF-8 cannot encode, such as undecodable arguments, escaped."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
@@ -105,14 +117,14 @@ def _versions() -> dict[str, str]:
 
 
 def _git() -> dict[str, str] | None:
-    """The commit and branch that the working directory is at, read from git's own files; None where there are none."""
+    """Return the commit and branch of the working directory from git's files; None outside a repository."""
     try:
-        directory = pathlib.Path.cwd()  # which may have been deleted
+        directory = pathlib.Path.cwd()  # raises if it was deleted
         root = next((path for path in (directory, *directory.parents) if (path / ".git").exists()), None)
         if root is None:
             return None
         git_dir = root / ".git"
-        if git_dir.is_file():  # a worktree: one line that says where its files are
+        if git_dir.is_file():  # a worktree: the file has the path of its git directory
             git_dir = (root / git_dir.read_text("utf-8").removeprefix("gitdir:").strip()).resolve()
         head = (git_dir / "HEAD").read_text("utf-8").strip()
         if not head.startswith("ref:"):

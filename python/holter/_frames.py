@@ -1,17 +1,17 @@
-"""A run's points as pandas frames, out of the series that its ranks have."""
+"""A run's points as pandas frames."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from holter._run import Series
+    from holter._series import Series
 
 __all__ = ["long", "wide"]
 
 
 def long(pandas: Any, found: "list[tuple[int, Series]]") -> "pd.DataFrame":
-    """Return one row for each point, in the order in which the ranks and their series come; see `Run.to_pandas`."""
+    """Return one row per point, in the order of the ranks and their series; see `Run.to_pandas`."""
     import numpy as np
 
     all_series = [series for _, series in found]
@@ -32,7 +32,7 @@ def long(pandas: Any, found: "list[tuple[int, Series]]") -> "pd.DataFrame":
 
 
 def wide(pandas: Any, found: "list[tuple[int, Series]]") -> "pd.DataFrame":
-    """Return one row for each step and one column for each name; of series of one name the first counts."""
+    """Return one row per step and one column per name; of several series with the same name, the first is used."""
     import numpy as np
 
     first: dict[str, Series] = {}
@@ -47,7 +47,7 @@ def wide(pandas: Any, found: "list[tuple[int, Series]]") -> "pd.DataFrame":
 
 
 def _joined(dtype: str, arrays: list[Any]) -> Any:
-    """The arrays one after the other; of the right type also if there are none."""
+    """Return the arrays concatenated, with the right dtype even if there are none."""
     import numpy as np
 
     return np.concatenate([np.empty(0, dtype), *arrays])

@@ -1,20 +1,23 @@
-"""What a logger needs of Python: its settings from arguments and environment, and to be closed at exit.
+"""The Python side of `holter.Logger`: settings from arguments and environment, and closing at exit.
 
-`holter.Logger` itself is a class of the extension, so that `log` is one call into it. It imports this
-module when the first logger is made.
+`Logger` is a class of the extension, so that `log` is a single call into it. It imports this module when the first
+logger is created.
 """
 
 import atexit
 import os
 import pathlib
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holter import _core
 from holter._config import DEFAULT_SINKS, Environment, Overflow
 from holter._facts import facts_json
+from holter._paths import local_path
 
 if TYPE_CHECKING:
     from holter.alerts import Rule, Webhook
@@ -29,10 +32,10 @@ _NOUNS = ("brook", "cedar", "comet", "ember", "falcon", "harbor", "heron", "lark
 
 
 class Settings(NamedTuple):
-    """The settings of a logger, each of the type that the extension takes."""
+    """The settings of a logger, with the types that the extension expects."""
 
     path: pathlib.Path
-    name: str
+    name: str | None
     rank: int
     resume: str
     overflow: str
@@ -51,6 +54,8 @@ def read_settings(
     name: str | None = None,
     config: Mapping[str, Any] | None = None,
     tags: Sequence[str] = (),
+    group: str | None = None,
+    notes: str | None = None,
     resume: str | None = None,
     sinks: Iterable[str] = DEFAULT_SINKS,
     summary_every: int = 100,
@@ -60,24 +65,26 @@ def read_settings(
     alerts: "Iterable[Rule]" = (),
     webhook: "Webhook | str | None" = None,
 ) -> Settings:
-    """Bring together what the arguments of `holter.Logger` and the environment say.
+    """Combine the arguments of `holter.Logger` with the environment.
 
     Raises:
-        TypeError, ValueError: If an argument is of the wrong type or out of its range.
+        TypeError, ValueError: If an argument is invalid.
     """
     environment = Environment()
     name = _checked_name(name) if name is not None else environment.name
-    directory = pathlib.Path(path) if path is not None else pathlib.Path(environment.directory, name or _new_name())
-    resume = resume if resume is not None else environment.resume or "allow"
+    directory = local_path(pathlib.Path(environment.directory, name or _new_name()) if path is None else path)
+    resume = resume if resume is not None else environment.resume or "auto"
     if not isinstance(resume, str):
-        message = f"resume must be 'never', 'allow' or 'must', got {resume!r}"
+        message = f"resume must be 'auto', 'never', 'allow' or 'must', got {resume!r}"
         raise TypeError(message)
     rules = _rules_json(alerts)
     webhook = _checked_webhook(webhook, rules)
-    facts = facts_json(config, tags, more_tags=environment.tags)
+    facts = facts_json(config, tags, group=group, notes=notes, more_tags=environment.tags)
+    if environment.is_enabled:
+        _close_on_sigterm()
     return Settings(
         path=directory,
-        name=name if name is not None else directory.absolute().name or "run",
+        name=name if environment.is_enabled else name or directory.absolute().name,
         rank=_checked_count("rank", rank or 0, least=0),
         resume=resume,
         overflow=Overflow(overflow).value,
@@ -91,11 +98,43 @@ def read_settings(
     )
 
 
+read_settings.__qualname__ = "Logger"  # the name in Python's errors about unexpected arguments
+
+
 @atexit.register
 def _close_all() -> None:
-    """Close what the program left open when it ended."""
+    """Close the loggers that are still open when the program ends."""
     exception = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    _core.close_all("finished" if exception is None else "failed")
+    if isinstance(exception, KeyboardInterrupt):
+        _core.close_all("interrupted")
+    else:
+        _core.close_all("finished" if exception is None else "failed")
+
+
+def _close_on_sigterm() -> None:
+    """Close runs as interrupted when SIGTERM ends the program, as it does on preemption.
+
+    Does nothing if the program handles SIGTERM itself, or outside the main thread, where Python has no signal handlers.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end_interrupted)
+
+
+def _end_interrupted(number: int, _frame: object) -> None:
+    try:
+        _core.close_all("interrupted")
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)  # end as the program would have without a logger
+
+
+def _restore_sigterm_in_child() -> None:
+    """Let SIGTERM end forked children, such as DataLoader workers, at once."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _end_interrupted:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_restore_sigterm_in_child)
 
 
 def _new_name() -> str:
@@ -136,14 +175,14 @@ def _checked_sinks(sinks: Iterable[str]) -> list[str]:
 
 def _rules_json(alerts: "Iterable[Rule]") -> str:
     if isinstance(alerts, tuple) and not alerts:
-        return _NO_RULES  # nothing more is imported for a logger that watches nothing
+        return _NO_RULES  # without importing holter.alerts
     from holter.alerts._rules import rules_json
 
     return rules_json(alerts)
 
 
 def _checked_webhook(webhook: "Webhook | str | None", rules: str) -> "Webhook | None":
-    """The webhook that was asked for. No message shows a URL, which is a secret."""
+    """Return the webhook. Messages never include its URL, which is a secret."""
     if webhook is None:
         return None
     from holter.alerts import Webhook
@@ -154,6 +193,6 @@ def _checked_webhook(webhook: "Webhook | str | None", rules: str) -> "Webhook | 
         message = f"webhook must be a URL or a holter.alerts.Webhook, got {type(webhook).__name__}"
         raise TypeError(message)
     if rules == _NO_RULES:
-        message = "a webhook sends what alerts say, and there are no alerts: give alerts=[...] too"
+        message = "a webhook delivers alerts, and there are no rules; pass alerts=[...] as well"
         raise ValueError(message)
     return webhook

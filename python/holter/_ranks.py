@@ -1,7 +1,7 @@
-"""The ranks of a run read as one run, or one rank of it alone.
+"""The ranks of a run read as one run, or a single rank.
 
-A question about a series is answered by the lowest rank that has it. Ranks that begin to record while the run is
-open are seen by the next question. Each is read as if it were alone: nothing is locked, and nothing shared.
+A series is read from the lowest rank that has it. Each call includes ranks that have started since the last one. Ranks
+are read independently: nothing is locked or shared.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ T = TypeVar("T")
 
 Facts: TypeAlias = tuple[str, int, int, int, int, float]
 BucketColumns: TypeAlias = tuple[int, list[tuple[str, list[bytearray]]]]
-"""The width of the buckets; of each series its name and its columns."""
+"""The width of the buckets, and the name and columns of each series."""
 
-_STATUSES = ("running", "crashed", "failed", "finished")
-"""What the ranks of a run may be, the one that the run is named after first."""
+_STATUSES = ("running", "crashed", "failed", "interrupted", "stopped", "finished")
+"""The statuses of ranks; a run has the first one that any of its ranks has."""
 
 
 class Ranks:
-    """The readers of a run's ranks, each opened when it is first asked.
+    """The readers of a run's ranks, each opened on first use.
 
-    `rank`, where a method takes it, names the only one to be asked, and None stands for all of them. Who asks for a
-    rank that has recorded nothing gets a FileNotFoundError.
+    A `rank` argument selects a single rank, and None all of them. A rank that has recorded nothing raises
+    FileNotFoundError.
 
     Args:
-        path: The directory of the run, or of the rank that stands alone.
-        reader: The rank that is known already.
-        is_alone: Whether to leave all others out.
+        path: The directory of the run, or of the single rank.
+        reader: The reader of one rank.
+        is_alone: Whether to read this rank only.
     """
 
     __slots__ = ("_is_alone", "_readers", "path")
@@ -52,10 +52,10 @@ class Ranks:
         return sorted({*self._readers, *_core.ranks(self.path)})
 
     def lowest(self) -> _core.Reader:
-        """Return the reader of the lowest rank that can be read, which speaks for the run. Never raises."""
+        """Return the reader of the lowest readable rank, which represents the run. Never raises."""
         known = min(self._readers)
         if known > 0 and not self._is_alone:
-            # A run that is listed has a name, whatever keeps a lower rank from being read: who asks for points is told.
+            # A listed run has a name even if a lower rank cannot be read; reading its points raises the error.
             with contextlib.suppress(OSError, HolterError):
                 for number in _core.ranks(self.path):
                     with contextlib.suppress(OSError, HolterError):
@@ -63,41 +63,41 @@ class Ranks:
         return self._readers[known]
 
     def alone(self, rank: SupportsIndex) -> "Ranks":
-        """Return one rank without the others."""
+        """Return a single rank."""
         reader = self._reader(operator.index(rank))
         return Ranks(reader.path, reader, is_alone=True)
 
     def readers(self, rank: SupportsIndex | None = None) -> Iterator[_core.Reader]:
-        """Yield the readers to ask, that of the lowest rank first."""
+        """Yield the readers, lowest rank first."""
         if rank is not None:
             yield self._reader(operator.index(rank))
             return
         first = None if self._is_alone else self._readers.get(0)
         if first is not None:
-            yield first  # most questions end here, and no directory was listed for them
+            yield first  # most calls end here, before the directory is listed
         for number in self.numbers():
             if first is None or number > 0:
                 yield self._reader(number)
 
     def first(self, read: Callable[[_core.Reader], T], rank: SupportsIndex | None) -> T:
-        """Return what the lowest rank says that knows the series.
+        """Return the result of the lowest rank that has the series.
 
         Raises:
-            KeyError: If none does.
+            KeyError: If no rank has it.
         """
         for reader in self.readers(rank):
             try:
                 return read(reader)
-            except KeyError:  # noqa: PERF203  mostly the first has it
+            except KeyError:  # noqa: PERF203  usually the first rank has it
                 continue
         raise KeyError
 
     def names(self, pattern: str, rank: SupportsIndex | None) -> list[str]:
-        """Return the names of the series that any rank has, in the order of their code points."""
+        """Return the names of the series of all ranks, sorted by code point."""
         return sorted({name for reader in self.readers(rank) for name in reader.names(pattern)})
 
     def facts(self, pattern: str, rank: SupportsIndex | None) -> list[Facts]:
-        """Return of each series what the lowest rank says that has it, by name."""
+        """Return the facts of each series from the lowest rank that has it, sorted by name."""
         found: dict[str, Facts] = {}
         for reader in self.readers(rank):
             for facts in reader.facts(pattern):
@@ -114,30 +114,29 @@ class Ranks:
     ) -> BucketColumns:
         """Return the buckets of each series from the lowest rank that has it: as `Reader.buckets`.
 
-        `names` is a pattern if it is a str. Where the width is left open it is the widest that one of these ranks
-        would choose.
+        `names` is a pattern if it is a str. Without a width, the widest that any of these ranks chooses is used.
 
         Raises:
             KeyError: If no rank has a series of one of the names.
         """
         readers = list(self.readers(rank))
         if len(readers) == 1:
-            asked = names if isinstance(names, str) else list(names)
-            return readers[0].buckets(asked, width, max_buckets, bounds)
+            chosen = names if isinstance(names, str) else list(names)
+            return readers[0].buckets(chosen, width, max_buckets, bounds)
         owned = _owned(readers, names)
 
-        def ask(reader: _core.Reader, width: int | None) -> BucketColumns:
+        def read(reader: _core.Reader, width: int | None) -> BucketColumns:
             return reader.buckets(owned[reader], width, max_buckets, bounds)
 
-        answers = {reader: ask(reader, width) for reader in owned}
-        widest = max((found for found, _ in answers.values()), default=width or 1)
+        results = {reader: read(reader, width) for reader in owned}
+        widest = max((found for found, _ in results.values()), default=width or 1)
         found: dict[str, list[bytearray]] = {}
-        for reader, answer in answers.items():
-            found.update((answer if answer[0] == widest else ask(reader, widest))[1])
+        for reader, result in results.items():
+            found.update((result if result[0] == widest else read(reader, widest))[1])
         return widest, [(name, found[name]) for name in (sorted(found) if isinstance(names, str) else names)]
 
     def status(self) -> str:
-        """Return "running" if any rank is, else "crashed" if any has, else "failed" if any has, else "finished"."""
+        """Return the first of the statuses, in the order above, that any rank has."""
         statuses = {reader.status() for reader in self.readers()}
         return next((status for status in _STATUSES if status in statuses), min(statuses))
 
@@ -146,7 +145,7 @@ class Ranks:
         return any(reader.is_live() for reader in self.readers())
 
     def revision(self) -> str:
-        """Return a word that changes whenever a rank has something new, or begins."""
+        """Return an opaque token that changes whenever a rank has something new, or starts."""
         return "|".join([reader.revision() for reader in self.readers()])
 
     def _reader(self, number: int) -> _core.Reader:
@@ -159,12 +158,12 @@ class Ranks:
 
 
 def opened(path: str | os.PathLike[str]) -> Ranks:
-    """Return the run in the directory `path`, or the rank whose own directory it is.
+    """Return the run in the directory `path`, or the single rank if it is the directory of a rank.
 
     Raises:
         FileNotFoundError: If no rank has recorded there.
-        FormatVersionError: If a newer Holter wrote it.
-        StoreError: If its manifest is damaged, or that of the lowest rank where rank 0 has none.
+        FormatVersionError: If a newer version of Holter wrote it.
+        StoreError: If the manifest of the lowest rank is damaged.
     """
     try:
         reader = _core.Reader(path)
@@ -179,16 +178,16 @@ def opened(path: str | os.PathLike[str]) -> Ranks:
 
 
 def listed(reader: _core.Reader, root: str | os.PathLike[str]) -> Ranks:
-    """Return the run that a rank belongs to, which was found as the run's lowest at or below `root`."""
+    """Return the run of a rank, which is the lowest of the run found at or below `root`."""
     if reader.rank == 0:
         return Ranks(reader.path, reader)
     if reader.path.name != f"rank-{reader.rank:05}" or reader.path == pathlib.Path(root):
-        return Ranks(reader.path, reader, is_alone=True)  # a rank's directory by itself
+        return Ranks(reader.path, reader, is_alone=True)  # the directory of a single rank
     return Ranks(reader.path.parent, reader)
 
 
 def _owned(readers: list[_core.Reader], names: Sequence[str] | str) -> dict[_core.Reader, list[str]]:
-    """Which series to ask each rank for."""
+    """Return the series to read from each rank."""
     owners: dict[str, _core.Reader] = {}
     for reader in readers:
         for name in reader.names(names if isinstance(names, str) else "*"):

@@ -1,30 +1,27 @@
-"""Reading runs: while they are recorded, after they were closed, or as a crash left them.
+"""Reading runs: during the training, after closing, or after a crash.
 
-Neither numpy nor pandas nor pyarrow is imported before something is asked for that consists of it. A
-reader never blocks the training, and keeps nothing open between two calls.
+Neither numpy nor pandas nor pyarrow is imported before a result needs it. A reader never blocks the training, and keeps
+nothing open between calls.
 """
 
 import datetime as dt
 import difflib
 import heapq
-import importlib
 import json
 import operator
-import os
 import pathlib
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from holter import _core, _frames
 from holter._buckets import Buckets, from_columns
-from holter._ranks import Ranks, listed, opened
-from holter.exceptions import HolterError, HolterWarning
+from holter._ranks import Ranks
+from holter._series import MAX_STEP, MIN_STEP, Columns, Series, SeriesFacts, load, series_of, step_bounds
+from holter._table import Table
+from holter._text import time_of_micros
+from holter.exceptions import HolterError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
     import plotly.graph_objects as go
     import pyarrow as pa
@@ -32,122 +29,23 @@ if TYPE_CHECKING:
     from holter.alerts import Alert
     from holter.plots.build.band_columns import BandKind
 
-__all__ = ["Buckets", "Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
-
-_Columns: TypeAlias = tuple[bytearray, bytearray, bytearray]
-_MIN_STEP, _MAX_STEP = -(1 << 63), (1 << 63) - 1
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Series:
-    """The points of one series, or those of a range of steps.
-
-    Attributes:
-        name: The metric's name.
-        steps: Shape (n,), int64, strictly ascending.
-        values: Shape (n,), float64. NaN and infinities are what was logged; a step that was not logged
-            is not there.
-        timestamps: Shape (n,), datetime64[us], UTC: when each point was logged, to a few milliseconds.
-    """
-
-    name: str
-    steps: "npt.NDArray[np.int64]"
-    values: "npt.NDArray[np.float64]"
-    timestamps: "npt.NDArray[np.datetime64]"
-
-    @property
-    def last(self) -> float | None:
-        """The value at the largest step; None if there is no point."""
-        return float(self.values[-1]) if len(self) else None
-
-    def to_pandas(self) -> "pd.Series[float]":
-        """Return the values as a pandas Series, float64, with the steps as its index.
-
-        Raises:
-            ImportError: If pandas is not installed.
-        """
-        pandas = _load("pandas", "pandas")
-        return pandas.Series(self.values, pandas.Index(self.steps, name="step"), name=self.name)
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __repr__(self) -> str:
-        if not len(self):
-            return f"<Series {self.name!r}: no points>"
-        points = f"{len(self)} points, steps {self.steps[0]} to {self.steps[-1]}"
-        return f"<Series {self.name!r}: {points}, last {self.last!r}>"
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesFacts:
-    """What there is to know of a series without reading its points.
-
-    Attributes:
-        name: The metric's name.
-        count: How many points it has, at least 1.
-        nonfinite_count: How many of them are NaN or infinite.
-        first_step: The smallest step.
-        last_step: The largest step.
-        last_value: The value at the largest step.
-    """
-
-    name: str
-    count: int
-    nonfinite_count: int
-    first_step: int
-    last_step: int
-    last_value: float
-
-
-class Table:
-    """Points of a run for whatever reads the Arrow PyCapsule interface.
-
-    `pyarrow.table(points)`, `polars.DataFrame(points)`, `duckdb.sql("SELECT ... FROM points")` and the
-    like take it as it is. Columns: `run` string, `rank` int32, `name` string, `step` int64, `value` float64,
-    `timestamp` timestamp[us, UTC]; rows ordered by rank, name and step. It is read anew each time, in batches
-    and only as far as it is asked for.
-    """
-
-    __slots__ = ("_pattern", "_rank", "_ranks")
-
-    def __init__(self, ranks: Ranks, pattern: str, rank: SupportsIndex | None) -> None:
-        self._ranks = ranks
-        self._pattern = pattern
-        self._rank = rank
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Return a fresh stream as a PyCapsule.
-
-        Args:
-            requested_schema: Not heeded, as the interface allows: the types are always those above.
-
-        Raises:
-            StoreError: If the run cannot be read.
-        """
-        del requested_schema
-        return _core.arrow_stream(list(self._ranks.readers(self._rank)), self._pattern)
-
-    def __repr__(self) -> str:
-        rank = "" if self._rank is None else f" by rank {self._rank}"
-        return f"<Table of {self._pattern!r}{rank} in {str(self._ranks.path)!r}>"
+__all__ = ["Run"]
 
 
 class Run:
-    """A run to be read: made by `holter.open_run` and `holter.list_runs`.
+    """Read-only access to a run; created by `holter.open_run` and `holter.list_runs`.
 
-    Whatever is asked for is read at that moment. What was logged is seen at once, also when it has not
-    reached the database yet; where very much is on its way there, half a second later.
+    Every call reads the current state. Points are visible as soon as they are logged, even before they reach the
+    database; if very many are waiting, half a second later.
 
-    A pattern is as a shell's, but `*` also matches `/`: `*` any characters, `?` one, `[abc]` or `[a-c]`
-    one of these, `[!abc]` one that is none of these, `[*]` a star itself.
+    Patterns are shell patterns, except that `*` also matches `/`: `*` any characters, `?` one character, `[abc]` or
+    `[a-c]` one of these, `[!abc]` none of these, `[*]` a literal star.
 
-    The processes of a distributed run each record a part of it, their rank, and are read as one run: it has the
-    series of all ranks, and one that several have is that of the lowest of them. `rank=` asks a given rank instead,
-    and raises FileNotFoundError if that has recorded nothing. What is not a matter of series, such as the
-    configuration, is what the lowest rank says. Ranks that begin while the run is open are seen.
+    The ranks of a distributed run are read as one run with the series of all ranks. If several ranks have a series, the
+    lowest rank's is used; `rank=` selects another, and raises FileNotFoundError if it has recorded nothing. Other
+    properties, such as the config, come from the lowest rank. Ranks that start later are included.
 
-    Every method that reads raises `StoreError` if a file cannot be read or is damaged.
+    Methods that read raise `StoreError` if a file is damaged or cannot be read.
     """
 
     __slots__ = ("_ranks",)
@@ -162,7 +60,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name that the run was given, else that of its directory."""
+        """The run's name: the one it was given, or that of its directory."""
         return self._ranks.lowest().name
 
     @property
@@ -172,71 +70,80 @@ class Run:
 
     @property
     def rank(self) -> int:
-        """The lowest rank that has recorded: 0, unless rank 0 has recorded nothing or this is another rank alone."""
+        """The lowest rank that has recorded."""
         return self._ranks.lowest().rank
 
     @property
     def created(self) -> dt.datetime:
-        """When the run was begun, in UTC."""
-        epoch = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-        return epoch + dt.timedelta(microseconds=self._ranks.lowest().started_micros)
+        """When the run started, in UTC."""
+        return time_of_micros(self._ranks.lowest().started_micros)
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `run.json` holds now."""
+        """The current content of `run.json`."""
         return dict(json.loads(self._ranks.lowest().manifest_json()))
 
     @property
     def revision(self) -> str:
-        """A word that is another one whenever the run has new points or alerts, was closed, gone on with or recovered.
+        """An opaque version token that changes whenever the run has new points or alerts, or its status changes.
 
-        It costs some microseconds for each rank, so that it may be polled. What is read after it is at least as new
-        as it says. It may change although there is nothing new, and says nothing of the order of two.
+        Cheap enough for polling: microseconds per rank. Data read afterwards is at least as new as the token. It can
+        change without new data, and two tokens have no order.
         """
         return self._ranks.revision()
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration that the run was given; empty without one."""
+        """The run's config; empty if none was given."""
         return dict(self.manifest.get("config") or {})
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags that the run was given."""
+        """The run's tags."""
         return tuple(self.manifest.get("tags") or ())
 
     @property
+    def group(self) -> str | None:
+        """The group of runs that the run belongs to."""
+        return self.manifest.get("group")
+
+    @property
+    def notes(self) -> str | None:
+        """Free text about the run."""
+        return self.manifest.get("notes")
+
+    @property
     def status(self) -> str:
-        """`"running"`, `"finished"`, `"failed"` or `"crashed"`.
+        """`"running"`, `"finished"`, `"failed"`, `"interrupted"`, `"stopped"` or `"crashed"`.
 
-        Crashed means that nothing was closed and that no process is recording any more: also where
-        nobody has recovered the run, which reading does not need.
+        Interrupted means ended by Ctrl-C or SIGTERM, stopped means ended on purpose, and crashed means that the process
+        died without closing the run. Crashed runs can be read without recovering them.
 
-        A run of several ranks is running as long as one of them is. After that it has crashed if any of them has,
-        else failed if any has.
+        A run with several ranks is running while any rank is; after that, it has the first of crashed, failed,
+        interrupted, stopped and finished that any rank has.
         """
         return self._ranks.status()
 
     @property
     def events(self) -> "list[Alert]":
-        """What the alerts of all ranks have said, the oldest first; empty for a run that was given no rules."""
-        from holter.alerts._alert import alerts_of_lines
+        """The alerts of all ranks, oldest first."""
+        from holter.alerts._alert import parse_alerts
 
-        by_rank = [alerts_of_lines(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
+        by_rank = [parse_alerts(reader.event_lines(), reader.rank) for reader in self._ranks.readers()]
         return list(heapq.merge(*by_rank, key=lambda alert: alert.time))
 
     @property
     def is_live(self) -> bool:
-        """Whether a process is recording the run, or any rank of it."""
+        """Whether a process is recording any rank of the run."""
         return self._ranks.is_live()
 
     @property
     def ranks(self) -> list[int]:
-        """The ranks that have recorded so far, ascending; of a rank that was opened alone that one."""
+        """The ranks that have recorded so far, ascending."""
         return self._ranks.numbers()
 
     def open_rank(self, rank: SupportsIndex) -> "Run":
-        """Return one rank alone, as a run of which the others are no part.
+        """Return a single rank as a run.
 
         Raises:
             FileNotFoundError: If this rank has recorded nothing.
@@ -244,14 +151,13 @@ class Run:
         return Run(self._ranks.alone(rank))
 
     def names(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> list[str]:
-        """Return the names of the series that match `pattern` and have a point, in order."""
+        """Return the sorted names of the series that match `pattern` and have points."""
         return self._ranks.names(pattern, rank)
 
     def facts(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> list[SeriesFacts]:
-        """Return what there is to know of the series that match `pattern`, in the order of their names.
+        """Return facts about the series that match `pattern`, sorted by name.
 
-        Costs about as much as `names`: no point is read for it, unless the run was recorded without its
-        database.
+        Costs about as much as `names`: no points are read, unless the run was recorded without a database.
         """
         return [SeriesFacts(*facts) for facts in self._ranks.facts(pattern, rank)]
 
@@ -267,14 +173,14 @@ class Run:
 
         Args:
             name: The metric's name.
-            start: The first step that is wanted; all from the beginning if None.
-            stop: The step after the last one that is wanted, as in a `range`; all to the end if None.
-            rank: Whose series; that of the lowest rank that has it if None.
+            start: The first step; None for the beginning.
+            stop: The step after the last one, as in `range`; None for the end.
+            rank: The rank; None for the lowest one that has the series.
 
         Raises:
             KeyError: If the run has no series of this name.
         """
-        first, end = _bounds(start, stop)
+        first, end = step_bounds(start, stop)
         return self._read(name, lambda reader: reader.series(name, first, end), rank)
 
     def downsample(
@@ -286,15 +192,15 @@ class Run:
         *,
         rank: SupportsIndex | None = None,
     ) -> Series:
-        """Return fewer points of one series, such that a plot of them looks like a plot of all.
+        """Return fewer points of a series, chosen so that a plot looks like a plot of all points.
 
-        The points are divided into stretches of equal count. Of each stretch the first and the last
-        point are kept, the smallest and the largest finite value, and the first that is NaN or infinite:
-        a spike of a single step is always there. (Without the last rule: "M4", Jugel et al., PVLDB 2014.)
+        Divides the points into groups of equal size and keeps from each group the first and the last point, the
+        smallest and the largest finite value, and the first NaN or infinity: a spike of a single step is always kept.
+        (Without the last rule this is M4: Jugel et al., PVLDB 2014.)
 
         Args:
             name: The metric's name.
-            points: At most so many points are returned, or 5 if that is more.
+            points: The most points to return; at least 5 are.
             start: As for `series`.
             stop: As for `series`.
             rank: As for `series`.
@@ -306,8 +212,8 @@ class Run:
         count = operator.index(points)
         if count < 1:
             raise ValueError(f"points must be at least 1, got {count}")
-        first, end = _bounds(start, stop)
-        return self._read(name, lambda reader: reader.downsample(name, min(count, _MAX_STEP), first, end), rank)
+        first, end = step_bounds(start, stop)
+        return self._read(name, lambda reader: reader.downsample(name, min(count, MAX_STEP), first, end), rank)
 
     def buckets(
         self,
@@ -319,37 +225,33 @@ class Run:
         stop: SupportsIndex | None = None,
         rank: SupportsIndex | None = None,
     ) -> list[Buckets]:
-        """Return series in buckets of steps, all of one width and, rank by rank, as of one moment.
+        """Return series aggregated in buckets of steps, all with the same width and, per rank, as of the same moment.
 
-        What a run has recorded in its database is read from sums that were kept while it was recorded, so
-        the cost is that of the buckets and not that of the points. Runs without a database, and what was logged again
-        or not long ago, are summed up from their points.
+        Runs with a database have precomputed aggregates, so the cost depends on the number of buckets, not of points.
+        Runs without a database, recent points, and points that were logged again are aggregated from the points.
 
         Args:
-            names: Names of series, in the order that is wanted; or a pattern, for the series that match
-                it in the order of their names.
-            width: How many steps a bucket covers: 1 or 64 * 8**k, at most 2**60. If None, it is 1 where no series
-                has more than `max_buckets` points in the range, else the smallest for which all of the steps that the
-                series have in the range, divided by it, are at most `max_buckets`. Where the series are those
-                of several ranks, it is the largest that any of these ranks alone would get.
-            max_buckets: About how many buckets are wanted.
-            start: The first step that is wanted; all from the beginning if None. Buckets wider than 1 are
-                given whole if any of their steps is wanted.
-            stop: The step after the last one that is wanted, as in a `range`; all to the end if None.
+            names: Names of series, in the order of the result; or a pattern, for all matching series sorted by name.
+            width: Steps per bucket: 1 or 64 * 8**k, at most 2**60. If None, 1 if no series has more than `max_buckets`
+                points in the range; otherwise the smallest width with at most `max_buckets` in the range of steps. For
+                series of several ranks, the largest width that any of them needs.
+            max_buckets: The approximate number of buckets.
+            start: The first step; None for the beginning. Buckets wider than 1 are returned whole.
+            stop: The step after the last one, as in `range`; None for the end.
             rank: As for `series`.
 
         Raises:
             KeyError: If the run has no series of one of these names.
-            ValueError: If there are no buckets of this width, or `max_buckets` is less than 1.
+            ValueError: If the width is not supported, or `max_buckets` is less than 1.
         """
         most = operator.index(max_buckets)
         if most < 1:
             raise ValueError(f"max_buckets must be at least 1, got {most}")
         chosen = names if isinstance(names, str) else list(names)
-        bounds = _bounds(start, stop)
-        wanted = None if width is None else max(_MIN_STEP, min(operator.index(width), _MAX_STEP))
+        bounds = step_bounds(start, stop)
+        wanted = None if width is None else max(MIN_STEP, min(operator.index(width), MAX_STEP))
         try:
-            found = self._ranks.buckets(chosen, wanted, min(most, _MAX_STEP), bounds, rank)
+            found = self._ranks.buckets(chosen, wanted, min(most, MAX_STEP), bounds, rank)
         except KeyError:
             known = set(self.names(rank=rank))
             unknown = next((name for name in chosen if name not in known), "")
@@ -357,11 +259,11 @@ class Run:
         return [from_columns(name, found[0], columns) for name, columns in found[1]]
 
     def table(self, pattern: str = "*", *, rank: SupportsIndex | None = None) -> Table:
-        """Return the points of the series that match `pattern` for Arrow's readers; see `Table`.
+        """Return the points of the series that match `pattern` as an Arrow stream; see `Table`.
 
         Args:
-            pattern: Which series.
-            rank: Whose; those of all ranks if None.
+            pattern: The series.
+            rank: The rank; None for all.
         """
         return Table(self._ranks, pattern, rank)
 
@@ -371,62 +273,62 @@ class Run:
         Raises:
             ImportError: If pyarrow is not installed.
         """
-        return _load("pyarrow", "arrow").table(self.table(pattern, rank=rank))
+        return load("pyarrow", "arrow").table(self.table(pattern, rank=rank))
 
     def to_pandas(self, pattern: str = "*", *, wide: bool = False, rank: SupportsIndex | None = None) -> "pd.DataFrame":
         """Return the points of the series that match `pattern` as a pandas DataFrame.
 
         Args:
-            pattern: Which series.
-            wide: If False, one row for each point, by rank, name and step, with the columns `rank` (int32),
-                `name` (categorical), `step` (int64), `value` (float64) and `timestamp` (datetime64[us, UTC]).
-                If True, one row for each step, which is the index, and one float64 column for each
-                series, of the lowest rank that has it; NaN then stands for a step that was not logged, too.
-            rank: Whose series; those of all ranks if None.
+            pattern: The series.
+            wide: If False, one row per point, sorted by rank, name and step, with the columns `rank` (int32), `name`
+                (categorical), `step` (int64), `value` (float64) and `timestamp` (datetime64[us, UTC]). If True, one row
+                per step, which is the index, and one float64 column per series, from the lowest rank that has it; a
+                step that was not logged is NaN too.
+            rank: The rank; None for all.
 
         Raises:
             ImportError: If pandas is not installed.
         """
-        pandas = _load("pandas", "pandas")
+        pandas = load("pandas", "pandas")
         found = [
-            (reader.rank, _series(name, columns))
+            (reader.rank, series_of(name, columns))
             for reader in self._ranks.readers(rank)
             for name, columns in reader.all_series(pattern)
         ]
         return _frames.wide(pandas, found) if wide else _frames.long(pandas, found)
 
     def plot(self, pattern: str = "*", band: "BandKind | None" = None, **options: Any) -> "go.Figure":
-        """Return a plotly figure of the series that match `pattern`, which a notebook shows.
+        """Return a plotly figure of the series that match `pattern`.
 
             run.plot("train/loss", half_life=100)
             run.plot("attention_entropy/layer_*", band="std")
-            run.plot("attention_entropy/layer_*", kind="heatmap")
 
         Args:
-            pattern: Which series.
-            band: None for a line for each series; `"std"`, `"quantile"` or `"minmax"` for a band over them all.
+            pattern: The series.
+            band: None for one line per series; `"std"`, `"quantile"` or `"minmax"` for a band across them.
             options: `kind` (`"line"`, `"heatmap"` or `"latest"`), `title`, `theme` (`"light"` or `"dark"`),
-                `change_points`, and whatever `holter.plots.View` takes: `start`, `stop`, `x`, `half_life`, `log_y`, ...
+                `change_points`, and the arguments of `holter.plots.View`: `start`, `stop`, `x`, `half_life`, ...
 
         Raises:
             ImportError: If plotly is not installed.
             KeyError: If no series matches.
-            ValueError: If an option makes no sense.
+            ValueError: If an option is invalid.
         """
-        figure: go.Figure = _load("holter.plots.notebook").figure_of(self, pattern, band, **options)
-        return figure
+        from holter.plots.notebook import figure_of
 
-    def _read(self, name: str, read: Callable[[_core.Reader], _Columns], rank: SupportsIndex | None) -> Series:
+        return figure_of(self, pattern, band, **options)
+
+    def _read(self, name: str, read: Callable[[_core.Reader], Columns], rank: SupportsIndex | None) -> Series:
         try:
             columns = self._ranks.first(read, rank)
         except KeyError:
             raise self._no_series(name, rank) from None
-        return _series(name, columns)
+        return series_of(name, columns)
 
     def _no_series(self, name: str, rank: SupportsIndex | None) -> KeyError:
         names = self.names(rank=rank)
         close = difflib.get_close_matches(name, names[:10_000], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"names() lists the {len(names)} that there are"
+        hint = f"did you mean {close[0]!r}?" if close else f"names() lists its {len(names)} series"
         place = self.path if rank is None else f"rank {operator.index(rank)} of {self.path}"
         return KeyError(f"{place} has no series {name!r}; {hint}")
 
@@ -438,69 +340,4 @@ class Run:
         return f"<Run {self.name!r} at {str(self.path)!r}: {status}>"
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
-    """Open the run in the directory `path` for reading.
-
-    Args:
-        path: The directory that was given to `holter.Logger`, for all ranks of the run; or the directory of one rank
-            in it, such as `rank-00002`, for that rank alone.
-
-    Raises:
-        FileNotFoundError: If there is no run.
-        FormatVersionError: If a newer Holter wrote it.
-        StoreError: If its manifest is damaged.
-    """
-    return Run(opened(path))
-
-
-def list_runs(
-    root: str | os.PathLike[str] = "runs", *, on_unreadable: Callable[[pathlib.Path, str], object] | None = None
-) -> list[Run]:
-    """Return the runs at or below a directory, at most three levels down, the oldest first.
-
-    The ranks of a run are one run. Symbolic links and hidden directories are not followed. Of what looks like a run
-    and cannot be read a `HolterWarning` tells; the others are returned.
-
-    Args:
-        root: Where to look.
-        on_unreadable: Called instead of the warning with each directory that cannot be read, and why.
-
-    Raises:
-        FileNotFoundError: If there is no such directory.
-    """
-    if not pathlib.Path(root).is_dir():
-        raise FileNotFoundError(f"there is no directory {os.fspath(root)!r}; list_runs takes one that holds runs")
-    readers, unreadable = _core.list_runs(root)
-    for path, reason in unreadable:
-        if on_unreadable is None:
-            warnings.warn(f"{path} is left out: {reason}", HolterWarning, stacklevel=2)
-        else:
-            on_unreadable(path, reason)
-    return [Run(listed(reader, root)) for reader in readers]
-
-
-def _series(name: str, columns: _Columns) -> Series:
-    steps, values, timestamps = columns
-    array = _load("numpy").frombuffer
-    return Series(name, array(steps, "<i8"), array(values, "<f8"), array(timestamps, "<M8[us]"))
-
-
-def _bounds(start: SupportsIndex | None, stop: SupportsIndex | None) -> tuple[int | None, int | None]:
-    """The bounds as 64-bit integers that select the same steps."""
-    first = None if start is None else max(operator.index(start), _MIN_STEP)
-    end = None if stop is None else max(operator.index(stop), _MIN_STEP)
-    if first is not None and first > _MAX_STEP:
-        return _MIN_STEP, _MIN_STEP  # behind every step: an empty range
-    return first, None if end is None or end > _MAX_STEP else end
-
-
-def _load(module: str, extra: str | None = None) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        wanted = f"holter[{extra}]" if extra else module
-        raise ImportError(f"this needs {module}: pip install '{wanted}'") from error
-
-
-for _public in (Run, Series, SeriesFacts, list_runs, open_run):
-    _public.__module__ = "holter"
+Run.__module__ = "holter"

@@ -54,8 +54,11 @@ def utf8_safe(text: str) -> str:
 
 
 def spreadsheet_safe(text: str) -> str:
-    """Return text that a spreadsheet does not evaluate as a formula: a leading `=`, `+`, `-`, `@` gets a quote."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    """Return text that a spreadsheet does not evaluate as a formula: a leading `=`, `+`, `-`, `@` gets a quote.
+
+    Text with quotes in front of such a start gets another one, so that removing a quote restores any text.
+    """
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA_STARTS) else text
 
 
 def numbered(labels: list[str]) -> list[str]:

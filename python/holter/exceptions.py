@@ -1,17 +1,19 @@
-"""What Holter raises where Python has no word of its own.
+"""Exceptions for which Python has no built-in class.
 
     HolterError
     ├── StoreError             a file of the run cannot be read or written
-    ├── FormatVersionError     a newer Holter wrote the run
-    ├── RunClosedError         the run was closed
-    └── FlushTimeoutError      something was not durable in time; also a TimeoutError
+    ├── FormatVersionError     a newer version of Holter wrote the run
+    ├── RunClosedError         the run is closed
+    ├── ForkedProcessError     a forked process cannot log
+    └── FlushTimeoutError      points were not durable in time; also a TimeoutError
 
-A wrong argument is a TypeError or ValueError, a missing run a FileNotFoundError, a run that must not
-exist and does a FileExistsError, an unknown series a KeyError.
+An invalid argument raises TypeError or ValueError, a missing run FileNotFoundError, a run that must not exist
+FileExistsError, and an unknown series KeyError.
 """
 
 __all__ = [
     "FlushTimeoutError",
+    "ForkedProcessError",
     "FormatVersionError",
     "HolterError",
     "HolterWarning",
@@ -21,24 +23,31 @@ __all__ = [
 
 
 class HolterError(Exception):
-    """The base of Holter's own exceptions."""
+    """Base class of Holter's exceptions."""
 
 
 class StoreError(HolterError):
-    """A file of the run cannot be opened, read or written, or another process writes to it."""
+    """A file of the run cannot be opened, read or written, or another process writes to the run."""
 
 
 class FormatVersionError(HolterError):
-    """The run was written by a newer Holter than this one."""
+    """A newer version of Holter wrote the run."""
 
 
 class RunClosedError(HolterError):
-    """The run was closed, so nothing can be logged or flushed any more."""
+    """The run is closed, so nothing can be logged or flushed."""
+
+
+class ForkedProcessError(HolterError):
+    """This process was forked from the one that opened the logger, and cannot log.
+
+    Return values from a DataLoader worker to the main process, or open a `Logger` with its own `rank=` in the worker.
+    """
 
 
 class FlushTimeoutError(HolterError, TimeoutError):
-    """Not everything was durable in the time that was given."""
+    """Points were not durable within the timeout."""
 
 
 class HolterWarning(UserWarning):
-    """Something that does not stop the training: points that were dropped, a fork, a journal elsewhere."""
+    """A problem that does not stop the training, such as dropped points or a journal in another place."""

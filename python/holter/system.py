@@ -1,7 +1,7 @@
-"""Records the machine beside the training: `system/*` series of its processor, memory, disk, network and GPUs.
+"""System metrics: `system/*` series of CPU, memory, disk, network and GPUs.
 
-A daemon thread of the monitor's own reads the sensors; the training thread never does. Nothing that a sensor
-or a closed logger does is raised into the training. Needs the extra `system`.
+The monitor reads the sensors in its own daemon thread, never in the training thread. Errors of sensors or of a closed
+logger are never raised into the training. Requires the extra `system`.
 """
 
 import contextlib
@@ -20,42 +20,41 @@ __all__ = ["Monitor", "monitor"]
 
 _GIGA = 1e9
 _MEGA = 1e6
-_EVERY_READING = "system/cpu_percent"
-"""The series that each reading has a point of."""
-_CLOSE_SECS = 5.0  # a driver that hangs must not hold up the end of a training for longer
+_ALWAYS_LOGGED = "system/cpu_percent"
+"""The series that has a point for every reading."""
+_CLOSE_SECS = 5.0  # the longest that a hanging driver may delay the end of a training
 
 _Values = dict[str, float]
 
 
 def monitor(logger: holter.Logger, every_secs: float = 10.0) -> "Monitor":
-    """Make a monitor of this machine, which `with` or `start()` sets going.
+    """Create a monitor of this machine; a `with` block or `start()` starts it.
 
     Args:
-        logger: Takes the series. The monitor ends by itself when it is closed.
-        every_secs: Seconds between two readings, more than 0.
+        logger: Records the series. The monitor stops when the logger is closed.
+        every_secs: Seconds between readings, above 0.
 
     Returns:
-        The monitor. Its steps are whole seconds since its start, not the training's steps.
-        In a resumed run they go on behind the last one of the attempt before.
+        The monitor. Its steps are whole seconds since its start, not training steps. In a resumed run they continue
+        after the last step of the previous attempt.
 
     Raises:
-        ImportError: psutil is missing.
-        ValueError: `every_secs` is not a positive number.
+        ImportError: If psutil is not installed.
+        ValueError: If `every_secs` is not a positive number.
     """
     return Monitor(logger, every_secs)
 
 
 class Monitor:
-    """Reads the sensors every so often and logs what they say. See `monitor`."""
+    """Logs the readings of the sensors at a fixed interval. See `monitor`."""
 
     def __init__(self, logger: holter.Logger, every_secs: float) -> None:
         if not (math.isfinite(every_secs) and every_secs > 0):
-            message = f"every_secs is {every_secs}, but must be a positive number of seconds: try 10.0"
-            raise ValueError(message)
+            raise ValueError(f"every_secs must be a positive number of seconds, got {every_secs}")
         try:
             psutil = importlib.import_module("psutil")
         except ImportError as error:
-            message = "psutil is missing, which reads the machine: install it by `pip install 'holter[system]'`"
+            message = "system metrics need psutil; install it with: pip install 'holter[system]'"
             raise ImportError(message) from error
         self._logger = logger
         self._every_secs = every_secs
@@ -67,18 +66,18 @@ class Monitor:
 
     @property
     def errors(self) -> int:
-        """How many readings of a sensor failed. The first is told by a `HolterWarning`."""
+        """The number of failed readings; the first failure raises a `HolterWarning`."""
         return self._errors
 
     def start(self) -> "Monitor":
-        """Start the thread. Does nothing if it was started before, or in a forked child."""
+        """Start the thread. Does nothing if it is already started, or in a forked child."""
         if self._thread is None and os.getpid() == self._process_id:
             self._thread = threading.Thread(target=self._watch, name="holter-system", daemon=True)
             self._thread.start()
         return self
 
     def close(self) -> None:
-        """End the thread, waiting 5 seconds at most. Does nothing in a forked child, or the second time."""
+        """Stop the thread, waiting at most 5 seconds. Does nothing if called again, or in a forked child."""
         if os.getpid() != self._process_id:
             return
         self._ended.set()
@@ -95,10 +94,10 @@ class Monitor:
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
             sensors = [*self._host.sensors()]
-            with self._counting("the GPUs"):
+            with self._count_errors("the GPUs"):
                 sensors += stack.enter_context(_gpu_sensors())
             first_step = 0
-            with self._counting("the steps of the attempt before"):
+            with self._count_errors("the steps of the previous attempt"):
                 first_step = _next_step(self._logger)
             last_step = first_step - 1
             while True:
@@ -111,43 +110,43 @@ class Monitor:
                     return
 
     def _read(self, step: int, sensors: list[tuple[str, Callable[[], _Values]]]) -> bool:
-        """Log what every sensor says, and tell whether the logger still takes it."""
+        """Log the values of all sensors; return whether the logger is still open."""
         values: _Values = {}
         for name, sensor in sensors:
-            with self._counting(name):
+            with self._count_errors(name):
                 values.update(sensor())
         try:
             self._logger.log_many(step, {f"system/{name}": value for name, value in values.items()})
         except holter.RunClosedError:
             return False
-        except Exception as error:  # noqa: BLE001 - nothing may reach the training
+        except Exception as error:  # noqa: BLE001 - must not reach the training
             self._count("the logger", error)
         return True
 
     @contextlib.contextmanager
-    def _counting(self, name: str) -> Iterator[None]:
+    def _count_errors(self, name: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a driver raises what it likes
+        except Exception as error:  # noqa: BLE001 - drivers raise arbitrary exceptions
             self._count(name, error)
 
     def _count(self, name: str, error: Exception) -> None:
         self._errors += 1
         if self._errors == 1:
-            message = f"holter.system could not read {name} ({error!r}): its series have gaps; this is said once"
-            with contextlib.suppress(holter.HolterWarning):  # where warnings are errors
+            message = f"holter.system could not read {name} ({error!r}): its series have gaps (warning once)"
+            with contextlib.suppress(holter.HolterWarning):  # raised if warnings are errors
                 warnings.warn(message, holter.HolterWarning, stacklevel=2)
 
 
 class _Host:
-    """What psutil tells of the machine and of this process. Rates are per second since the reading before."""
+    """Readings of the machine and of this process from psutil. Rates are averages since the previous reading."""
 
     def __init__(self, psutil: ModuleType, path: str) -> None:
         self._psutil = psutil
         self._path = path
         self._process = psutil.Process()
         self._counts: dict[str, tuple[float, int]] = {}
-        self._process.cpu_percent()  # the first answer of both is a meaningless 0
+        self._process.cpu_percent()  # the first call of both returns a meaningless 0
         psutil.cpu_percent()
 
     def sensors(self) -> list[tuple[str, Callable[[], _Values]]]:
@@ -183,7 +182,7 @@ class _Host:
         return sent | self._rate("network_received_mb_per_sec", counts.bytes_recv)
 
     def _rate(self, name: str, count: int) -> _Values:
-        """Megabytes a second since the last count; nothing at the first."""
+        """Return megabytes per second since the previous count; empty at the first."""
         now = time.monotonic()
         before = self._counts.get(name)
         self._counts[name] = (now, count)
@@ -193,21 +192,21 @@ class _Host:
 
 
 def _next_step(logger: holter.Logger) -> int:
-    """The step behind the last one that a monitor of this rank has logged; 0 if none has."""
+    """Return the step after the last reading of this rank; 0 if there is none."""
     try:
         run = holter.open_run(logger.path)
     except FileNotFoundError:  # a disabled logger writes no run
         return 0
-    return max((series.last_step + 1 for series in run.facts(_EVERY_READING)), default=0)
+    return max((series.last_step + 1 for series in run.facts(_ALWAYS_LOGGED)), default=0)
 
 
 @contextlib.contextmanager
 def _gpu_sensors() -> Iterator[list[tuple[str, Callable[[], _Values]]]]:
-    """Lend four sensors for each GPU; none where there is no NVML, driver or GPU, which is no error."""
+    """Yield four sensors for each GPU. A missing NVML, driver or GPU is not an error: there are no sensors then."""
     try:
         nvml = importlib.import_module("pynvml")
         nvml.nvmlInit()
-    except Exception:  # noqa: BLE001 - without a driver each release raises something else
+    except Exception:  # noqa: BLE001 - without a driver, each release raises a different exception
         yield []
         return
     try:
@@ -218,12 +217,12 @@ def _gpu_sensors() -> Iterator[list[tuple[str, Callable[[], _Values]]]]:
 
 
 def _sensors_of_gpu(nvml: ModuleType, num: int, device: object) -> list[tuple[str, Callable[[], _Values]]]:
-    """One sensor for each quantity: a card without one of them still gives the others."""
+    """Return a sensor for each quantity, so that a GPU that lacks one still reports the others."""
     reads: dict[str, Callable[[], float]] = {
-        "utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(device).gpu,
+        "utilization_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(device).gpu,
         "memory_used_gb": lambda: nvml.nvmlDeviceGetMemoryInfo(device).used / _GIGA,
         "temperature_celsius": lambda: nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU),
-        "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(device) / 1000,  # NVML tells milliwatts
+        "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(device) / 1000,  # NVML reports milliwatts
     }
 
     def sensor(name: str, read: Callable[[], float]) -> Callable[[], _Values]:

@@ -108,7 +108,7 @@ def test_a_port_in_use_is_reported(runs, invoke):
         port = taken.getsockname()[1]
         result = invoke("serve", "--port", str(port))
     assert result.status == 1
-    assert f"port {port} of 127.0.0.1 is in use" in result.stderr
+    assert f"port {port} on 127.0.0.1 is already in use" in result.stderr
     assert "omit --port to use the next free one" in result.stderr
 
 

@@ -25,7 +25,7 @@ def logs(tmp_path, monkeypatch):
 def test_every_source_in_a_folder_is_imported(logs, invoke):
     result = invoke("import", "logs")
     assert (result.status, result.stderr) == (0, "")
-    assert result.stdout == "runs/a: 2 points in 1 series (1 texts left out)\nruns/b-c: 1 point in 1 series\n"
+    assert result.stdout == "runs/a: 2 points in 1 series (skipped texts: 1)\nruns/b-c: 1 point in 1 series\n"
     assert [run.name for run in holter.list_runs("runs")] == ["a", "b/c"]
     assert holter.open_run("runs/a").series("loss").values.tolist() == [0.5, 0.25]
 
@@ -35,8 +35,8 @@ def test_unreadable_lines_are_reported_and_the_rest_is_imported(logs, invoke):
     result = invoke("import", "logs", "--into", "mine")
     assert result.status == 1
     reported = result.stderr.splitlines()
-    assert reported[0].startswith("logs/a/metrics.jsonl, line 3: the line is no JSON")
-    assert reported[1] == "logs/a/metrics.jsonl, line 4: the line is no object, but []"
+    assert reported[0].startswith("logs/a/metrics.jsonl, line 3: invalid JSON")
+    assert reported[1] == "logs/a/metrics.jsonl, line 4: expected a JSON object, got []"
     assert reported[100] == "… and 101 more that cannot be read"
     assert len(reported) == 101
     assert len(holter.open_run("mine/a").series("loss")) == 2
@@ -69,10 +69,12 @@ def test_json_document(logs, invoke):
                 "num_series": 1,
                 "num_replaced": 1,
                 "num_unreadable": 1,
-                "left_out": {"texts": 1},
+                "skipped": {"texts": 1},
             }
         ],
-        "problems": [{"path": "logs/a/metrics.jsonl", "place": "line 4", "reason": "the line is no object, but []"}],
+        "problems": [
+            {"path": "logs/a/metrics.jsonl", "location": "line 4", "reason": "expected a JSON object, got []"}
+        ],
     }
 
 
@@ -87,11 +89,11 @@ def test_nothing_is_imported_if_a_run_exists(logs, invoke):
 # The command line, the exit status, the cause and the hint.
 ERRORS = [
     ("import", 2, "Missing argument 'PATH...'", "holter import --help"),
-    ("import nowhere", 1, "there is no file or directory 'nowhere'", ""),
+    ("import nowhere", 1, "no such file or directory: 'nowhere'", ""),
     ("import logs --format xls", 2, "'xls' is not one of", "'tfevents', 'jsonl', 'csv', 'neptune'"),
     ("import logs --name x", 1, "--name is for one run, but the PATHs contain 2: a, b/c", "omit it"),
     ("import logs --format neptune", 1, "logs contains no neptune file", "pass the file itself"),
-    ("import logs/b/c logs/a/x.txt", 1, "logs/a/x.txt does not say in which format it is", "--format tfevents|jsonl"),
+    ("import logs/b/c logs/a/x.txt", 1, "the format of logs/a/x.txt is unknown", "--format tfevents|jsonl"),
     ("import logs/a logs/a/metrics.jsonl", 1, "would both be imported as runs/a", "one by one with --name"),
     ("import logs/empty", 1, "logs/empty contains no event file, metrics.jsonl, metrics.csv or Parquet", "--format"),
 ]
@@ -122,7 +124,7 @@ def test_names_are_escaped(logs, invoke):
     (logs / "\x1b[31m" / "metrics.csv").write_text("step,loss\n1,0.5\nx,1\n")
     result = invoke("import", "logs")
     assert "\x1b" not in result.stdout + result.stderr
-    assert "logs/\\x1b[31m/metrics.csv, line 3: the step must be a whole number" in result.stderr
+    assert "logs/\\x1b[31m/metrics.csv, line 3: the step must be an integer" in result.stderr
 
 
 def test_a_large_file_shows_a_bar_on_a_terminal(tmp_path, monkeypatch, terminal):
@@ -135,4 +137,4 @@ def test_a_large_file_shows_a_bar_on_a_terminal(tmp_path, monkeypatch, terminal)
     session.finish()
     assert session.process.returncode == 0, session.text
     assert re.search(r"large .*\d/7\.\d MB", session.plain), session.plain
-    assert "runs/large: 30,000 points in 1 series (30,000 texts left out)" in session.plain
+    assert "runs/large: 30,000 points in 1 series (skipped texts: 30,000)" in session.plain

@@ -100,9 +100,7 @@ def test_verify_finds_and_repairs_damage(runs, invoke):
     content[500] ^= 1
     part.write_bytes(content)
     assert invoke("sync", "prose", "copies").stdout == "prose: up to date, 3 files\n"
-    message = (
-        "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its content is not what was copied"
-    )
+    message = "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its checksum differs"
     dry_run = invoke("sync", "prose", "copies", "--verify", "--dry-run")
     assert dry_run.status == 1
     assert message in dry_run.stderr
@@ -120,7 +118,7 @@ def test_skipped_files_are_reported(runs, invoke):
     (runs / "prose" / "summary.jsonl").symlink_to("/etc/hostname")
     result = invoke("sync", "runs", "copies")
     assert result.status == 1
-    assert "Error: runs/prose: summary.jsonl was not copied: it is a symbolic link" in result.stderr
+    assert "Error: runs/prose: summary.jsonl was not copied: symlinks are not followed" in result.stderr
     assert_is_copy(Path("copies/code"), runs / "code")
 
 
@@ -141,8 +139,8 @@ def test_a_failure_does_not_affect_other_runs(runs, invoke):
     [
         (("prosa", "copies"), 1, "did you mean 'prose'?"),
         (("prose", "nothing://x"), 1, "nothing://x: Protocol not known: nothing"),
-        (("prose", "host:copies"), 1, "is no URL: write sftp://host/path"),
-        (("prose", "runs"), 1, "in the run itself: choose another place"),
+        (("prose", "host:copies"), 1, "is not a URL: use sftp://host/path"),
+        (("prose", "runs"), 1, "into the run itself"),
         (("ftp://me:hidden@host/copies", "runs"), 2, "expected local runs first and the URL last"),
         (("prose",), 2, "Missing argument 'RUN|RUNS...'"),
     ],
@@ -158,7 +156,7 @@ def test_missing_fsspec_is_reported_with_its_extra(runs, invoke, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     result = invoke("sync", "prose", "copies")
     assert result.status == 1
-    assert result.stderr == "Error: copies are made by fsspec, which is not installed: pip install 'holter[sync]'\n"
+    assert result.stderr == "Error: syncing needs fsspec; install it with: pip install 'holter[sync]'\n"
 
 
 def test_passwords_are_not_printed(runs, tmp_path, piped):
@@ -180,7 +178,7 @@ def test_names_are_escaped(runs, invoke):
     result = invoke("sync", "runs", "copies")
     assert result.status == 1
     assert "\x1b" not in result.stdout + result.stderr
-    assert "is no place for a copy: rename what has '\\x1b' in its name" in result.stderr
+    assert "is not a valid destination: it contains '\\x1b'" in result.stderr
     odd = "[bold] run"
     (runs / "\x1b[31m").rename(runs / odd)
     assert f"{odd}: 3 files" in invoke("sync", "runs", "copies").stdout

@@ -11,7 +11,7 @@ RESERVED = ["--logdir=x", "--host=0.0.0.0", "--bind_all", "--bind", "--port=1", 
 def test_arguments_set_by_holter_are_rejected(argument, runs, invoke):
     result = invoke("tensorboard", "runs", "--", argument)
     assert result.status == 2
-    assert "is set by Holter, so it must not be among TensorBoard's arguments" in result.stderr
+    assert "remove it from TensorBoard's arguments" in result.stderr
     assert invoke("tensorboard", "--", argument).status == 2
 
 
@@ -32,4 +32,4 @@ def test_a_missing_package_is_reported_with_its_extra(runs, invoke, monkeypatch,
     monkeypatch.setitem(sys.modules, module, None)
     result = invoke("tensorboard", "runs")
     assert result.status == 1
-    assert f"TensorBoard's page needs {package}: pip install 'holter[tensorboard]'" in result.stderr
+    assert f"serving TensorBoard needs {package}; install it with: pip install 'holter[tensorboard]'" in result.stderr

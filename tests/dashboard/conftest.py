@@ -1,6 +1,5 @@
-"""A folder with two training-like runs, and a client of the dashboard of it that speaks as a browser's page does."""
+"""A folder with two training-like runs, and HTTP clients that connect like the page in a browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ BASE = "http://127.0.0.1:6116"
 
 @pytest.fixture(scope="session")
 def sample_root(tmp_path_factory) -> Path:
-    """Two runs that no test changes."""
+    """Two runs; tests must not modify them."""
     root = tmp_path_factory.mktemp("sample") / "runs"
     sample_runs.record(root / "run-1", config={"data": "prose"})
     sample_runs.record(root / "run-2", seed=1, config={"data": "code"})
@@ -31,12 +30,12 @@ def root(tmp_path) -> Path:
 
 @pytest.fixture
 def open_client():
-    """Opens clients of a dashboard; takes what `make_app` takes."""
+    """Opens clients of dashboards; accepts the arguments of `make_app`."""
     clients = []
 
     def open_one(root: Path, **options) -> TestClient:
         app = make_app(root, **options)
-        app.folder._max_age_secs = 0.0  # each request sees what the test has done to the folder
+        app.folder._max_age_secs = 0.0  # every request rescans the folder
         clients.append(TestClient(app, BASE, raise_server_exceptions=False, follow_redirects=False))
         return clients[-1]
 
@@ -46,6 +45,6 @@ def open_client():
 
 
 @pytest.fixture
-def client(sample_root, open_client) -> Iterator[TestClient]:
+def client(sample_root, open_client) -> TestClient:
     """A client of the dashboard of `sample_root`."""
     return open_client(sample_root)

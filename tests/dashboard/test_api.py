@@ -1,4 +1,4 @@
-"""What each address answers: series, tables, downloads, files, and the description of them all."""
+"""The HTTP API: series, tables, downloads, static files, and the OpenAPI description."""
 
 import csv
 import io
@@ -10,29 +10,27 @@ import pytest
 
 import holter
 import sample_runs
+from dashboard_client import API
 from holter.dashboard import make_app
 from holter.dashboard.http._cache import ByteCache
 from openapi import check
 
-API = "/api/v1"
-
-
 # --- Series ---
 
 
-def test_series_are_what_the_run_says(client, sample_root):
-    answer = client.get(f"{API}/series?run=run-1")
+def test_series_have_the_facts_of_the_run(client, sample_root):
+    response = client.get(f"{API}/series?run=run-1")
     facts = holter.open_run(sample_root / "run-1").facts()
-    words = {math.inf: "inf"}
+    as_json = {math.inf: "inf"}
     expected = [
-        [f.name, f.count, f.nonfinite_count, f.first_step, f.last_step, words.get(f.last_value, f.last_value)]
+        [f.name, f.count, f.nonfinite_count, f.first_step, f.last_step, as_json.get(f.last_value, f.last_value)]
         for f in facts
     ]
-    assert answer.json()["series"] == expected
-    assert answer.json()["revision"]
+    assert response.json()["series"] == expected
+    assert response.json()["revision"]
 
 
-def test_series_are_sent_again_only_if_they_changed(client):
+def test_unchanged_series_get_a_304(client):
     first = client.get(f"{API}/series?run=run-1")
     second = client.get(f"{API}/series?run=run-1", headers={"if-none-match": first.headers["etag"]})
     assert (second.status_code, second.content) == (304, b"")
@@ -41,12 +39,12 @@ def test_series_are_sent_again_only_if_they_changed(client):
     assert other.status_code == 200
 
 
-def test_series_can_be_chosen_by_a_glob(client):
-    answer = client.get(f"{API}/series", params={"run": "run-1", "pattern": "attention_entropy/layer_[0-2]"})
-    assert [row[0] for row in answer.json()["series"]] == [f"attention_entropy/layer_{layer}" for layer in range(3)]
+def test_series_are_filtered_by_a_glob(client):
+    response = client.get(f"{API}/series", params={"run": "run-1", "pattern": "attention_entropy/layer_[0-2]"})
+    assert [row[0] for row in response.json()["series"]] == [f"attention_entropy/layer_{layer}" for layer in range(3)]
 
 
-def test_new_points_make_a_new_revision(tmp_path, open_client):
+def test_new_points_change_the_revision(tmp_path, open_client):
     client = open_client(tmp_path)
     with holter.Logger(tmp_path / "a") as logger:
         logger.log(0, "loss", 1.0)
@@ -62,14 +60,14 @@ def test_new_points_make_a_new_revision(tmp_path, open_client):
 
 
 def table(client, **content):
-    answer = client.post(
+    response = client.post(
         f"{API}/table", json={"runs": ["run-1", "run-2"], "names": ["val/ppl", "train/loss"], **content}
     )
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
-def test_a_table_has_every_point_a_page_at_a_time(client, sample_root):
+def test_table_pages_have_every_point(client, sample_root):
     whole = []
     for page in range(10):
         found = table(client, limit=100, offset=100 * page)
@@ -89,7 +87,7 @@ def test_a_table_has_every_point_a_page_at_a_time(client, sample_root):
     assert [row[3] for row in whole if row[1] == "train/loss" and row[2] == sample_runs.INF_STEP] == ["inf", "inf"]
 
 
-def test_a_table_of_a_range_counts_and_shows_it_alone(client):
+def test_table_of_a_range_counts_only_its_points(client):
     found = table(client, names=["train/loss"], start=10, stop=20, limit=5, offset=8)
     assert found["total"] == 20
     assert [(row[0], row[2]) for row in found["rows"]] == [
@@ -102,67 +100,67 @@ def test_a_table_of_a_range_counts_and_shows_it_alone(client):
     assert table(client, start=5, stop=5)["total"] == 0
 
 
-def test_a_name_that_a_run_lacks_has_no_rows(client):
+def test_unknown_name_has_no_rows(client):
     assert table(client, names=["nowhere", "val/ppl"], limit=1)["total"] == 40
 
 
 # --- Downloads ---
 
 
-def test_points_are_downloaded_as_csv(client, sample_root):
-    answer = client.get(f"{API}/export.csv?run=run-1&name=train/loss&name=nowhere&name=val/ppl")
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert answer.headers["content-disposition"] == 'attachment; filename="run-1.csv"'
-    header, *rows = csv.reader(io.StringIO(answer.text))
-    assert header == ["run", "name", "step", "value", "timestamp"]
+def test_points_as_csv(client, sample_root):
+    response = client.get(f"{API}/export.csv?run=run-1&name=train/loss&name=nowhere&name=val/ppl")
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-disposition"] == 'attachment; filename="run-1.csv"'
+    header, *rows = csv.reader(io.StringIO(response.text))
+    assert header == ["run", "rank", "name", "step", "value", "timestamp"]
     points = holter.open_run(sample_root / "run-1").series("train/loss")
-    assert [float(row[3]) for row in rows if row[1] == "train/loss"] == points.values.tolist()
+    assert [float(row[4]) for row in rows if row[2] == "train/loss"] == points.values.tolist()
     assert len(rows) == 400 + 20
 
 
-def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path, open_client):
+def test_csv_escapes_names_that_look_like_formulas(tmp_path, open_client):
     formulas = ['=HYPERLINK("http://evil")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
     with holter.Logger(tmp_path / "=run") as logger:
         for name in (*formulas, "fine=1"):
             logger.log(0, name, -1.5)
     client = open_client(tmp_path)
-    answer = client.get(f"{API}/export.csv", params={"run": "=run", "name": [*formulas, "fine=1"]})
-    _, *rows = csv.reader(io.StringIO(answer.text, newline=""))
-    assert [row[1] for row in rows] == [*(f"'{name}" for name in formulas), "fine=1"]
+    response = client.get(f"{API}/export.csv", params={"run": "=run", "name": [*formulas, "fine=1"]})
+    _, *rows = csv.reader(io.StringIO(response.text, newline=""))
+    assert [row[2] for row in rows] == [*(f"'{name}" for name in formulas), "fine=1"]
     assert {row[0] for row in rows} == {"'=run"}
-    assert {row[3] for row in rows} == {"-1.5"}, "a number stays one"
-    assert answer.headers["content-disposition"] == 'attachment; filename="run.csv"'
+    assert {row[4] for row in rows} == {"-1.5"}, "negative numbers are not escaped"
+    assert response.headers["content-disposition"] == 'attachment; filename="run.csv"'
 
 
 @pytest.mark.parametrize(
     ("name", "expected"), [("../../etc/passwd", "etc_passwd"), ('a"; x="', "a_x"), ("ü\r\nx: y", "x_y"), ("...", "run")]
 )
-def test_a_download_has_a_harmless_name(tmp_path, open_client, name, expected):
+def test_download_file_name_is_sanitized(tmp_path, open_client, name, expected):
     with holter.Logger(tmp_path / "a", name=name) as logger:
         logger.log(0, "loss", 1.0)
-    answer = open_client(tmp_path).head(f"{API}/export.csv?run=a&name=loss")
-    assert answer.headers["content-disposition"] == f'attachment; filename="{expected}.csv"'
+    response = open_client(tmp_path).head(f"{API}/export.csv?run=a&name=loss")
+    assert response.headers["content-disposition"] == f'attachment; filename="{expected}.csv"'
 
 
-def test_a_report_is_downloaded_as_one_file(client):
-    answer = client.get(f"{API}/report.html?run=run-1&run=run-2")
-    assert answer.status_code == 200
-    assert answer.headers["content-disposition"] == 'attachment; filename="run-1-report.html"'
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.text.lower().startswith("<!doctype html>")
-    assert "grad_norm_total" in answer.text
+def test_report_is_one_html_file(client):
+    response = client.get(f"{API}/report.html?run=run-1&run=run-2")
+    assert response.status_code == 200
+    assert response.headers["content-disposition"] == 'attachment; filename="run-1-report.html"'
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.text.lower().startswith("<!doctype html>")
+    assert "grad_norm_total" in response.text
 
 
 # --- Files ---
 
 
-def test_the_page_and_its_files_come_from_memory(client, monkeypatch):
-    def refuse(*arguments, **options):
-        raise AssertionError("a file is opened for a request")
+def test_static_files_are_served_from_memory(client, monkeypatch):
+    def fail(*arguments, **options):
+        raise AssertionError("a request opened a file")
 
-    monkeypatch.setattr("pathlib.Path.open", refuse)
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("pathlib.Path.open", fail)
+    monkeypatch.setattr("pathlib.Path.read_bytes", fail)
+    monkeypatch.setattr("builtins.open", fail)
     assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
     for name, kind in {
         "plotly.min.js": "text/javascript; charset=utf-8",
@@ -171,7 +169,7 @@ def test_the_page_and_its_files_come_from_memory(client, monkeypatch):
         assert client.get(f"/static/{name}").headers["content-type"] == kind
 
 
-def test_a_file_is_compressed_and_sent_once(client):
+def test_static_files_are_compressed_and_cacheable(client):
     plain = client.get("/static/plotly.min.js", headers={"accept-encoding": "identity"})
     small = client.get("/static/plotly.min.js", headers={"accept-encoding": "br, gzip;q=0.8"})
     assert "content-encoding" not in plain.headers
@@ -179,48 +177,48 @@ def test_a_file_is_compressed_and_sent_once(client):
     assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 2
     assert small.content == plain.content
     etag = plain.headers["etag"]
-    for known in (etag, f'"other", W/{etag}'):
-        again = client.get("/static/plotly.min.js", headers={"if-none-match": known})
+    for if_none_match in (etag, f'"other", W/{etag}'):
+        again = client.get("/static/plotly.min.js", headers={"if-none-match": if_none_match})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
 
 
-def test_a_head_is_answered_without_a_body(client):
+def test_head_has_no_body(client):
     for path in ("/", "/static/plotly.min.js", f"{API}/runs", f"{API}/live", f"{API}/export.csv?run=run-1&name=lr"):
-        answer = client.head(path)
-        assert (answer.status_code, answer.content) == (200, b""), path
+        response = client.head(path)
+        assert (response.status_code, response.content) == (200, b""), path
 
 
-def test_without_plotly_it_is_said_how_to_get_it(sample_root, monkeypatch):
+def test_missing_plotly_raises_with_a_hint(sample_root, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'holter\[serve\]'"):
         make_app(sample_root)
 
 
-# --- The description ---
+# --- OpenAPI ---
 
 
-def test_every_address_is_described_and_every_description_has_an_address(sample_root, client):
+def test_openapi_describes_exactly_the_routes(sample_root, client):
     described = {
         (method.upper(), path)
         for path, item in client.get(f"{API}/openapi.json").json()["paths"].items()
         for method in item
     }
     app = make_app(sample_root)
-    routes = {(method, route.path) for route in app._guarded._app.routes for method in route.methods - {"HEAD"}}
+    routes = {(method, route.path) for route in app._inner.routes for method in route.methods - {"HEAD"}}
     assert described == routes
     assert {method for method, _ in routes} == {"GET", "POST"}
 
 
-def test_answers_are_as_described(client):
+def test_responses_match_the_openapi_schema(client):
     document = client.get(f"{API}/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     chart = {
         "key": "a",
         "kind": "line",
         "names": ["train/loss"],
-        "groups": [{"label": "run-1", "runs": ["run-1"], "colour": 0}],
+        "groups": [{"label": "run-1", "runs": ["run-1"], "color": 0}],
     }
-    asked = {
+    responses = {
         "/healthz": client.get("/healthz"),
         f"{API}/runs": client.get(f"{API}/runs"),
         f"{API}/series": client.get(f"{API}/series?run=run-1"),
@@ -229,25 +227,25 @@ def test_answers_are_as_described(client):
         f"{API}/table": client.post(f"{API}/table", json={"runs": ["run-1"], "names": ["lr"]}),
         f"{API}/compare": client.post(f"{API}/compare", json={"groups": chart["groups"]}),
     }
-    for path, answer in asked.items():
-        assert answer.status_code == 200
+    for path, response in responses.items():
+        assert response.status_code == 200
         (operation,) = document["paths"][path].values()
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
-        check(answer.json(), schema, document, path)
-    check(client.get("/none").json(), {"$ref": "#/components/schemas/Error"}, document, "error")
-    check(chart, {"$ref": "#/components/schemas/Chart"}, document, "chart")
+        check(response.json(), schema, document, path)
+    check(client.get("/none").json(), {"$ref": "#/components/schemas/ErrorResponse"}, document, "error")
+    check(chart, {"$ref": "#/components/schemas/ChartSpec"}, document, "chart")
 
 
-def test_every_reference_of_the_description_is_there(client):
+def test_openapi_references_resolve(client):
     text = client.get(f"{API}/openapi.json").text
     names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
     assert names == set(json.loads(text)["components"]["schemas"])
 
 
-# --- Memory ---
+# --- Cache ---
 
 
-def test_a_cache_forgets_what_was_asked_for_longest_ago():
+def test_cache_evicts_the_least_recently_used():
     cache = ByteCache(100)
     for key in "abcd":
         cache.put(key, bytes(25))
@@ -259,5 +257,5 @@ def test_a_cache_forgets_what_was_asked_for_longest_ago():
     cache.put("a", bytes(10))
     assert cache.num_bytes == 80
     cache.put("f", bytes(26))
-    assert cache.get("f") is None, "it would push out too much"
+    assert cache.get("f") is None, "too large to cache"
     assert cache.num_bytes == 80

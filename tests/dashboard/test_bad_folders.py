@@ -1,4 +1,4 @@
-"""A folder that is missing, a file, unreadable or full of foreign files: said, and the good runs still shown."""
+"""Missing and unreadable folders, damaged runs, strange names, runs that disappear: reported, and other runs work."""
 
 import json
 import os
@@ -13,27 +13,30 @@ from holter.dashboard.api._runs import RunFolder
 from sample_runs import record_few
 
 
-def test_a_folder_that_is_not_there_is_said_and_may_come(root, open_client):
+def test_missing_folder_is_reported_and_may_appear_later(root, open_client):
     client = open_client(root / "later")
-    assert listed(client) == ([], {"later": "there is no such folder yet; runs appear here as soon as there are any"})
-    assert client.get("/").status_code == 200, "the page lives"
+    assert listed(client) == (
+        [],
+        {"later": "the folder does not exist yet; its runs appear here as soon as they exist"},
+    )
+    assert client.get("/").status_code == 200, "the page works without the folder"
     record_few(root / "later" / "a")
     assert listed(client) == (["a"], {})
 
 
-def test_a_file_is_no_folder(root, open_client):
+def test_file_instead_of_a_folder_is_reported(root, open_client):
     (root / "notes.txt").write_text("no run")
     runs, problems = listed(open_client(root / "notes.txt"))
     assert runs == []
     assert "this is a file" in problems["notes.txt"]
 
 
-def test_an_empty_folder_has_no_runs_and_no_problem(root, open_client):
+def test_empty_folder_has_no_runs_and_no_problems(root, open_client):
     assert listed(open_client(root)) == ([], {})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_folder_that_may_not_be_read_is_said(root, open_client):
+@pytest.mark.skipif(os.geteuid() == 0, reason="root ignores permissions")
+def test_unreadable_folder_is_reported(root, open_client):
     client = open_client(root)
     root.chmod(0)
     try:
@@ -44,15 +47,15 @@ def test_a_folder_that_may_not_be_read_is_said(root, open_client):
     assert "cannot be read" in problems["runs"]
 
 
-def test_a_folder_that_may_not_be_read_is_said_whatever_the_system_answers(root, open_client, monkeypatch):
-    def refuse(*arguments, **options):
+def test_any_error_from_the_folder_is_reported(root, open_client, monkeypatch):
+    def fail(*arguments, **options):
         raise PermissionError(13, "Permission denied", str(root))
 
-    monkeypatch.setattr(holter, "list_runs", refuse)
+    monkeypatch.setattr(holter, "list_runs", fail)
     assert "the folder cannot be read: " in listed(open_client(root))[1]["runs"]
 
 
-def test_half_copied_newer_and_foreign_ones_hide_no_good_run(root, open_client):
+def test_unreadable_runs_do_not_hide_good_runs(root, open_client):
     record_few(root / "good")
     for name, text in {"half": '{"format_vers', "empty": "", "newer": '{"format_version": 99}', "odd": "[1]"}.items():
         (root / name).mkdir()
@@ -72,7 +75,7 @@ def test_half_copied_newer_and_foreign_ones_hide_no_good_run(root, open_client):
     assert all(problems.values())
 
 
-def test_a_run_without_its_database_is_shown_without_series(root, open_client):
+def test_run_without_a_database_has_no_series(root, open_client):
     record_few(root / "a")
     (root / "a" / "metrics.sqlite").unlink()
     shutil.rmtree(root / "a" / "parquet")
@@ -80,7 +83,7 @@ def test_a_run_without_its_database_is_shown_without_series(root, open_client):
     assert client.get(RUNS).json()["runs"][0]["series"] == 0
 
 
-def test_a_damaged_database_is_a_problem_and_the_next_run_is_served(root, open_client):
+def test_damaged_database_is_reported_and_other_runs_work(root, open_client):
     record_few(root / "a")
     record_few(root / "b")
     database = root / "a" / "metrics.sqlite"
@@ -92,7 +95,7 @@ def test_a_damaged_database_is_a_problem_and_the_next_run_is_served(root, open_c
     assert client.get("/api/v1/series?run=b").status_code == 200
 
 
-def test_nothing_of_a_database_with_foreign_tables_is_shown(root, open_client):
+def test_foreign_database_is_not_exposed(root, open_client):
     record_few(root / "a")
     (root / "a" / "metrics.sqlite").unlink()
     connection = sqlite3.connect(root / "a" / "metrics.sqlite")
@@ -103,7 +106,7 @@ def test_nothing_of_a_database_with_foreign_tables_is_shown(root, open_client):
     assert "secrets" not in client.get(RUNS).text
 
 
-def test_a_manifest_with_wrong_types_is_shown_without_them(root, open_client):
+def test_manifest_values_of_wrong_types_are_dropped(root, open_client):
     path = record_few(root / "a") / "run.json"
     manifest = json.loads(path.read_text())
     config: dict = {"depth": 0}
@@ -135,7 +138,7 @@ def test_a_manifest_with_wrong_types_is_shown_without_them(root, open_client):
 
 
 @pytest.mark.parametrize("config", [[1], "text", 5, None, {"a": {}}])
-def test_a_config_that_is_none_is_empty(root, open_client, config):
+def test_config_that_is_not_an_object_is_empty(root, open_client, config):
     path = record_few(root / "a") / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "config": config}))
     run = open_client(root).get(RUNS).json()["runs"][0]
@@ -146,7 +149,7 @@ def test_a_config_that_is_none_is_empty(root, open_client, config):
 
 
 def without_meta(figure):
-    """A figure without what plotly never draws."""
+    """Return a figure without `meta`, which plotly does not draw."""
     if isinstance(figure, dict):
         return {key: without_meta(inner) for key, inner in figure.items() if key != "meta"}
     return [without_meta(inner) for inner in figure] if isinstance(figure, list) else figure
@@ -155,7 +158,7 @@ def without_meta(figure):
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", "n" * 10_000, "a/../../b", "=1+1", '"&\u2028\u202e', "step"]
 )
-def test_a_strange_series_is_given_back_to_the_letter_as_json(root, open_client, name):
+def test_strange_series_name_is_returned_unchanged(root, open_client, name):
     with holter.Logger(root / "a") as logger:
         logger.log(0, name, 1.0)
     client = open_client(root)
@@ -169,10 +172,12 @@ def test_a_strange_series_is_given_back_to_the_letter_as_json(root, open_client,
     assert figure.headers["content-type"] == "application/json"
     assert "error" not in figure.json()["figures"][0]
     assert figure.json()["figures"][0]["key"] == name
-    assert "<script" not in json.dumps(without_meta(figure.json()["figures"][0]["figure"])), "plotly reads some tags"
+    assert "<script" not in json.dumps(without_meta(figure.json()["figures"][0]["figure"])), (
+        "plotly interprets some tags"
+    )
 
 
-def test_a_strange_run_is_named_to_the_letter(root, open_client):
+def test_strange_run_name_is_returned_unchanged(root, open_client):
     strange = "<img src=x onerror=alert(1)>"
     record_few(root / strange, name="<script>" + "x" * 5_000)
     response = open_client(root).get(RUNS)
@@ -182,7 +187,7 @@ def test_a_strange_run_is_named_to_the_letter(root, open_client):
     assert response.text.isascii()
 
 
-def test_a_directory_whose_name_is_no_unicode_has_an_id_that_is(root, open_client):
+def test_directory_name_that_is_not_unicode_has_a_unicode_id(root, open_client):
     odd = os.fsdecode(os.fsencode(root) + b"/caf\xe9")
     record_few(odd, name="cafe")
     client = open_client(root)
@@ -191,10 +196,10 @@ def test_a_directory_whose_name_is_no_unicode_has_an_id_that_is(root, open_clien
     assert client.get("/api/v1/series", params={"run": runs[0]}).status_code == 200
 
 
-# --- What becomes of a run while it is open ---
+# --- Runs that change while the dashboard is open ---
 
 
-def test_a_deleted_run_is_gone_and_the_others_live(root, open_client):
+def test_deleted_run_is_gone_and_other_runs_work(root, open_client):
     record_few(root / "a")
     record_few(root / "b")
     client = open_client(root)
@@ -202,7 +207,7 @@ def test_a_deleted_run_is_gone_and_the_others_live(root, open_client):
     shutil.rmtree(root / "a")
     groups = [{"label": run, "runs": [run]} for run in "ab"]
     chart = {"key": "both", "kind": "line", "names": ["loss"], "groups": groups}
-    for answer in (
+    for response in (
         client.get("/api/v1/series?run=a"),
         client.get("/api/v1/export.csv?run=a&name=loss"),
         client.get("/api/v1/overview?run=a"),
@@ -210,16 +215,16 @@ def test_a_deleted_run_is_gone_and_the_others_live(root, open_client):
         client.post("/api/v1/figures", json={"charts": [{**chart, "groups": groups[:1]}]}),
         client.post("/api/v1/compare", json={"groups": groups[:1]}),
     ):
-        assert answer.status_code == 410
-        assert answer.json()["error"]["message"] == "run 'a' was deleted or moved while it was open"
+        assert response.status_code == 410
+        assert response.json()["error"]["message"] == "run 'a' was deleted or moved while it was open"
     assert listed(client)[0] == ["b"]
     figure = client.post("/api/v1/figures", json={"charts": [chart]}).json()["figures"][0]
     assert "run 'a' was deleted" in figure["note"]
-    assert figure["figure"]["data"], "what is left is drawn"
+    assert figure["figure"]["data"], "the other run is drawn"
     assert list(figure["revision"]) == ["b"]
 
 
-def test_a_deleted_run_is_noticed_before_the_next_scan(root, open_client):
+def test_deletion_is_noticed_before_the_next_scan(root, open_client):
     record_few(root / "a")
     client = open_client(root)
     folder = RunFolder(root, max_age_secs=3600.0)
@@ -227,10 +232,10 @@ def test_a_deleted_run_is_noticed_before_the_next_scan(root, open_client):
     assert folder.listing() is folder.listing()
     shutil.rmtree(root / "a")
     assert folder.look_up(entry.id) == "run 'a' was deleted or moved while it was open"
-    assert client.get("/api/v1/series?run=a").status_code == 404, "this server has never seen it"
+    assert client.get("/api/v1/series?run=a").status_code == 404, "this server never listed it"
 
 
-def test_a_run_that_is_recorded_anew_is_another_one(root, open_client):
+def test_run_recorded_again_has_a_new_etag(root, open_client):
     record_few(root / "a", points=3)
     client = open_client(root)
     before = client.get("/api/v1/series?run=a")
@@ -241,19 +246,19 @@ def test_a_run_that_is_recorded_anew_is_another_one(root, open_client):
     assert after.json()["series"][0][1] == 5
 
 
-def test_a_run_that_becomes_unreadable_says_why(root, open_client):
+def test_run_that_becomes_unreadable_has_the_reason(root, open_client):
     record_few(root / "a")
     client = open_client(root)
     assert listed(client)[0] == ["a"]
     (root / "a" / "run.json").write_text("{")
-    answer = client.get("/api/v1/series?run=a")
-    assert answer.status_code == 410
-    assert "cannot be read any more" in answer.json()["error"]["message"]
+    response = client.get("/api/v1/series?run=a")
+    assert response.status_code == 410
+    assert "cannot be read any more" in response.json()["error"]["message"]
 
 
-def test_a_run_that_was_never_there_is_not_found(root, open_client):
+def test_unknown_run_is_not_found(root, open_client):
     client = open_client(root)
     for run in ("a", "../runs/a", "/etc/passwd", "", ".", "..", "a\x00b", "x" * 1000):
-        answer = client.get("/api/v1/series", params={"run": run})
-        assert answer.status_code == 404
-        assert len(answer.json()["error"]["message"]) < 400
+        response = client.get("/api/v1/series", params={"run": run})
+        assert response.status_code == 404
+        assert len(response.json()["error"]["message"]) < 400

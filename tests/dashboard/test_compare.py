@@ -1,4 +1,4 @@
-"""Compare: what `holter.analysis.compare` says, with a column for each group."""
+"""Comparisons: the table of `holter.analysis.compare`, with a column for each group."""
 
 import csv
 import io
@@ -14,9 +14,9 @@ COMPARE = "/api/v1/compare"
 
 
 def compare(client, **content) -> dict:
-    answer = client.post(COMPARE, json=content)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = client.post(COMPARE, json=content)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def groups(**runs: list[str]) -> list[dict]:
@@ -27,7 +27,7 @@ def row(found: dict, label: str) -> dict:
     return next(row for row in found["rows"] if row["label"] == label)
 
 
-def test_runs_stand_side_by_side_as_the_analysis_says(client, sample_root):
+def test_comparison_matches_the_analysis(client, sample_root):
     found = compare(client, groups=groups(one=["run-1"], other=["run-2"]), at=[100, 200], metrics=["lr"])
     runs = [holter.open_run(sample_root / name) for name in ("run-1", "run-2")]
     expected = analysis.compare(runs, at=[100, 200], metrics=["lr"])
@@ -41,12 +41,12 @@ def test_runs_stand_side_by_side_as_the_analysis_says(client, sample_root):
     assert r"\begin{tabular}" in found["latex"]
 
 
-def test_the_settings_that_differ_are_rows(client):
+def test_settings_that_differ_are_rows(client):
     found = compare(client, groups=groups(one=["run-1"], other=["run-2"]))
     assert [cell["text"] for cell in row(found, "config: data")["cells"]] == ["prose", "code"]
 
 
-def test_a_group_of_runs_is_one_column_with_its_mean(client):
+def test_group_of_runs_is_one_column_with_its_mean(client):
     single = compare(client, groups=groups(one=["run-1"], other=["run-2"]), at=[199])
     both = compare(client, groups=groups(both=["run-1", "run-2"], one=["run-1"]), at=[199])
     assert both["runs"] == ["both", "one"]
@@ -62,12 +62,12 @@ def test_a_group_of_runs_is_one_column_with_its_mean(client):
     assert row(both, "config: seed")["cells"][0]["text"] == "0, 1"
 
 
-def test_two_groups_may_have_one_label(client):
+def test_repeated_labels_are_numbered(client):
     found = client.post(
         COMPARE, json={"groups": [{"label": "seed", "runs": [run]} for run in ("run-1", "run-2")]}
     ).json()
     assert found["runs"] == ["seed", "seed (2)"]
 
 
-def test_a_run_that_was_never_there_is_not_found(client):
+def test_unknown_run_is_not_found(client):
     assert client.post(COMPARE, json={"groups": groups(one=["nowhere"])}).status_code == 404

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 import browsers
 from holter.dashboard import start
-from holter.dashboard.http._guard import Guard
+from holter.dashboard.http._headers import SecurityHeaders
 from holter.dashboard.http._static import StaticFiles
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>working</title>
@@ -72,7 +72,7 @@ def page_of(tmp_path, chromium):
             Route("/{name}", lambda request: static.respond(request.path_params["name"], request.headers)),
         ]
         dashboard = start(tmp_path)
-        dashboard._prepared.app._guarded = Guard(Starlette(routes=routes))
+        dashboard._prepared.app._guarded = SecurityHeaders(Starlette(routes=routes))
         page = chromium.new_page()
         opened.append((dashboard, page))
         page.add_init_script(TELL)

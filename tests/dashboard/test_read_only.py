@@ -1,4 +1,4 @@
-"""The dashboard reads: no byte of a run changes, and a folder that nobody may write to is served as well."""
+"""The dashboard only reads: no byte of a run changes, and a read-only folder works."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ API = "/api/v1"
 
 
 def fingerprint(root: Path) -> dict[str, tuple[str, int, int]]:
-    """Each file's content, mode and time of change, and each directory's; the path relative to the root."""
+    """Return content hash, mode and modification time of each file and directory, by relative path."""
     found = {}
     for path in sorted(root.rglob("*")):
         facts = path.lstat()
@@ -22,14 +22,14 @@ def fingerprint(root: Path) -> dict[str, tuple[str, int, int]]:
     return found
 
 
-def ask_for_everything(client) -> None:
+def send_every_request(client) -> None:
     groups = [{"label": run, "runs": [run]} for run in ("run-1", "run-2")]
     names = ["train/loss", *(f"attention_entropy/layer_{layer}" for layer in range(3))]
     charts = [
         {"key": kind, "kind": kind, "names": names, "groups": groups, "thresholds": [{"y": 1, "label": "one"}]}
         for kind in ("line", "band", "heatmap", "latest", "speed")
     ]
-    answers = [
+    responses = [
         client.get("/"),
         client.get(f"{API}/runs"),
         client.get(f"{API}/series?run=run-1"),
@@ -40,8 +40,8 @@ def ask_for_everything(client) -> None:
         client.post(f"{API}/table", json={"runs": ["run-1"], "names": names}),
         client.get(f"{API}/export.csv?run=run-1&name=train/loss"),
     ]
-    assert [answer.status_code for answer in answers] == [200] * len(answers)
-    assert [figure.get("error") for figure in answers[4].json()["figures"]] == [None] * 5
+    assert [response.status_code for response in responses] == [200] * len(responses)
+    assert [figure.get("error") for figure in responses[4].json()["figures"]] == [None] * 5
 
 
 @pytest.fixture
@@ -54,16 +54,16 @@ def root(tmp_path):
 
 def test_no_byte_of_a_run_changes(root, open_client):
     before = fingerprint(root)
-    ask_for_everything(open_client(root))
+    send_every_request(open_client(root))
     assert fingerprint(root) == before
 
 
-def test_a_folder_that_nobody_may_write_to_is_served(root, open_client):
+def test_read_only_folder_is_served(root, open_client):
     for path in [root, *root.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = fingerprint(root)
     try:
-        ask_for_everything(open_client(root))
+        send_every_request(open_client(root))
         assert fingerprint(root) == before
         assert all(not stat.S_IMODE(path.stat().st_mode) & 0o222 for path in root.rglob("*"))
     finally:
@@ -72,15 +72,15 @@ def test_a_folder_that_nobody_may_write_to_is_served(root, open_client):
 
 
 def test_files_are_opened_for_reading_only(root, open_client, monkeypatch):
-    """Beside the mode bits, which mean nothing to root: Python's own opens ask for no writing."""
+    """Root ignores mode bits, so check the flags of Python's own calls as well."""
     opened = []
     real = os.open
 
-    def watched(path, flags, *arguments, **options):
+    def recording_open(path, flags, *arguments, **options):
         if str(path).startswith(str(root)):
             opened.append(flags)
         return real(path, flags, *arguments, **options)
 
-    monkeypatch.setattr(os, "open", watched)
-    ask_for_everything(open_client(root))
+    monkeypatch.setattr(os, "open", recording_open)
+    send_every_request(open_client(root))
     assert not [flags for flags in opened if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)]

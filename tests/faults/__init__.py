@@ -1,8 +1,8 @@
-"""The fault suite: what a recorder promises, held under every fault that we can make.
+"""The fault suite: injects faults into recorders and checks the promises of the README.
 
-`python -m tests.faults` from the root of the checkout, or `make faults`. A *case* is one kind of fault; a *try* makes
-it once, or a few times in one run of a recorder, and then reads the run as users do: with `holter.open_run`, with
-sqlite3 and with pyarrow. What a try does follows from its seed alone, so that a failure can be had again.
+`python -m tests.faults` from the root of the checkout, or `make faults`. A *case* is one kind of fault. A *trial*
+injects it once, or a few times while a recorder runs, and then reads the run as users do: with `holter.open_run`,
+sqlite3 and pyarrow. The seed determines a trial completely, so that a failure can be reproduced.
 """
 
 import sys
@@ -11,6 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 SUPPORT = ROOT / "tests" / "support"
 
-# pytest has it on its path already.
+# pytest adds it to the path.
 if str(SUPPORT) not in sys.path:
     sys.path.insert(0, str(SUPPORT))

@@ -1,4 +1,4 @@
-"""What a case is, and what comes of a try."""
+"""Cases, and the outcome of a trial."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,48 +6,48 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.faults.trial import Try
+    from tests.faults.trial import Trial
 
 
 class Setting(Enum):
-    """How much is tried: all of it, some minutes of it, or what the quick tests have room for."""
+    """The number of trials: all of them, some minutes of them, or the few that run with the tests."""
 
     FULL = "full"
     QUICK = "quick"
     SMALL = "small"
 
 
-class Hang(AssertionError):  # noqa: N818 - it is found by something not happening
-    """Something did not end in the time that it was given."""
+class Hang(AssertionError):  # noqa: N818 - a failed check, counted separately
+    """A wait exceeded its deadline."""
 
 
-class Unavailable(Exception):  # noqa: N818 - nothing is wrong: the machine cannot make this fault
-    """The fault cannot be made here; the text says why."""
+class Unavailable(Exception):  # noqa: N818 - not an error: the case is skipped
+    """The fault cannot be injected on this machine."""
 
 
 @dataclass
 class Outcome:
-    """What came of one try."""
+    """The outcome of one trial."""
 
     faults: int = 0
-    """How often the fault was made."""
+    """How often the fault was injected."""
     checked: int = 0
-    """How many points had been acknowledged, and were looked for."""
+    """How many acknowledged points were looked up."""
     lost: int = 0
     invented: int = 0
     hangs: int = 0
     failure: str | None = None
-    """What was wrong; `None` if nothing was."""
+    """The failed check, if any."""
     measured: dict[str, list[float]] = field(default_factory=dict)
-    """Numbers that the table's remark is made of."""
+    """Measurements for the table's remark."""
 
     def measure(self, what: str, value: float) -> None:
-        """Keep a number for the remark."""
+        """Add a measurement for the remark."""
         self.measured.setdefault(what, []).append(value)
 
 
-def just_so_often(_setting: Setting) -> None:
-    """Plan nothing: each try is like the others but for its seed."""
+def no_plan(_setting: Setting) -> None:
+    """Return no plan: trials differ only in their seed."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,23 @@ class Case:
     """One kind of fault."""
 
     name: str
-    """What `--only` takes: the group, a slash, and a few words without blanks."""
+    """The argument of `--only`: the group, a slash, and a short name without spaces."""
     what: str
-    """The fault in a few words, as the table has it."""
-    attempt: Callable[["Try"], None]
-    """Makes one try; whatever it raises is a failure."""
-    tries: dict[Setting, int]
-    """How many tries each setting has; at most as many where there is a plan. 0 for none."""
-    plan: Callable[[Setting], Sequence[Any] | None] = just_so_often
-    """What each try is given as its `parameter`, where tries are more than repetitions."""
+    """The fault in a few words, for the table."""
+    attempt: Callable[["Trial"], None]
+    """Runs one trial; any exception is a failure."""
+    trials: dict[Setting, int]
+    """The number of trials for each setting; with a plan, the maximum."""
+    plan: Callable[[Setting], Sequence[Any] | None] = no_plan
+    """Returns the `parameter` of each trial, if trials differ in more than their seed."""
     remark: Callable[[dict[str, list[float]]], str] = lambda _measured: ""
-    """What else the table says, of all tries' numbers."""
+    """Returns the table's remark, given the measurements of all trials."""
     is_exclusive: bool = False
-    """Whether it measures time, and nothing else may run beside it."""
-    can_be_made: Callable[[], None] = lambda: None
-    """Raises `Unavailable` where the fault cannot be made."""
+    """Whether no other trial may run at the same time, because it measures time."""
+    check_available: Callable[[], None] = lambda: None
+    """Raises `Unavailable` if the fault cannot be injected here."""
 
 
-def tries(full: int, quick: int, small: int = 0) -> dict[Setting, int]:
-    """How often each setting tries a case."""
+def trials(full: int, quick: int, small: int = 0) -> dict[Setting, int]:
+    """Return the number of trials by setting."""
     return {Setting.FULL: full, Setting.QUICK: quick, Setting.SMALL: small}

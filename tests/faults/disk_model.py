@@ -1,11 +1,11 @@
-"""What a disk may hold after a loss of power, of the changes that a recorder made and the syncs that it asked for.
+"""A model of the possible contents of a disk after a power loss, given a recorder's changes and syncs.
 
-A change is on the disk for certain when a sync of its file has returned; before, it may be there, or not, or a part of
-it, whatever came before and after it. Of names there are two readings. `Names.ORDERED` is what ext4, XFS and Btrfs do:
-they become durable in the order of their changes, and each sync of anything takes along all that came before.
-`Names.STRICT` is all that POSIX promises: a name is durable when its folder was synced.
+A change is durable once a sync of its file has returned. Before that, it may be present, absent or torn,
+independently of earlier and later changes. There are two models for names. `Names.ORDERED` is the behavior of ext4,
+XFS and Btrfs: names become durable in the order of their changes, and a sync of any file includes all earlier changes
+of names. `Names.STRICT` is the guarantee of POSIX: a name is durable once its folder was synced.
 
-When a sync fails, what it was for is never written: Linux takes the pages for clean, and the next sync succeeds.
+If a sync fails, its data is never written: Linux marks the pages clean, and the next sync succeeds.
 """
 
 import struct
@@ -23,19 +23,19 @@ SECTOR_BYTES = 512
 
 @dataclass(frozen=True)
 class Change:
-    """One call that changed something, or a sync."""
+    """One call that changed a file or a name, or a sync."""
 
     kind: Kind
     path: str
-    """Below the disk's root, as all paths here."""
+    """Relative to the disk's root, like all paths here."""
     other: str
     data: bytes
     offset: int
-    """Of a write; the length after a truncation; whether a sync failed."""
+    """The offset of a write; the length after a truncation; nonzero for a failed sync."""
 
 
 def read_log(log: Path, root: Path) -> list[Change]:
-    """All changes that the shim has written down."""
+    """Read all changes that the shim has logged."""
     text = log.read_bytes()
     changes = []
     position = 0
@@ -57,7 +57,7 @@ def _below(root: Path, path: str) -> str:
 
 
 class Names(Enum):
-    """When a name is durable."""
+    """When a name becomes durable."""
 
     ORDERED = "ordered"
     STRICT = "strict"
@@ -65,24 +65,24 @@ class Names(Enum):
 
 @dataclass
 class Node:
-    """A file, whatever its name, or a folder."""
+    """A file or a folder, independent of its name."""
 
     is_folder: bool = False
     durable: bytearray = field(default_factory=bytearray)
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)
-    """Where what was written; or a new length, and None."""
+    """Offset and data of each write; a new length and None for a truncation."""
     is_synced: bool = False
     mapped: Any = None
-    """What else is known of it, for what is stored through a mapping does not show."""
+    """Content written through a mapping, which the log of calls does not contain."""
 
 
 @dataclass(frozen=True)
 class _Naming:
-    """A change of names: `path` is now `node`, or nothing; `was` names what it was called before, if anything."""
+    """A change of names: `path` now names `node`, or nothing; `source` is the previous name of a renamed node."""
 
     path: str
     node: Node | None
-    was: str = ""
+    source: str = ""
 
     @property
     def folder(self) -> str:
@@ -90,7 +90,7 @@ class _Naming:
 
 
 class Disk:
-    """A disk that changes are made to, one after the other."""
+    """A disk to which changes are applied in sequence."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -99,7 +99,7 @@ class Disk:
         self._namings: list[_Naming] = []
 
     def apply(self, change: Change) -> None:
-        """Make one change."""
+        """Apply one change."""
         path = change.path
         if change.kind in (Kind.CREATE, Kind.MKDIR):
             self._name(_Naming(path, Node(is_folder=change.kind == Kind.MKDIR)))
@@ -107,7 +107,7 @@ class Disk:
             self._name(_Naming(path, None))
         elif change.kind == Kind.RENAME:
             self._name(_Naming(change.other, self.current[path], path))
-        elif path in self.current:  # Else it was unlinked, and is nothing to the disk.
+        elif path in self.current:  # An unlinked file has no effect on the disk.
             node = self.current[path]
             if change.kind == Kind.WRITE:
                 node.pending.append((change.offset, change.data))
@@ -117,7 +117,7 @@ class Disk:
                 self._sync(path, node, failed=bool(change.offset))
 
     def crash(self, random: Random) -> Iterator[tuple[str, Node, bytearray]]:
-        """What is there when the power comes back: names, what they name, and its content."""
+        """Yield the files and folders that exist after a power loss: path, node, content."""
         names = dict(self._durable)
         for naming in self._survivors(random):
             _rename(names, naming)
@@ -147,7 +147,7 @@ class Disk:
         self._namings = kept
 
     def _survivors(self, random: Random) -> list[_Naming]:
-        """The changes of names that made it without a sync: the first few, of all or of each folder."""
+        """Return the unsynced changes of names that survive: a prefix of all of them, or of those in each folder."""
         if self.names is Names.ORDERED:
             return self._namings[: random.randint(0, len(self._namings))]
         folders = sorted({naming.folder for naming in self._namings})
@@ -160,7 +160,7 @@ class Disk:
         return kept
 
     def _content(self, node: Node, random: Random) -> bytearray:
-        """What is durable, and of what is not some changes whole, some in part, some not at all."""
+        """Return the durable content plus a random choice of pending changes, some of them torn."""
         content = bytearray(node.durable)
         luck = random.choice((0.0, 0.3, 0.7, 1.0))
         for offset, data in node.pending:
@@ -178,8 +178,8 @@ class Disk:
 
 
 def _rename(names: dict[str, Node], naming: _Naming) -> None:
-    if naming.was:
-        names.pop(naming.was, None)
+    if naming.source:
+        names.pop(naming.source, None)
     if naming.node is None:
         names.pop(naming.path, None)
     else:

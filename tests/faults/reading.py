@@ -1,6 +1,6 @@
-"""Reads runs with `holter.open_run` in a process of its own, which may crash or hang without harm to who asks.
+"""Reads runs with `holter.open_run` in a separate process, so that a crash or hang does not affect the suite.
 
-As a program it answers one request after the other: `python -m tests.faults.reading`.
+As a program it handles one request after the other: `python -m tests.faults.reading`.
 """
 
 import json
@@ -21,8 +21,8 @@ from tests.faults.case import Hang
 DEADLINE_SECS = 60
 
 
-class Refused(Exception):  # noqa: N818 - that a damaged run is refused is as it should be
-    """Holter raised an error of its own: a `HolterError`, or a builtin as its documents say."""
+class Rejected(Exception):  # noqa: N818 - the correct result for a damaged run
+    """Holter rejected a run with one of its documented errors."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -31,23 +31,27 @@ class Refused(Exception):  # noqa: N818 - that a damaged run is refused is as it
 
 
 class Reader:
-    """Asks the other process, and starts another one when it is gone."""
+    """A client of the reading process, which it restarts if needed.
+
+    Args:
+        environment: Additional environment variables of the process.
+        options: Options of `subprocess.Popen`.
+    """
 
     def __init__(self, environment: Mapping[str, str] | None = None, **options: Any) -> None:
-        """`environment` is what the other process has in its environment besides ours."""
         self._options = options
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def points(self, run: object) -> dict[tuple[str, int], float]:
-        """All points of a run, as `open_run` gives them.
+        """Return all points of a run as read by `open_run`.
 
         Raises:
-            Refused: If Holter refuses the run with an error of its own.
-            AssertionError: If it raises anything else, or the process dies.
-            Hang: If there is no answer in time.
+            Rejected: If Holter raises one of its documented errors.
+            AssertionError: If it raises any other error, or the process dies.
+            Hang: If there is no response before the deadline.
         """
-        columns = self._ask("points", run)
+        columns = self._request("points", run)
         return {
             (name, step): value
             for name, (steps, values) in columns.items()
@@ -55,21 +59,21 @@ class Reader:
         }
 
     def recover(self, run: object) -> None:
-        """Recover a run. Raises as `points` does."""
-        self._ask("recover", run)
+        """Recover a run. Raises the same errors as `points`."""
+        self._request("recover", run)
 
     def problems(self, run: object) -> list[str]:
-        """What `holter doctor` warns of and complains of in a run. Raises as `points` does."""
-        return self._ask("problems", run)
+        """Return the warnings and problems that `holter doctor` reports. Raises the same errors as `points`."""
+        return self._request("problems", run)
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
 
-    def _ask(self, what: str, run: object) -> Any:
+    def _request(self, what: str, run: object) -> Any:
         process = self._process
         if process is None or process.poll() is not None:
             self.close()
@@ -86,11 +90,11 @@ class Reader:
         process.stdin.flush()
         deadline = time.monotonic() + DEADLINE_SECS
         (length,) = struct.unpack("<Q", self._receive(process, 8, what, deadline))
-        kind, answer = pickle.loads(self._receive(process, length, what, deadline))
-        if kind == "refused":
-            raise Refused(*answer)
-        assert kind == "answer", f"{what} raised what Holter does not raise:\n{answer}"
-        return answer
+        kind, result = pickle.loads(self._receive(process, length, what, deadline))
+        if kind == "rejected":
+            raise Rejected(*result)
+        assert kind == "result", f"{what} raised an undocumented error:\n{result}"
+        return result
 
     def _receive(self, process: subprocess.Popen[bytes], length: int, what: str, deadline: float) -> bytes:
         assert process.stdout is not None
@@ -98,18 +102,18 @@ class Reader:
         while len(received) < length:
             if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 self.close()
-                raise Hang(f"{what} has not ended within {DEADLINE_SECS} s")
-            # Past the buffer, which `select` does not know.
+                raise Hang(f"{what} took more than {DEADLINE_SECS} s")
+            # Bypass Python's buffer, which `select` does not cover.
             chunk = os.read(process.stdout.fileno(), length - len(received))
             if not chunk:
                 code = process.wait(DEADLINE_SECS)
-                raise AssertionError(f"{what} killed its process, which ended with {code}")
+                raise AssertionError(f"{what} crashed its process, which exited with {code}")
             received += chunk
         return bytes(received)
 
 
 def versions() -> dict[str, str]:
-    """Of what writes and what reads."""
+    """Return the versions of holter and pyarrow."""
     import importlib.metadata
 
     import holter
@@ -117,7 +121,7 @@ def versions() -> dict[str, str]:
     return {"holter": holter.__version__, "pyarrow": importlib.metadata.version("pyarrow")}
 
 
-def _answer(what: str, run: str) -> Any:
+def _handle(what: str, run: str) -> Any:
     import holter
 
     if what == "recover":
@@ -127,9 +131,9 @@ def _answer(what: str, run: str) -> Any:
         from holter.cli.commands.doctor.checks import Severity
         from holter.cli.commands.doctor.checks.run import check_run
 
-        found = check_run(Path(run))
-        said = [one.text for one in found if one.severity in (Severity.WARNING, Severity.PROBLEM)]
-        return [text.replace(run, "RUN") for text in said]
+        severities = (Severity.WARNING, Severity.PROBLEM)
+        texts = [finding.text for finding in check_run(Path(run)) if finding.severity in severities]
+        return [text.replace(run, "RUN") for text in texts]
     opened = holter.open_run(run)
     return {
         name: (series.steps.tolist(), series.values.tolist())
@@ -146,10 +150,10 @@ def _serve() -> None:
     for line in sys.stdin:
         what, run = json.loads(line)
         try:
-            reply = ("answer", _answer(what, run))
+            reply = ("result", _handle(what, run))
         except (holter.HolterError, FileNotFoundError) as error:
-            reply = ("refused", (type(error).__name__, str(error)))
-        except BaseException:  # noqa: BLE001 - whatever else it is, the one who asked has to know
+            reply = ("rejected", (type(error).__name__, str(error)))
+        except BaseException:  # noqa: BLE001 - passed on to the client
             reply = ("raised", traceback.format_exc())
         text = pickle.dumps(reply)
         sys.stdout.buffer.write(struct.pack("<Q", len(text)) + text)

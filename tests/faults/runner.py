@@ -1,7 +1,6 @@
-"""Runs the tries of a case, several at once, and adds up what came of them."""
+"""Runs the trials of a case in parallel and sums their outcomes."""
 
 import faulthandler
-import os
 import shutil
 import time
 import traceback
@@ -13,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.case import Case, Hang, Outcome, Setting, Unavailable
-from tests.faults.trial import Try
+from tests.faults.trial import Trial
 
-TRY_DEADLINE_SECS = 600
-"""Each wait within a try has a deadline of its own; this is for what none was thought of."""
+TRIAL_DEADLINE_SECS = 600
+"""A backstop: each wait within a trial has its own deadline."""
 
 
 @dataclass
 class Failure:
-    """A try that did not end well."""
+    """A failed trial."""
 
     index: int
     message: str
@@ -30,19 +29,19 @@ class Failure:
 
 @dataclass
 class Tally:
-    """What came of all tries of a case."""
+    """The sum of the outcomes of a case's trials."""
 
     case: Case
     seed: int
-    tries: int = 0
+    trials: int = 0
     total: Outcome = field(default_factory=Outcome)
     failures: list[Failure] = field(default_factory=list)
     skipped: str | None = None
     secs: float = 0.0
 
     def add(self, index: int, folder: Path, outcome: Outcome) -> None:
-        """Take in one try."""
-        self.tries += 1
+        """Add the outcome of one trial."""
+        self.trials += 1
         for name in ("faults", "checked", "lost", "invented", "hangs"):
             setattr(self.total, name, getattr(self.total, name) + getattr(outcome, name))
         for what, values in outcome.measured.items():
@@ -52,23 +51,23 @@ class Tally:
 
     @property
     def survived(self) -> int:
-        """How many of the faults did no harm; a try that failed is counted as one that did."""
+        """The number of faults that caused no failure; a failed trial counts as one fault."""
         return max(0, self.total.faults - len(self.failures))
 
 
-def make_try(case: Case, seed: int, index: int, parameter: Any, folder: Path) -> Outcome:
-    """Make one try in a folder of its own, which is removed if all is well."""
+def run_trial(case: Case, seed: int, index: int, parameter: Any, folder: Path) -> Outcome:
+    """Run one trial in a new folder, which is removed if it succeeds."""
     folder.mkdir(parents=True)
-    trial = Try(folder, f"{case.name}:{seed}:{index}", parameter)
+    trial = Trial(folder, f"{case.name}:{seed}:{index}", parameter)
     outcome = trial.outcome
     try:
         case.attempt(trial)
     except Unavailable as error:
-        outcome.failure = f"the fault could not be made after all: {error}"
+        outcome.failure = f"the fault turned out to be unavailable: {error}"
     except Hang:
         outcome.hangs += 1
         outcome.failure = traceback.format_exc()
-    except Exception:  # noqa: BLE001 - whatever it is, it belongs to this try
+    except Exception:  # noqa: BLE001 - any error is a failure of this trial
         outcome.failure = traceback.format_exc()
     finally:
         trial.close()
@@ -81,23 +80,25 @@ def make_try(case: Case, seed: int, index: int, parameter: Any, folder: Path) ->
 
 
 class Runner:
-    """Runs cases in as many processes as there are jobs."""
+    """Runs cases in `jobs` processes."""
 
     def __init__(self, folder: Path, setting: Setting, seed: int, jobs: int) -> None:
         self.folder = folder
         self.setting = setting
         self.seed = seed
         self.jobs = jobs
-        # Spawned, for pyarrow's threads do not survive a fork.
+        # Spawned, because pyarrow's threads do not survive a fork.
         self._pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin_worker) if jobs > 1 else None
 
-    def run(self, case: Case, only_try: int | None = None, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
-        """Run a case, or one try of it."""
+    def run(
+        self, case: Case, only_trial: int | None = None, progress: Callable[[Tally], None] = lambda _: None
+    ) -> Tally:
+        """Run a case, or one of its trials."""
         tally = Tally(case, self.seed)
         began = time.monotonic()
         try:
-            case.can_be_made()
-            planned = self._planned(case) if only_try is None else [(only_try, self._parameter(case, only_try))]
+            case.check_available()
+            planned = self._planned(case) if only_trial is None else [(only_trial, self._parameter(case, only_trial))]
         except Unavailable as error:
             tally.skipped = str(error)
             return tally
@@ -108,18 +109,18 @@ class Runner:
         return tally
 
     def close(self) -> None:
-        """End the processes."""
+        """Stop the processes."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def _planned(self, case: Case) -> Sequence[tuple[int, Any]]:
-        count = case.tries[self.setting]
+        count = case.trials[self.setting]
         plan = case.plan(self.setting)
         if plan is None:
             return [(index, None) for index in range(count)]
         if len(plan) <= count:
             return list(enumerate(plan))
-        # Spread over the plan, and another selection for another seed.
+        # Spread over the plan; the seed determines the selection.
         offset = self.seed % len(plan)
         indices = sorted({(offset + number * len(plan) // count) % len(plan) for number in range(count)})
         return [(index, plan[index]) for index in indices]
@@ -132,32 +133,31 @@ class Runner:
         folders = {index: self.folder / f"{case.name.replace('/', '-')}-{self.seed}-{index}" for index, _ in planned}
         if self._pool is None or case.is_exclusive or len(planned) == 1:
             for index, parameter in planned:
-                yield index, folders[index], make_try(case, self.seed, index, parameter, folders[index])
+                yield index, folders[index], run_trial(case, self.seed, index, parameter, folders[index])
             return
         futures = {
-            self._pool.submit(_try_by_name, case.name, self.seed, index, parameter, folders[index]): index
+            self._pool.submit(_run_by_name, case.name, self.seed, index, parameter, folders[index]): index
             for index, parameter in planned
         }
         for future in as_completed(futures):
             index = futures[future]
             try:
                 outcome = future.result()
-            except Exception:  # noqa: BLE001 - a broken pool is a failure of the try that broke it
+            except Exception:  # noqa: BLE001 - a broken pool is a failure of the trial that broke it
                 outcome = Outcome(faults=1, hangs=1, failure=traceback.format_exc())
             yield index, folders[index], outcome
 
 
 def _begin_worker() -> None:
     faulthandler.enable()
-    os.nice(0)
 
 
-def _try_by_name(name: str, seed: int, index: int, parameter: Any, folder: Path) -> Outcome:
+def _run_by_name(name: str, seed: int, index: int, parameter: Any, folder: Path) -> Outcome:
     from tests.faults.cases import all_cases
 
-    faulthandler.dump_traceback_later(TRY_DEADLINE_SECS, exit=True)
+    faulthandler.dump_traceback_later(TRIAL_DEADLINE_SECS, exit=True)
     try:
         (case,) = (case for case in all_cases() if case.name == name)
-        return make_try(case, seed, index, parameter, folder)
+        return run_trial(case, seed, index, parameter, folder)
     finally:
         faulthandler.cancel_dump_traceback_later()

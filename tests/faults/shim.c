@@ -1,12 +1,12 @@
-/* Stands between a recorder and the system, loaded with LD_PRELOAD, and meddles with calls on the files below one folder.
+/* Intercepts a recorder's calls on the files below one folder; loaded with LD_PRELOAD.
  *
- * It counts these calls and makes chosen ones fail, come up short, take long, or be the last that the process makes. It
- * can write down every change to the files, for a model of the loss of power, and it can move the clock. What to do
- * stands in a page that is shared with whoever started the process (tests/faults/shim.py), who may change it meanwhile.
+ * It counts these calls and makes chosen ones fail, return short counts, take long, or kill the process. It can log
+ * every change to the files, for a model of power loss, and it can move the clock. A page shared with the parent process
+ * (tests/faults/shim.py), which may change it at any time, contains the action.
  *
- * The system is called directly, never through the functions that are replaced here. What the recorder calls without the
- * C library passes by: fallocate, for which there is a seccomp filter below, and the clock, whose code in the
- * vDSO is overwritten. Stores through a mapping are no calls at all. */
+ * Functions here use system calls directly, never the functions that they replace. Calls that do not go through the C
+ * library are handled separately: fallocate with a seccomp filter, and the clock by overwriting its code in the vDSO.
+ * Stores through a mapping cannot be intercepted. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Kinds of calls, and of records in the log. The numbers are those of shim.py. */
+/* Kinds of calls, and of records in the log; the same numbers as in shim.py. */
 enum kind {
     READ = 1 << 0,
     WRITE = 1 << 1,
@@ -47,8 +47,8 @@ enum kind {
 
 enum action { NOTHING, FAIL, SHORTEN, DELAY, DIE_BEFORE, DIE_HALFWAY, DIE_AFTER };
 
-/* The words of the shared page. */
-enum word { CALLS, MEDDLED, KINDS, FIRST, LAST, ACTION, ERROR, DELAY_MICROS, DELAYED, CLOCK_NANOS, WORDS };
+/* The words of the shared page, as in shim.py. */
+enum word { CALLS, INJECTED, KINDS, FIRST, LAST, ACTION, ERROR, DELAY_MICROS, DELAYED, CLOCK_NANOS, WORDS };
 
 static _Atomic uint64_t private_words[WORDS];
 static _Atomic uint64_t *words = private_words;
@@ -57,9 +57,9 @@ static size_t root_length;
 static int log_fd = -1;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* --- Whether a call is meddled with --- */
+/* --- Whether to act on a call --- */
 
-static bool is_ours(const char *path) {
+static bool is_below_root(const char *path) {
     return root_length && strncmp(path, root, root_length) == 0 && (path[root_length] == '/' || !path[root_length]);
 }
 
@@ -70,7 +70,7 @@ static bool path_of(int fd, char *path) {
     if (length < 0)
         return false;
     path[length] = 0;
-    return is_ours(path);
+    return is_below_root(path);
 }
 
 static bool is_watching(enum kind kind) {
@@ -83,14 +83,14 @@ static void die(void) {
         pause();
 }
 
-/* Counts a call on a file of ours, and says what is to be done to it. What is done before the call is done here. */
-static enum action judge(enum kind kind) {
+/* Counts a call on a file below the root and returns its action. Actions that precede the call are applied here. */
+static enum action intercept(enum kind kind) {
     if (!(words[KINDS] & kind))
         return NOTHING;
     uint64_t number = ++words[CALLS];
     if (number < words[FIRST] || number > words[LAST])
         return NOTHING;
-    words[MEDDLED]++;
+    words[INJECTED]++;
     enum action action = words[ACTION];
     if (action == SHORTEN && number > words[FIRST])
         action = FAIL;
@@ -98,7 +98,7 @@ static enum action judge(enum kind kind) {
         die();
     if (action == DELAY) {
         words[DELAYED]++;
-        /* In short naps, so that it ends when whoever started us wants it to. */
+        /* In short sleeps, so that the parent process can end the delay. */
         for (uint64_t waited = 0; waited < words[DELAY_MICROS] && (words[KINDS] & kind); waited += 1000)
             syscall(SYS_nanosleep, &(struct timespec){0, 1000 * 1000}, NULL);
         words[DELAYED]--;
@@ -108,7 +108,7 @@ static enum action judge(enum kind kind) {
     return action;
 }
 
-/* --- The log: what changed, in the order in which it did --- */
+/* --- The log of changes, in order --- */
 
 struct record {
     uint32_t kind, path_bytes, other_bytes, data_bytes;
@@ -119,13 +119,14 @@ static void put(const void *bytes, size_t length) {
     while (length) {
         ssize_t written = syscall(SYS_write, log_fd, bytes, length);
         if (written <= 0)
-            die(); /* A log with a hole would be worse than a try that fails. */
+            die(); /* A trial that fails is better than a log with a gap. */
         bytes = (const char *)bytes + written;
         length -= written;
     }
 }
 
-static void note(enum kind kind, const char *path, const char *other, const void *data, size_t length, uint64_t offset) {
+static void log_change(enum kind kind, const char *path, const char *other, const void *data, size_t length,
+                       uint64_t offset) {
     struct record record = {kind, strlen(path), strlen(other), length, offset};
     put(&record, sizeof record);
     put(path, record.path_bytes);
@@ -133,7 +134,7 @@ static void note(enum kind kind, const char *path, const char *other, const void
     put(data, length);
 }
 
-/* Between these two nothing else is changed, so that the log has the order of what it tells. */
+/* These serialize changes, so that the log has their order. */
 static void begin(void) {
     if (log_fd >= 0)
         pthread_mutex_lock(&log_lock);
@@ -154,7 +155,7 @@ static ssize_t change(int fd, const void *data, size_t length, off_t offset) {
     char path[PATH_MAX];
     if (!is_watching(WRITE) || !path_of(fd, path))
         return write_at(fd, data, length, offset);
-    enum action action = judge(WRITE);
+    enum action action = intercept(WRITE);
     if (action == FAIL)
         return -1;
     if ((action == SHORTEN || action == DIE_HALFWAY) && length > 1)
@@ -163,7 +164,7 @@ static ssize_t change(int fd, const void *data, size_t length, off_t offset) {
     off_t at = offset < 0 ? lseek(fd, 0, SEEK_CUR) : offset;
     ssize_t written = write_at(fd, data, length, offset);
     if (log_fd >= 0 && written > 0)
-        note(WRITE, path, "", data, written, at);
+        log_change(WRITE, path, "", data, written, at);
     end();
     if (action == DIE_HALFWAY || action == DIE_AFTER)
         die();
@@ -174,7 +175,7 @@ ssize_t write(int fd, const void *data, size_t length) { return change(fd, data,
 ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) { return change(fd, data, length, offset); }
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t offset) { return change(fd, data, length, offset); }
 
-/* One piece after the other, which is what a system that writes less than asked does, too. */
+/* Writes one buffer after the other; short counts are allowed. */
 ssize_t writev(int fd, const struct iovec *pieces, int count) {
     ssize_t sum = 0;
     for (int i = 0; i < count; i++) {
@@ -191,7 +192,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int count) {
 static ssize_t read_at(int fd, void *data, size_t length, off_t offset) {
     char path[PATH_MAX];
     if ((words[KINDS] & READ) && path_of(fd, path)) {
-        enum action action = judge(READ);
+        enum action action = intercept(READ);
         if (action == FAIL)
             return -1;
         if (action == SHORTEN && length > 1)
@@ -208,12 +209,12 @@ static int sync_by(long call, int fd) {
     char path[PATH_MAX];
     if (!is_watching(SYNC) || !path_of(fd, path))
         return syscall(call, fd);
-    enum action action = judge(SYNC);
+    enum action action = intercept(SYNC);
     begin();
     int result = action == FAIL ? -1 : syscall(call, fd);
     int error = errno;
     if (log_fd >= 0)
-        note(SYNC, path, "", "", 0, result != 0);
+        log_change(SYNC, path, "", "", 0, result != 0);
     end();
     errno = error;
     if (action == DIE_HALFWAY || action == DIE_AFTER)
@@ -228,13 +229,13 @@ int ftruncate(int fd, off_t length) {
     char path[PATH_MAX];
     if (!is_watching(TRUNCATE) || !path_of(fd, path))
         return syscall(SYS_ftruncate, fd, length);
-    enum action action = judge(TRUNCATE);
+    enum action action = intercept(TRUNCATE);
     if (action == FAIL)
         return -1;
     begin();
     int result = syscall(SYS_ftruncate, fd, length);
     if (log_fd >= 0 && result == 0)
-        note(TRUNCATE, path, "", "", 0, length);
+        log_change(TRUNCATE, path, "", "", 0, length);
     end();
     if (action == DIE_HALFWAY || action == DIE_AFTER)
         die();
@@ -245,7 +246,7 @@ int ftruncate64(int fd, off64_t length) { return ftruncate(fd, length); }
 
 void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
     char path[PATH_MAX];
-    if ((words[KINDS] & MAP) && fd >= 0 && path_of(fd, path) && judge(MAP) == FAIL)
+    if ((words[KINDS] & MAP) && fd >= 0 && path_of(fd, path) && intercept(MAP) == FAIL)
         return MAP_FAILED;
     return (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
 }
@@ -254,25 +255,25 @@ void *mmap64(void *address, size_t length, int protection, int flags, int fd, of
     return mmap(address, length, protection, flags, fd, offset);
 }
 
-/* --- Calls on names; whoever uses this gives absolute ones --- */
+/* --- Calls on names, which must be absolute --- */
 
 static int open_by(int folder, const char *path, int flags, mode_t mode) {
     enum action action = NOTHING;
-    bool is_change = (flags & (O_CREAT | O_TRUNC)) && is_watching(CREATE) && is_ours(path);
-    bool is_write = (flags & O_ACCMODE) != O_RDONLY && is_ours(path);
+    bool is_change = (flags & (O_CREAT | O_TRUNC)) && is_watching(CREATE) && is_below_root(path);
+    bool is_write = (flags & O_ACCMODE) != O_RDONLY && is_below_root(path);
     if (is_change || is_write)
-        action = judge(CREATE);
-    else if ((words[KINDS] & READ) && is_ours(path))
-        action = judge(READ);
+        action = intercept(CREATE);
+    else if ((words[KINDS] & READ) && is_below_root(path))
+        action = intercept(READ);
     if (action == FAIL)
         return -1;
     begin();
     bool is_new = log_fd >= 0 && is_change && syscall(SYS_faccessat, AT_FDCWD, path, F_OK) != 0;
     int fd = syscall(SYS_openat, folder, path, flags, mode);
     if (is_new && fd >= 0)
-        note(CREATE, path, "", "", 0, 0);
+        log_change(CREATE, path, "", "", 0, 0);
     else if (log_fd >= 0 && is_change && (flags & O_TRUNC) && fd >= 0)
-        note(TRUNCATE, path, "", "", 0, 0);
+        log_change(TRUNCATE, path, "", "", 0, 0);
     end();
     if (action == DIE_HALFWAY || action == DIE_AFTER)
         die();
@@ -304,15 +305,15 @@ OPEN(open64)
 OPENAT(openat)
 OPENAT(openat64)
 
-/* A call that changes names and nothing else. */
+/* A call that only changes names. */
 #define ON_NAMES(kind, path, other, call)                                                                               \
-    enum action action = is_watching(kind) && is_ours(path) ? judge(kind) : NOTHING;                                    \
+    enum action action = is_watching(kind) && is_below_root(path) ? intercept(kind) : NOTHING;                          \
     if (action == FAIL)                                                                                                 \
         return -1;                                                                                                      \
     begin();                                                                                                            \
     int result = call;                                                                                                  \
-    if (log_fd >= 0 && result == 0 && is_ours(path))                                                                    \
-        note(kind, path, other, "", 0, 0);                                                                              \
+    if (log_fd >= 0 && result == 0 && is_below_root(path))                                                              \
+        log_change(kind, path, other, "", 0, 0);                                                                        \
     end();                                                                                                              \
     if (action == DIE_HALFWAY || action == DIE_AFTER)                                                                   \
         die();                                                                                                          \
@@ -326,7 +327,7 @@ int unlink(const char *path) { ON_NAMES(UNLINK, path, "", syscall(SYS_unlinkat, 
 
 int mkdir(const char *path, mode_t mode) { ON_NAMES(MKDIR, path, "", syscall(SYS_mkdirat, AT_FDCWD, path, mode)) }
 
-/* --- What passes the C library by --- */
+/* --- Calls that bypass the C library --- */
 
 static int clock_moved(clockid_t clock, struct timespec *time) {
     if (syscall(SYS_clock_gettime, clock, time) != 0)
@@ -339,7 +340,7 @@ static int clock_moved(clockid_t clock, struct timespec *time) {
     return 0;
 }
 
-/* Has the vDSO's clock_gettime, which everybody ends up in, jump to ours. */
+/* Redirects the vDSO's clock_gettime, which all clock functions use, to clock_moved. */
 static bool replace_clock(void) {
 #ifdef __x86_64__
     void *vdso = dlopen("linux-vdso.so.1", RTLD_LAZY | RTLD_NOLOAD);
@@ -359,8 +360,8 @@ static bool replace_clock(void) {
 #endif
 }
 
-/* Has every fallocate fail with this error. */
-static bool refuse_fallocate(int error) {
+/* Makes every fallocate fail with this error. */
+static bool fail_fallocate(int error) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 1),
@@ -371,7 +372,7 @@ static bool refuse_fallocate(int error) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* The exit code of a process in which something could not be set up. */
+/* The exit code if the setup fails. */
 enum { UNAVAILABLE = 77 };
 
 __attribute__((constructor)) static void set_up(void) {
@@ -392,7 +393,7 @@ __attribute__((constructor)) static void set_up(void) {
     }
     if (getenv("HOLTER_SHIM_CLOCK") && !replace_clock())
         _exit(UNAVAILABLE);
-    if (fallocate_error && !refuse_fallocate(atoi(fallocate_error)))
+    if (fallocate_error && !fail_fallocate(atoi(fallocate_error)))
         _exit(UNAVAILABLE);
     if (folder) {
         snprintf(root, sizeof root, "%s", folder);

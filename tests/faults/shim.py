@@ -1,7 +1,7 @@
-"""Compiles shim.c, and says to a process that runs with it which of its calls fail, and how.
+"""Compiles shim.c and controls which calls of a process that loads it fail, and how.
 
-A call is counted if it is of a chosen kind and on a file of the run. Whoever holds the `Shim` may change what is done,
-and read how often it was, while the process runs.
+A call is counted if it is of a chosen kind and on a file of the run. The `Shim` can change the action and read the
+counts while the process runs.
 """
 
 import atexit
@@ -20,13 +20,13 @@ from pathlib import Path
 from tests.faults.case import Unavailable
 
 SOURCE = Path(__file__).with_name("shim.c")
-FOR_EVER = (1 << 64) - 1
+UNLIMITED = (1 << 64) - 1
 UNAVAILABLE_CODE = 77
-"""What a process ends with if the shim cannot do in it what was asked."""
+"""The exit code of a process in which the shim could not be set up."""
 
 
 class Kind(IntFlag):
-    """Kinds of calls."""
+    """Kinds of calls, as in shim.c."""
 
     READ = 1 << 0
     WRITE = 1 << 1
@@ -39,28 +39,28 @@ class Kind(IntFlag):
     MKDIR = 1 << 8
 
     CHANGE = WRITE | SYNC | TRUNCATE | CREATE | RENAME | UNLINK | MKDIR
-    """All that changes what is on the disk."""
+    """All calls that change files or names."""
 
 
 class Action(IntEnum):
-    """What is done to a call."""
+    """What happens to a call, as in shim.c."""
 
     NOTHING = 0
     FAIL = 1
-    """It does nothing and reports the error."""
+    """It has no effect and returns the error."""
     SHORTEN = 2
-    """The first does half of what it was asked and says so; those after it fail."""
+    """The first call transfers half of its bytes and returns that count; later calls fail."""
     DELAY = 3
-    """It takes as long as is said, or until its kind is not chosen any more."""
+    """It takes the given time, or until its kind is no longer chosen."""
     DIE_BEFORE = 4
     DIE_HALFWAY = 5
-    """The process is killed when a write has done half of its work, or any other call all of it."""
+    """The process is killed after half of a write, or after any other call."""
     DIE_AFTER = 6
 
 
 class _Word(IntEnum):
     CALLS = 0
-    MEDDLED = 1
+    INJECTED = 1
     KINDS = 2
     FIRST = 3
     LAST = 4
@@ -72,10 +72,14 @@ class _Word(IntEnum):
 
 
 class Shim:
-    """What is done to one process's calls."""
+    """Controls the calls of one process.
+
+    Args:
+        folder: The folder of the shared page; must not be below `root`.
+        root: Only calls on files below it are intercepted.
+    """
 
     def __init__(self, folder: Path, root: Path) -> None:
-        """Files below `root` are meddled with; `folder` has the shared page, and must not be below it."""
         self._page = folder / "shim"
         self._page.write_bytes(bytes(mmap.PAGESIZE))
         self._root = root
@@ -86,12 +90,12 @@ class Shim:
     def environment(
         self, *, log: Path | None = None, moves_clock: bool = False, fallocate_error: int | None = None
     ) -> dict[str, str]:
-        """What the process has to have in its environment.
+        """Return the environment variables for the process.
 
         Args:
-            log: Where every change is written down (`tests.faults.change_log`).
-            moves_clock: Whether `clock_nanos` has an effect.
-            fallocate_error: What each `fallocate` fails with, on whatever file.
+            log: A file to which every change is logged (see `tests.faults.disk_model.read_log`).
+            moves_clock: Whether `move_clock` has an effect.
+            fallocate_error: The error with which every `fallocate` fails, on any file.
         """
         environment = {
             "LD_PRELOAD": str(library()),
@@ -106,21 +110,21 @@ class Shim:
             environment["HOLTER_SHIM_FALLOCATE"] = str(fallocate_error)
         return environment
 
-    def meddle(
+    def inject(
         self,
         kinds: Kind,
         action: Action,
         *,
         first: int = 1,
-        last: int = FOR_EVER,
+        last: int = UNLIMITED,
         error: int = 0,
         delay_secs: float = 0.0,
     ) -> None:
-        """From now on do `action` to the calls with these numbers, counted from the next one as 1."""
+        """Apply `action` to the calls numbered `first` to `last`, where the next call is number 1."""
         words = self._words
         words[_Word.KINDS] = 0
         words[_Word.CALLS] = 0
-        words[_Word.MEDDLED] = 0
+        words[_Word.INJECTED] = 0
         words[_Word.FIRST] = first
         words[_Word.LAST] = last
         words[_Word.ACTION] = action
@@ -129,41 +133,41 @@ class Shim:
         words[_Word.KINDS] = kinds
 
     def count(self, kinds: Kind) -> None:
-        """From now on only count."""
-        self.meddle(kinds, Action.NOTHING, first=FOR_EVER)
+        """Count calls from now on, without any action."""
+        self.inject(kinds, Action.NOTHING, first=UNLIMITED)
 
-    def leave_alone(self) -> None:
-        """Do nothing any more; what is being delayed goes on."""
+    def clear(self) -> None:
+        """Stop counting and acting; delayed calls continue."""
         self._words[_Word.KINDS] = 0
 
     def move_clock(self, secs: float) -> None:
-        """Have the clock of the process tell this much more than is so."""
+        """Set the offset of the process's clock."""
         self._words[_Word.CLOCK_NANOS] = int(secs * 1e9) % (1 << 64)
 
     @property
     def calls(self) -> int:
-        """How many calls have been counted."""
+        """The number of calls counted."""
         return self._words[_Word.CALLS]
 
     @property
-    def meddled(self) -> int:
-        """To how many of them something was done."""
-        return self._words[_Word.MEDDLED]
+    def injected(self) -> int:
+        """The number of calls that an action was applied to."""
+        return self._words[_Word.INJECTED]
 
     @property
     def delayed(self) -> int:
-        """How many are being delayed at the moment."""
+        """The number of calls that are currently delayed."""
         return self._words[_Word.DELAYED]
 
     def close(self) -> None:
-        """Let go of the shared page."""
+        """Unmap the shared page."""
         self._words.release()
         self._map.close()
 
 
 @contextlib.contextmanager
 def shimmed(folder: Path, root: Path) -> Iterator[Shim]:
-    """A `Shim` that lets go of its page in the end."""
+    """Yield a `Shim` and close it."""
     shim = Shim(folder, root)
     try:
         yield shim
@@ -171,33 +175,33 @@ def shimmed(folder: Path, root: Path) -> Iterator[Shim]:
         shim.close()
 
 
-def can_be_made() -> None:
-    """Raise `Unavailable` where there is no shim."""
+def check_available() -> None:
+    """Raise `Unavailable` if the shim cannot be compiled."""
     library()
 
 
-def clock_can_be_moved() -> None:
-    """Raise `Unavailable` where the clock cannot be moved."""
+def check_clock_available() -> None:
+    """Raise `Unavailable` if the clock cannot be moved."""
     _can_run("HOLTER_SHIM_CLOCK", "1")
 
 
-def fallocate_can_be_refused() -> None:
-    """Raise `Unavailable` where no fallocate can be made to fail."""
+def check_fallocate_available() -> None:
+    """Raise `Unavailable` if fallocate cannot be made to fail."""
     _can_run("HOLTER_SHIM_FALLOCATE", "5")
 
 
 @functools.cache
 def library() -> Path:
-    """The compiled shim, made once by each process that asks, and gone with it.
+    """Compile the shim, once per process; it is deleted when the process exits.
 
     Raises:
-        Unavailable: If there is no compiler, or it does not succeed.
+        Unavailable: If there is no compiler or it fails.
     """
     compiler = shutil.which("cc")
     if compiler is None:
         raise Unavailable("there is no C compiler `cc`")
     if not sys.platform.startswith("linux"):
-        raise Unavailable("LD_PRELOAD is Linux's")
+        raise Unavailable("LD_PRELOAD needs Linux")
     folder = tempfile.mkdtemp(prefix="holter-shim-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "shim.so"
@@ -211,4 +215,4 @@ def library() -> Path:
 def _can_run(variable: str, value: str) -> None:
     done = subprocess.run(["true"], env={**os.environ, "LD_PRELOAD": str(library()), variable: value}, check=False)
     if done.returncode:
-        raise Unavailable(f"the shim cannot do what {variable} asks for on this machine")
+        raise Unavailable(f"the shim does not support {variable} on this machine")

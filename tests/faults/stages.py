@@ -1,4 +1,4 @@
-"""The stretches of a run's life that a fault can be put into at each of its calls to the system, one by one."""
+"""The stages of a run in which a fault can be injected at each system call."""
 
 import functools
 import json
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from expected_points import Expectation
-from recording_child import LOGGED, Orders
+from recording_child import LOGGED, Workload
 from tests.faults.shim import Kind, Shim, shimmed
-from tests.faults.trial import Process, Try
+from tests.faults.trial import Process, Trial
 
 SINKS = (("sqlite", "parquet", "summary"), ("parquet",))
 
@@ -27,29 +27,29 @@ except holter.HolterError as error:
 
 @dataclass(frozen=True)
 class Stage:
-    """A process that opens, records and closes a run, that goes on with a crashed one, or that recovers it."""
+    """A process that opens, records and closes a run, that resumes a crashed run, or that recovers it."""
 
     name: str
     sinks: tuple[str, ...]
 
     @property
-    def orders(self) -> Orders:
-        """Of the attempt that the stage consists of, or of the attempt that it recovers."""
+    def workload(self) -> Workload:
+        """The workload of the attempt in this stage, or of the attempt that the stage recovers."""
         attempt = 1 if self.name == "resume" else 0
-        return Orders(attempt, steps=60, flush_every=20, sinks=self.sinks, goes_on=True)
+        return Workload(attempt, steps=60, flush_every=20, sinks=self.sinks, tolerates_errors=True)
 
-    def prepare(self, trial: Try, run: Path, expectation: Expectation) -> None:
-        """Bring the run to where the stage begins: a crashed one has points in all sinks and in the journal."""
+    def prepare(self, trial: Trial, run: Path, expectation: Expectation) -> None:
+        """Create the run in which the stage starts: a crashed one, with points in all sinks and the journal."""
         if self.name == "record":
             return
-        orders = replace(self.orders, attempt=0, stays=True)
-        child = trial.record(run, orders)
+        workload = replace(self.workload, attempt=0, waits_for_kill=True)
+        child = trial.record(run, workload)
         trial.await_phase(child, LOGGED)
         assert child.kill()
-        expectation.add(orders, trial.page)
+        expectation.add(workload, trial.page)
 
-    def start(self, trial: Try, run: Path, shim: Shim, **environment: Any) -> Process:
-        """Begin the stage with the shim loaded."""
+    def start(self, trial: Trial, run: Path, shim: Shim, **environment: Any) -> Process:
+        """Start the stage with the shim loaded."""
         options = {
             "env": shim.environment(**environment),
             "stdout": subprocess.PIPE,
@@ -57,27 +57,27 @@ class Stage:
         }
         if self.name == "recover":
             return trial.spawn(["-c", _RECOVER, run], **options)
-        return trial.record(run, self.orders, **options)
+        return trial.record(run, self.workload, **options)
 
-    def account(self, trial: Try, expectation: Expectation) -> None:
-        """Take in what the stage logged."""
+    def add_points(self, trial: Trial, expectation: Expectation) -> None:
+        """Add the points that the stage logged."""
         if self.name != "recover":
-            expectation.add(self.orders, trial.page)
+            expectation.add(self.workload, trial.page)
 
 
 STAGES = {name: [Stage(name, sinks) for sinks in SINKS] for name in ("record", "resume", "recover")}
-WORDS = {
+DESCRIPTIONS = {
     "record": "opening, logging, flushing and closing",
-    "resume": "going on with a crashed run",
+    "resume": "resuming a crashed run",
     "recover": "recovering a crashed run",
 }
 
 
 @functools.cache
 def count_calls(stage: Stage, kinds: Kind) -> int:
-    """How many calls of these kinds the stage makes when nothing is done to it."""
+    """Count the calls of these kinds in the stage without faults."""
     with tempfile.TemporaryDirectory() as folder:
-        trial = Try(Path(folder), "count")
+        trial = Trial(Path(folder), "count")
         try:
             run = trial.folder / "run"
             stage.prepare(trial, run, Expectation())
@@ -91,22 +91,22 @@ def count_calls(stage: Stage, kinds: Kind) -> int:
 
 
 def report(output: str) -> dict[str, Any]:
-    """What a recorder that was to go on printed in the end."""
+    """Parse the report of a recorder that tolerates errors."""
     parsed = json.loads(output)
     assert isinstance(parsed, dict)
     return parsed
 
 
-def assert_no_panic(trial: Try) -> None:
-    """Nothing that a process wrote to its standard error tells of a bug."""
+def assert_no_panic(trial: Trial) -> None:
+    """Check that no process printed a panic or a traceback."""
     for path in trial.folder.glob("stderr*"):
         text = path.read_text("utf-8", "replace")
-        for word in ("panicked", "Traceback", "Fatal Python error"):
-            assert word not in text, text
+        for sign in ("panicked", "Traceback", "Fatal Python error"):
+            assert sign not in text, text
 
 
 def sweep(stages: Sequence[Stage], kinds: Kind, variants: Sequence[Any]) -> list[tuple[Stage, Any, int]]:
-    """Each stage, variant of the fault and number of a call."""
+    """Return each combination of a stage, the number of a call, and a variant of the fault."""
     return [
         (stage, variant, number)
         for stage in stages

@@ -1,4 +1,4 @@
-"""The suite's results as a table, between two marks of docs/faults.md."""
+"""The suite's results as a table between two markers in docs/faults.md."""
 
 import datetime as dt
 import os
@@ -14,12 +14,12 @@ from tests.faults.runner import Tally
 PAGE = ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- results of make faults: begin -->", "<!-- results of make faults: end -->"
 
-NUMBERS = ("tried", "survived", "checked", "lost", "invented", "hangs")
-HEADS = ("fault", "tried", "survived", "points looked for", "lost", "invented", "hangs", "remark")
+NUMBERS = ("injected", "survived", "checked", "lost", "invented", "hangs")
+HEADS = ("fault", "injected", "survived", "points checked", "lost", "invented", "hangs", "remark")
 
 
 def machine(folder: Path) -> dict[str, str]:
-    """The machine and the versions that matter here, in words."""
+    """Describe the machine and the relevant versions."""
     from tests.faults.reading import versions
 
     cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
@@ -31,20 +31,20 @@ def machine(folder: Path) -> dict[str, str]:
         "file system": max(above, key=lambda mount: len(mount[1]))[2] if above else "unknown",
         "kernel": platform.release().split("-")[0],
         "python": platform.python_version(),
-        "sqlite that reads": sqlite3.sqlite_version,
+        "sqlite for reading": sqlite3.sqlite_version,
         **versions(),
     }
 
 
-def as_json(tallies: Sequence[Tally], about: dict[str, Any]) -> dict[str, Any]:
-    """All that the table has and more, for programs."""
+def as_json(tallies: Sequence[Tally], conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return the results for programs, with more detail than the table."""
     rows = [
         {
             "case": tally.case.name,
             "what": tally.case.what,
             "seed": tally.seed,
-            "tries": tally.tries,
-            "tried": tally.total.faults,
+            "trials": tally.trials,
+            "injected": tally.total.faults,
             "survived": tally.survived,
             "checked": tally.total.checked,
             "lost": tally.total.lost,
@@ -54,31 +54,31 @@ def as_json(tallies: Sequence[Tally], about: dict[str, Any]) -> dict[str, Any]:
             "skipped": tally.skipped,
             "secs": round(tally.secs, 1),
             "failures": [
-                {"try": failure.index, "folder": str(failure.folder), "message": failure.message}
+                {"trial": failure.index, "folder": str(failure.folder), "message": failure.message}
                 for failure in tally.failures
             ],
         }
         for tally in tallies
     ]
-    return {**about, "cases": rows}
+    return {**conditions, "cases": rows}
 
 
 def remark(tally: Tally) -> str:
-    """What else there is to say of a case."""
+    """Return the remark on a case."""
     if tally.skipped is not None:
-        return f"not made here: {tally.skipped}"
+        return f"skipped: {tally.skipped}"
     return tally.case.remark(tally.total.measured) if tally.total.measured else ""
 
 
 def as_markdown(results: dict[str, Any]) -> str:
-    """The table of what `as_json` gave, with when, where and how long above it."""
+    """Format the result of `as_json` as a table, with date, duration and machine above it."""
     machine = "; ".join(f"{key} {value}" for key, value in results["machine"].items())
     rows = _rows(results["cases"])
-    made = [row for row in rows if row["skipped"] is None]
-    sums = " | ".join(f"**{sum(row[name] for row in made):,}**" for name in NUMBERS)
+    ran = [row for row in rows if row["skipped"] is None]
+    sums = " | ".join(f"**{sum(row[name] for row in ran):,}**" for name in NUMBERS)
     lines = [
         f"{results['date']}, setting *{results['setting']}*, seed {results['seed']}: {results['minutes']:.0f} minutes, "
-        f"{results['jobs']} tries at once. {machine}.",
+        f"{results['jobs']} trials in parallel. {machine}.",
         "",
         f"| {' | '.join(HEADS)} |",
         f"|---|{'---:|' * len(NUMBERS)}---|",
@@ -89,11 +89,15 @@ def as_markdown(results: dict[str, Any]) -> str:
 
 
 def write(text: str, page: Path = PAGE) -> None:
-    """Put the table between the marks of the page."""
+    """Replace the table between the markers of the page.
+
+    Raises:
+        LookupError: If the page lacks the markers.
+    """
     before, found, rest = page.read_text("utf-8").partition(BEGIN)
     _, found_end, after = rest.partition(END)
     if not (found and found_end):
-        raise LookupError(f"{page} lacks the marks {BEGIN} and {END}")
+        raise LookupError(f"{page} lacks the markers {BEGIN} and {END}")
     page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
 
 
@@ -102,7 +106,7 @@ def today() -> str:
 
 
 def _rows(cases: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row for each kind of fault: those of the stages of a run's life are added up."""
+    """Return one row per kind of fault: the stages of a run are summed."""
     rows: dict[str, dict[str, Any]] = {}
     for case in cases:
         if case["what"] in rows and case["skipped"] is None:

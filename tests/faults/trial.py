@@ -1,4 +1,4 @@
-"""One try of a case: its folder, its random numbers, its processes, and how what it left is judged."""
+"""One trial of a case: its folder, its random numbers, its processes, and the checks of its run."""
 
 import atexit
 import os
@@ -15,21 +15,21 @@ from typing import Any
 import recording_child
 import run_files
 from expected_points import Expectation
-from recording_child import Orders, Page
+from recording_child import Page, Workload
 from run_files import Points, same
 from tests.faults import ROOT
 from tests.faults.case import Hang, Outcome
-from tests.faults.reading import Reader, Refused
+from tests.faults.reading import Reader, Rejected
 
 DEADLINE_SECS = 60.0
-"""What a process may take for what it is waited for; tens of times what it takes on an idle machine."""
+"""The deadline of a wait for a process; dozens of times longer than on an idle machine."""
 
 READER = Reader()
 atexit.register(READER.close)
 
 
 class Process:
-    """A process that is waited for with a deadline, and never left behind."""
+    """A child process whose waits have a deadline."""
 
     def __init__(self, arguments: Sequence[str], **options: Any) -> None:
         self.popen = subprocess.Popen(arguments, **options)
@@ -38,34 +38,34 @@ class Process:
     def pid(self) -> int:
         return self.popen.pid
 
-    def is_over(self) -> bool:
+    def has_exited(self) -> bool:
         return self.popen.poll() is not None
 
     def wait(self, secs: float = DEADLINE_SECS) -> int:
-        """The exit code of the process, which must end in time."""
+        """Wait for the process and return its exit code."""
         try:
             return self.popen.wait(secs)
         except subprocess.TimeoutExpired:
-            raise Hang(f"the process has not ended within {secs:.0f} s") from None
+            raise Hang(f"the process has not exited within {secs:.0f} s") from None
 
     def output(self, secs: float = DEADLINE_SECS) -> tuple[int, str, str]:
-        """The exit code of the process, which must end in time, and what it wrote to its pipes."""
+        """Wait for the process; return its exit code, standard output and standard error."""
         try:
             out, err = self.popen.communicate(timeout=secs)
         except subprocess.TimeoutExpired:
-            raise Hang(f"the process has not ended within {secs:.0f} s") from None
+            raise Hang(f"the process has not exited within {secs:.0f} s") from None
         return self.popen.returncode, (out or b"").decode(), (err or b"").decode()
 
     def kill(self, number: int = signal.SIGKILL) -> bool:
-        """Send a deadly signal. False if the process had ended by itself before."""
+        """Send a deadly signal. Return False if the process had already exited."""
         self.popen.send_signal(number)
         code = self.wait()
-        assert code in (0, -number), f"the process ended with {code}"
+        assert code in (0, -number), f"the process exited with {code}"
         return code != 0
 
     def discard(self) -> None:
-        """End the process however it is, and close the pipes."""
-        if not self.is_over():
+        """Kill the process in any state, and close the pipes."""
+        if not self.has_exited():
             self.popen.send_signal(signal.SIGCONT)
             self.popen.kill()
         self.popen.wait()
@@ -74,8 +74,8 @@ class Process:
                 pipe.close()
 
 
-class Try:
-    """What a case has to make its fault with."""
+class Trial:
+    """The means by which a case injects its fault."""
 
     def __init__(self, folder: Path, seed: str, parameter: Any = None) -> None:
         self.folder = folder
@@ -87,7 +87,7 @@ class Try:
         self._processes: list[Process] = []
 
     def spawn(self, arguments: Sequence[object], *, env: Mapping[str, str] | None = None, **options: Any) -> Process:
-        """Start a program with this Python. `stderr` may be the path of a file, which is appended to."""
+        """Start a program with this Python. `stderr` may be the path of a file to append to."""
         options["env"] = {**os.environ, **(env or {})}
         command = [sys.executable, *map(str, arguments)]
         with ExitStack() as stack:
@@ -97,86 +97,86 @@ class Try:
         self._processes.append(process)
         return process
 
-    def record(self, run: Path, orders: Orders, **options: Any) -> Process:
-        """Start a recorder, with an empty page."""
+    def record(self, run: Path, workload: Workload, **options: Any) -> Process:
+        """Start a recorder with an empty page."""
         self.page.clear()
-        return self.spawn([recording_child.__file__, run, self.page_path, orders.dump()], **options)
+        return self.spawn([recording_child.__file__, run, self.page_path, workload.dump()], **options)
 
     def await_phase(
-        self, process: Process, phase: int, meanwhile: Callable[[], object] = lambda: None, secs: float = DEADLINE_SECS
+        self, process: Process, phase: int, on_poll: Callable[[], object] = lambda: None, secs: float = DEADLINE_SECS
     ) -> None:
-        """Wait until a recorder has come to a phase, doing something `meanwhile` again and again."""
+        """Wait until a recorder reaches a phase, calling `on_poll` repeatedly."""
         deadline = time.monotonic() + secs
         while self.page.phase < phase:
-            assert process.popen.poll() in (None, 0), f"the recorder ended with {process.popen.returncode}"
+            assert process.popen.poll() in (None, 0), f"the recorder exited with {process.popen.returncode}"
             if time.monotonic() > deadline:
-                raise Hang(f"the recorder has not come to phase {phase} within {secs:.0f} s")
-            meanwhile()
+                raise Hang(f"the recorder has not reached phase {phase} within {secs:.0f} s")
+            on_poll()
             time.sleep(0.0002)
 
-    def pause(self, longest_secs: float) -> None:
-        """Let time pass, so that the fault comes at any moment; this waits for nothing."""
-        time.sleep(self.random.uniform(0, longest_secs))
+    def pause(self, max_secs: float) -> None:
+        """Sleep for a random time, so that the fault hits a random moment. No check depends on it."""
+        time.sleep(self.random.uniform(0, max_secs))
 
-    def judge(self, found: Points, expectation: Expectation, where: str) -> None:
-        """Hold the points that were found to those that have to be there."""
+    def check(self, found: Points, expectation: Expectation, where: str) -> None:
+        """Compare the points that were found with the expected points."""
         difference = expectation.compare(found)
         self.outcome.lost += len(difference.lost)
         self.outcome.invented += len(difference.invented)
         assert not difference, f"{where}: {difference}"
 
-    def judge_as_it_is(self, run: Path, expectation: Expectation) -> None:
-        """Hold a run to what must be there as `open_run` shows it, whatever state it is in."""
-        self.judge(READER.points(run), expectation, "as open_run reads it")
+    def check_as_is(self, run: Path, expectation: Expectation) -> None:
+        """Check the points that `open_run` reads from a run in its current state."""
+        self.check(READER.points(run), expectation, "read by open_run")
 
-    def judge_in_order(self, run: Path, orders: Orders, expectation: Expectation) -> None:
-        """A run that was recovered or closed is complete, and its files all tell the same."""
-        assert not (run / "journal.holter").exists(), "the journal is still there"
-        assert not list(run.glob("**/*.tmp")), "there are unfinished files"
+    def check_recovered(self, run: Path, workload: Workload, expectation: Expectation) -> None:
+        """Check that a recovered or closed run is complete and its files agree."""
+        assert not (run / "journal.holter").exists(), "the journal still exists"
+        assert not list(run.glob("**/*.tmp")), "temporary files are left"
         assert run_files.manifest(run)["status"] in ("crashed", "finished")
-        if "sqlite" in orders.sinks:
+        if "sqlite" in workload.sinks:
             run_files.assert_database_is_intact(run)
             found = run_files.sqlite_points(run)
-            self.judge(found, expectation, "in the database")
-            expectation.settle(found)
-            if "parquet" in orders.sinks:
-                self.judge(run_files.parquet_points(run), expectation, "in the parts")
+            self.check(found, expectation, "in the database")
+            expectation.replace(found)
+            if "parquet" in workload.sinks:
+                self.check(run_files.parquet_points(run), expectation, "in the parts")
         else:
             found = run_files.parquet_points(run)
-            self.judge(found, expectation, "in the parts")
-            expectation.settle(found)
-        self.judge_as_it_is(run, expectation)
-        if "summary" in orders.sinks:
-            self._judge_summary(run, orders, found)
+            self.check(found, expectation, "in the parts")
+            expectation.replace(found)
+        self.check_as_is(run, expectation)
+        if "summary" in workload.sinks:
+            self._check_summary(run, workload, found)
 
-    def judge_after_a_crash(self, run: Path, orders: Orders, expectation: Expectation) -> None:
-        """A run that its recorder left behind has all that must be there, and again when it is recovered."""
+    def check_after_crash(self, run: Path, workload: Workload, expectation: Expectation) -> None:
+        """Check a run after a crash of its recorder, as it is and after a recovery."""
         if not (run / "run.json").exists():
-            assert not expectation.acknowledged, "a run that was logged into has no manifest"
+            assert not expectation.acknowledged, "a run with logged points has no manifest"
             return
         try:
-            self.judge_as_it_is(run, expectation)
-        except Refused as error:
-            # While the database is created SQLite has no log yet, and what is half done only a writer can undo.
+            self.check_as_is(run, expectation)
+        except Rejected as error:
+            # Until SQLite has created its write-ahead log, only a writer can roll back an incomplete transaction.
             assert not expectation.acknowledged, error
             assert "recover the run" in error.message, error
         self.recover(run)
-        self.judge_in_order(run, orders, expectation)
+        self.check_recovered(run, workload, expectation)
 
     def recover(self, run: Path) -> None:
-        """Have the run recovered, which must succeed."""
+        """Recover the run."""
         READER.recover(run)
 
     def close(self) -> None:
-        """End what is still running."""
+        """Kill all processes that are still running."""
         for process in self._processes:
             process.discard()
         self.page.close()
 
     @staticmethod
-    def _judge_summary(run: Path, orders: Orders, found: Points) -> None:
+    def _check_summary(run: Path, workload: Workload, found: Points) -> None:
         summed = run_files.summary_points(run)
         for key, value in found.items():
-            if key[1] % orders.summary_every == 0:
-                assert key in summed, f"{key} is in no summary line"
+            if key[1] % workload.summary_every == 0:
+                assert key in summed, f"{key} is missing in the summary"
                 assert same(summed[key], value), (key, summed[key], value)

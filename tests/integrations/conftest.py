@@ -1,17 +1,17 @@
-"""What the adapters' tests share: a run's points as a framework's own logger would list them."""
+"""Shared fixtures: deterministic training, and a run's points in the form that the frameworks' loggers use."""
 
 from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the frameworks are PyTorch's, which is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import holter  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def one_thread_and_one_seed():
-    """The machine's other cores may be busy, and two trainings that are compared begin from the same numbers."""
+    """Use one thread, because other cores may be busy, and one seed, because trainings are compared."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -21,7 +21,7 @@ def one_thread_and_one_seed():
 
 @pytest.fixture
 def points_of():
-    """A function from a run's directory to its values by name and step."""
+    """A function that returns the values of a run by name and step."""
 
     def read(path, pattern="*"):
         run = holter.open_run(path)

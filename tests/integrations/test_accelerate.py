@@ -1,4 +1,4 @@
-"""accelerate's training loop with a HolterTracker: what is recorded is what its tracker for memory would hold."""
+"""accelerate's training loop with a HolterTracker, compared with a tracker that keeps the values in memory."""
 
 import contextlib
 import warnings
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class MemoryTracker(GeneralTracker):
-    """Keeps what it is given."""
+    """Keeps the values in memory."""
 
     name = "memory"
     requires_logging_directory = False
@@ -41,14 +41,14 @@ class MemoryTracker(GeneralTracker):
 
 @pytest.fixture(autouse=True)
 def fresh_accelerator():
-    """Accelerator is a process's one and only; the tests must not share it."""
+    """Reset accelerate's process-wide state, which tests must not share."""
     yield
     for state in (AcceleratorState, PartialState, GradientState):
         state._reset_state()
 
 
 def train(accelerator, *, watches=False):
-    """The loop of accelerate's quick tour."""
+    """The training loop of accelerate's quick tour."""
     model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     data = torch.utils.data.DataLoader(torch.randn(32, 6), batch_size=4)
@@ -71,7 +71,7 @@ def fit(accelerator, model, optimizer, data):
         accelerator.log({"train_loss": loss.item(), "half": loss.item() / 2}, step=step)
 
 
-def test_numbers_are_those_of_another_tracker(tmp_path, points_of):
+def test_values_match_another_tracker(tmp_path, points_of):
     theirs = MemoryTracker()
     train(Accelerator(cpu=True, log_with=[HolterTracker("run-1", tmp_path, tags=["mine"]), theirs]))
     assert len(theirs.points) == 16
@@ -81,14 +81,14 @@ def test_numbers_are_those_of_another_tracker(tmp_path, points_of):
     assert (run.name, len(run.manifest["attempts"])) == ("run-1", 1)
 
 
-def test_watch_by_one_more_line(tmp_path):
+def test_watch_records_into_the_tracker(tmp_path):
     train(Accelerator(cpu=True, log_with=HolterTracker("run-1", tmp_path)), watches=True)
     run = holter.open_run(tmp_path / "run-1")
     assert run.series("grad_norm_total").steps.tolist() == run.series("train_loss").steps.tolist() == list(range(8))
     assert run.config == {"lr": 0.1, "optimizer": "adam"}
 
 
-def test_training_again_goes_on_in_its_run(tmp_path):
+def test_second_training_resumes_the_run(tmp_path):
     for tag in ("first", "second"):
         accelerator = Accelerator(cpu=True, log_with=HolterTracker("run-1", tmp_path, tags=[tag]))
         train(accelerator)
@@ -101,12 +101,12 @@ def test_values_of_every_kind(tmp_path, points_of):
     accelerator = Accelerator(cpu=True, log_with=HolterTracker("run-1", tmp_path))
     accelerator.init_trackers("project")
     accelerator.log({"loss": torch.tensor(0.5), "parts": {"a": 1, "b": 2}})
-    with pytest.warns(holter.HolterWarning, match="type str are left out, such as 'text'"):
+    with pytest.warns(holter.HolterWarning, match="skipping values of type str, such as 'text'"):
         accelerator.log({"text": "hello", "loss": 0.25})
     tracker = accelerator.get_tracker("holter")
-    with pytest.warns(holter.HolterWarning, match="images are left out, such as 'cats'"):
+    with pytest.warns(holter.HolterWarning, match="skipping images, such as 'cats'"):
         tracker.log_images({"cats": []}, step=1)
-    with pytest.warns(holter.HolterWarning, match="tables are left out, such as 'answers'"):
+    with pytest.warns(holter.HolterWarning, match="skipping tables, such as 'answers'"):
         tracker.log_table("answers", columns=["a"], data=[[1]])
     accelerator.end_training()
     assert points_of(tmp_path / "run-1") == {
@@ -114,7 +114,7 @@ def test_values_of_every_kind(tmp_path, points_of):
     }  # fmt: skip
 
 
-def test_run_without_a_value_keeps_its_configuration(tmp_path):
+def test_run_without_values_keeps_its_configuration(tmp_path):
     accelerator = Accelerator(cpu=True, log_with=HolterTracker("run-1", tmp_path))
     accelerator.init_trackers("project", config={"lr": 1})
     accelerator.end_training()

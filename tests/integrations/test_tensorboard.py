@@ -1,4 +1,4 @@
-"""SummaryWriter: torch's signatures, and the numbers of its own writer where TensorBoard is there to read them."""
+"""SummaryWriter: torch's signatures, and the same values as torch's writer."""
 
 import inspect
 
@@ -10,7 +10,7 @@ import holter
 from holter.integrations.tensorboard import SummaryWriter
 
 
-def test_numbers_are_those_of_torchs_writer(tmp_path, points_of):
+def test_values_match_torchs_writer(tmp_path, points_of):
     theirs_module = pytest.importorskip("torch.utils.tensorboard", reason="tensorboard is not installed")
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -36,7 +36,7 @@ def test_numbers_are_those_of_torchs_writer(tmp_path, points_of):
     assert points_of(tmp_path / "ours") == expected
 
 
-def test_every_public_method_of_torchs_writer_is_there_with_its_parameters():
+def test_public_methods_match_torchs_signatures():
     theirs_module = pytest.importorskip("torch.utils.tensorboard", reason="tensorboard is not installed")
     theirs = {name: value for name, value in vars(theirs_module.SummaryWriter).items() if not name.startswith("_")}
     assert [name for name in theirs if not hasattr(SummaryWriter, name)] == []
@@ -59,13 +59,13 @@ def test_values_keep_their_precision(run_dir, points_of):
     assert found["third", 7] == 0.25
 
 
-def test_scalars_of_one_call_share_a_name(run_dir, points_of):
+def test_add_scalars_joins_the_tags(run_dir, points_of):
     with SummaryWriter(run_dir) as writer:
         writer.add_scalars("loss", {"train": 1.0, "valid": 2.0}, 3)
     assert points_of(run_dir) == {("loss/train", 3): 1.0, ("loss/valid", 3): 2.0}
 
 
-def test_steps_that_are_not_given_are_counted_by_tag(run_dir, points_of):
+def test_default_steps_are_counted_for_each_tag(run_dir, points_of):
     with SummaryWriter(run_dir) as writer:
         for value in (1.0, 2.0):
             writer.add_scalar("a", value)
@@ -74,7 +74,7 @@ def test_steps_that_are_not_given_are_counted_by_tag(run_dir, points_of):
 
 
 @pytest.mark.parametrize("convert", [np.asarray, torch.tensor, list], ids=["numpy", "torch", "list"])
-def test_histograms_are_quantiles(run_dir, points_of, convert):
+def test_histograms_are_recorded_as_quantiles(run_dir, points_of, convert):
     values = np.random.default_rng(0).normal(size=1001)
     with SummaryWriter(run_dir) as writer:
         writer.add_histogram("weights", convert(values), 5, bins="auto")
@@ -84,7 +84,7 @@ def test_histograms_are_quantiles(run_dir, points_of, convert):
     assert found == pytest.approx({**expected, ("weights/nonfinite", 5): 0.0})
 
 
-def test_histograms_of_what_is_not_finite(run_dir, points_of):
+def test_histograms_of_nonfinite_values(run_dir, points_of):
     with SummaryWriter(run_dir) as writer:
         writer.add_histogram("some", [1.0, float("nan"), float("inf")], 0)
         writer.add_histogram("none", torch.full((2, 2), float("nan"), dtype=torch.bfloat16), 0)
@@ -95,7 +95,7 @@ def test_histograms_of_what_is_not_finite(run_dir, points_of):
     assert [name for name, _ in found if name.startswith("none")] == ["none/nonfinite"]
 
 
-def test_hyper_parameters_go_into_the_configuration_also_after_the_training(run_dir, points_of):
+def test_hyperparameters_are_stored_in_the_configuration(run_dir, points_of):
     with SummaryWriter(run_dir) as writer:
         writer.add_hparams({"lr": 0.1}, {"hparam/loss": 2.0}, global_step=0)
         writer.add_scalar("loss", 1.0, 0)
@@ -108,7 +108,7 @@ def test_hyper_parameters_go_into_the_configuration_also_after_the_training(run_
     assert points_of(run_dir) == {("hparam/loss", 0): 2.0, ("loss", 0): 1.0, ("hparam/loss", 1): 1.0}
 
 
-LEFT_OUT = {
+SKIPPED = {
     "add_text": ("note", "hello"),
     "add_image": ("cat", np.zeros((3, 2, 2))),
     "add_images": ("cats", np.zeros((1, 3, 2, 2))),
@@ -130,27 +130,27 @@ LEFT_OUT = {
 }
 
 
-@pytest.mark.parametrize("method", LEFT_OUT)
-def test_what_holter_does_not_keep_is_said_once_and_is_no_error(run_dir, method):
+@pytest.mark.parametrize("method", SKIPPED)
+def test_unsupported_data_is_skipped_with_one_warning(run_dir, method):
     writer = SummaryWriter(run_dir)
-    with pytest.warns(holter.HolterWarning, match="are left out"):
-        getattr(writer, method)(*LEFT_OUT[method])
-    getattr(writer, method)(*LEFT_OUT[method], global_step=1)  # warnings are errors: a second one would fail
+    with pytest.warns(holter.HolterWarning, match="skipping"):
+        getattr(writer, method)(*SKIPPED[method])
+    getattr(writer, method)(*SKIPPED[method], global_step=1)  # a second warning would be an error
     writer.close()
     assert not run_dir.exists()
 
 
-def test_arguments_that_mean_nothing_here_are_said_once(run_dir, points_of):
-    with pytest.warns(holter.HolterWarning, match="purged steps"):
+def test_ignored_arguments_warn_once(run_dir, points_of):
+    with pytest.warns(holter.HolterWarning, match="skipping purge_step"):
         writer = SummaryWriter(run_dir, purge_step=3, max_queue=1, flush_secs=1, filename_suffix="x")
-    with pytest.warns(holter.HolterWarning, match="times given by the caller"):
+    with pytest.warns(holter.HolterWarning, match="skipping walltime"):
         writer.add_scalar("a", 1.0, 0, walltime=0.0, new_style=True, double_precision=True)
     writer.add_scalar("a", 2.0, 1, walltime=1.0)
     writer.close()
     assert points_of(run_dir) == {("a", 0): 1.0, ("a", 1): 2.0}
 
 
-def test_writer_goes_on_after_it_was_closed(run_dir, points_of):
+def test_closed_writer_can_be_used_again(run_dir, points_of):
     writer = SummaryWriter(run_dir, config={"lr": 1})
     writer.flush()
     writer.add_scalar("a", 1.0, 0)

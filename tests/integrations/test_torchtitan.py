@@ -1,6 +1,7 @@
-"""torchtitan's metrics processor with a HolterLogger: what is recorded is what its other loggers get.
+"""torchtitan's metrics processor with a HolterLogger, compared with another of its loggers.
 
-torchtitan trains on GPUs only; here its own processor logs a small training on the CPU, with the GPU's memory made up.
+torchtitan trains only on GPUs; here its metrics processor logs a small training on the CPU, with a fake GPU memory
+monitor.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class MemoryLogger(metrics.BaseLogger):
-    """Keeps what it is given."""
+    """Keeps the values in memory."""
 
     def __init__(self):
         self.points = {}
@@ -31,8 +32,8 @@ class MemoryLogger(metrics.BaseLogger):
         self.points.update({(name, step): value for name, value in metrics.items()})
 
 
-class MadeUpMemory:
-    """Stands in for the monitor of a GPU's memory."""
+class FakeMemoryMonitor:
+    """Replaces the monitor of a GPU's memory."""
 
     device_name = "H100"
 
@@ -44,7 +45,7 @@ class MadeUpMemory:
 
 
 class OneProcess:
-    """What the processor asks of torchtitan's ParallelDims."""
+    """The part of torchtitan's ParallelDims that the processor uses."""
 
     pp_enabled = False
     non_data_parallel_size = 1
@@ -52,7 +53,7 @@ class OneProcess:
 
 @pytest.fixture
 def processor(monkeypatch):
-    monkeypatch.setattr(metrics, "build_device_memory_monitor", MadeUpMemory)
+    monkeypatch.setattr(metrics, "build_device_memory_monitor", FakeMemoryMonitor)
     processor = metrics.MetricsProcessor(
         metrics.MetricsProcessor.Config(log_freq=1, disable_color_printing=True), parallel_dims=OneProcess()
     )
@@ -83,7 +84,7 @@ def fit(processor, model, optimizer):
         processor.log(step, loss.item(), loss.item(), norm.item(), extra_metrics={"lr": 0.1})
 
 
-def test_numbers_are_those_of_another_logger(run_dir, processor, points_of):
+def test_values_match_another_logger(run_dir, processor, points_of):
     theirs = MemoryLogger()
     processor.logger.add_logger(theirs)
     processor.logger.add_logger(HolterLogger(run_dir, {"training": {"steps": 8}}, tags=["mine"]))
@@ -98,7 +99,7 @@ def test_numbers_are_those_of_another_logger(run_dir, processor, points_of):
     assert (run.config, run.tags, run.status) == ({"training": {"steps": 8}}, ("mine",), "finished")
 
 
-def test_watch_by_one_more_line(run_dir, processor):
+def test_watch_records_into_the_logger(run_dir, processor):
     logger = HolterLogger(run_dir, tag="metrics")
 
     def watched(model, optimizer):
@@ -114,9 +115,9 @@ def test_watch_by_one_more_line(run_dir, processor):
     assert norms.values.tolist() == pytest.approx(theirs.values.tolist(), rel=1e-5)
 
 
-def test_what_is_no_number_is_left_out(run_dir, processor, points_of):
+def test_other_types_are_skipped(run_dir, processor, points_of):
     logger = HolterLogger(run_dir)
-    with pytest.warns(holter.HolterWarning, match="type NoneType are left out, such as 'mfu'"):
+    with pytest.warns(holter.HolterWarning, match="skipping values of type NoneType, such as 'mfu'"):
         logger.log({"mfu": None, "loss": torch.tensor(0.5)}, step=3)
     logger.close()
     assert points_of(run_dir) == {("loss", 3): 0.5}

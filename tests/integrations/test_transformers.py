@@ -1,4 +1,4 @@
-"""transformers' Trainer with a HolterCallback: what is recorded is what the Trainer keeps in its own log history."""
+"""transformers' Trainer with a HolterCallback, compared with the Trainer's log history."""
 
 import json
 import warnings
@@ -16,7 +16,7 @@ with warnings.catch_warnings():
 
     from holter.integrations.transformers import HolterCallback
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the frameworks', such as pin_memory without a GPU
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks warn, for example about pin_memory without a GPU
 
 STEPS = 8
 
@@ -33,7 +33,7 @@ class RandomTexts(torch.utils.data.Dataset):
 
 
 class GradientNorms(transformers.TrainerCallback):
-    """The norms that the Trainer's own clipping reports."""
+    """Keeps the norms that the Trainer's clipping reports."""
 
     def __init__(self):
         self.norms = {}
@@ -46,7 +46,7 @@ class GradientNorms(transformers.TrainerCallback):
 class Failing(transformers.TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if state.global_step == 3:
-            raise ArithmeticError("the training's own error")
+            raise ArithmeticError("error in the training")
 
 
 def trainer(output, *callbacks, steps=STEPS, **arguments):
@@ -66,8 +66,8 @@ def trainer(output, *callbacks, steps=STEPS, **arguments):
     )
 
 
-def usual_points(history):
-    """The Trainer's log history as TensorBoard's callback would write it."""
+def history_points(history):
+    """The Trainer's log history under the names that the TensorBoard callback uses."""
     names = {"eval_": "eval/", "test_": "test/"}
     return {
         (
@@ -80,15 +80,15 @@ def usual_points(history):
     }
 
 
-def test_numbers_are_those_of_the_log_history(tmp_path, points_of):
+def test_values_match_the_log_history(tmp_path, points_of):
     training = trainer(tmp_path, HolterCallback(watch=False))
     training.train()
-    expected = usual_points(training.state.log_history)
+    expected = history_points(training.state.log_history)
     assert {"train/loss", "train/learning_rate", "train/grad_norm", "eval/loss"} < {name for name, _ in expected}
     assert points_of(tmp_path / "holter" / "run-1") == expected
 
 
-def test_run_says_how_it_was_trained(tmp_path):
+def test_run_stores_configuration_and_tags(tmp_path):
     training = trainer(tmp_path, HolterCallback(tags=["baseline"]), run_name="tiny", learning_rate=0.01, steps=1)
     training.train()
     run = holter.open_run(tmp_path / "holter" / "run-1")
@@ -98,7 +98,7 @@ def test_run_says_how_it_was_trained(tmp_path):
     assert len(run.manifest["attempts"]) == 1
 
 
-def test_watch_sees_gradients_before_clipping_under_the_losses_steps(tmp_path):
+def test_watch_records_unclipped_gradients_at_the_steps_of_the_loss(tmp_path):
     theirs = GradientNorms()
     training = trainer(tmp_path, HolterCallback(), theirs, max_grad_norm=0.01, gradient_accumulation_steps=2)
     training.train()
@@ -111,29 +111,28 @@ def test_watch_sees_gradients_before_clipping_under_the_losses_steps(tmp_path):
     assert all(module._forward_hooks == {} for module in training.model.modules())
 
 
-def test_watch_takes_options(tmp_path):
+def test_watch_accepts_options(tmp_path):
     trainer(tmp_path, HolterCallback(watch={"attention": None, "every": 4})).train()
     run = holter.open_run(tmp_path / "holter" / "run-1")
     assert run.names("attention*") == []
-    assert run.series("grad_norm_total").steps.tolist() == [1, 4, 8]  # the first step always
+    assert run.series("grad_norm_total").steps.tolist() == [1, 4, 8]  # always including the first step
 
 
-def test_training_resumed_from_a_checkpoint_goes_on_in_its_run(tmp_path, points_of):
-    whole = trainer(tmp_path / "whole", HolterCallback())
-    whole.train()
+def test_resumed_training_resumes_its_run(tmp_path, points_of):
+    trainer(tmp_path / "uninterrupted", HolterCallback()).train()
     trainer(tmp_path / "parts", HolterCallback(), save_strategy="steps", save_steps=4).train()
-    # Everything behind the checkpoint is lost, as if the machine had gone down; what it recorded is not.
+    # The steps after the checkpoint are lost, as after a power failure, but their points are recorded.
     training = trainer(tmp_path / "parts", HolterCallback())
     training.train(resume_from_checkpoint=str(tmp_path / "parts" / "checkpoint-4"))
 
     (run,) = holter.list_runs(tmp_path / "parts")
     assert [attempt["status"] for attempt in run.manifest["attempts"]] == ["finished", "finished"]
-    kept = {"train/loss", "train/learning_rate", "train/epoch", "eval/loss", "grad_norm_total"}
+    deterministic = {"train/loss", "train/learning_rate", "train/epoch", "eval/loss", "grad_norm_total"}
 
-    def lasting(path):
-        return {key: value for key, value in points_of(path).items() if key[0] in kept}
+    def compared(path):
+        return {key: value for key, value in points_of(path).items() if key[0] in deterministic}
 
-    expected, found = lasting(tmp_path / "whole" / "holter" / "run-1"), lasting(run.path)
+    expected, found = compared(tmp_path / "uninterrupted" / "holter" / "run-1"), compared(run.path)
     assert found.keys() == expected.keys()
     assert [found[key] for key in expected] == pytest.approx(list(expected.values()), rel=1e-5)
 
@@ -148,21 +147,21 @@ def test_run_moves_with_the_output_directory(tmp_path, restores):
     assert run.series("train/loss").steps.tolist() == [1, 2, 3]
 
 
-def test_checkpoint_whose_run_is_gone_begins_a_new_one(tmp_path):
+def test_checkpoint_without_its_run_starts_a_new_run(tmp_path):
     trainer(tmp_path, HolterCallback(tmp_path / "elsewhere"), save_strategy="steps", save_steps=2, steps=2).train()
     (tmp_path / "elsewhere").rename(tmp_path / "archive")
     training = trainer(tmp_path, HolterCallback(), steps=3)
-    with pytest.warns(holter.HolterWarning, match="elsewhere.* is not there: a new run is begun"):
+    with pytest.warns(holter.HolterWarning, match="elsewhere, which does not exist: starting a new run"):
         training.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     assert holter.open_run(tmp_path / "holter" / "run-1").series("train/loss").steps.tolist() == [3]
 
 
-@pytest.mark.parametrize("place", [None, 7, {"path": 1, "id": "x"}, {"path": "..", "id": 3}, {"id": "x"}])
-def test_checkpoint_that_names_no_run_begins_a_new_one(tmp_path, place):
+@pytest.mark.parametrize("location", [None, 7, {"path": 1, "id": "x"}, {"path": "..", "id": 3}, {"id": "x"}])
+def test_checkpoint_with_an_invalid_location_starts_a_new_run(tmp_path, location):
     trainer(tmp_path, save_strategy="steps", save_steps=2, steps=2).train()
     state = tmp_path / "checkpoint-2" / "trainer_state.json"
     content = json.loads(state.read_text())
-    content["stateful_callbacks"]["holter"] = {"attributes": place, "args": {}}
+    content["stateful_callbacks"]["holter"] = {"attributes": location, "args": {}}
     state.write_text(json.dumps(content))
     trainer(tmp_path, HolterCallback(), steps=3, save_strategy="steps", save_steps=3).train(
         resume_from_checkpoint=str(tmp_path / "checkpoint-2")
@@ -170,14 +169,14 @@ def test_checkpoint_that_names_no_run_begins_a_new_one(tmp_path, place):
     assert holter.open_run(tmp_path / "holter" / "run-1").series("train/loss").steps.tolist() == [3]
 
 
-def test_every_training_is_a_run_of_its_own(tmp_path):
+def test_every_training_has_its_own_run(tmp_path):
     callback = HolterCallback()
     for _ in range(2):
         trainer(tmp_path, callback, steps=1).train()
     assert [run.path.name for run in holter.list_runs(tmp_path)] == ["run-1", "run-2"]
 
 
-def test_evaluation_and_prediction_by_themselves(tmp_path):
+def test_evaluation_and_prediction_after_training(tmp_path):
     training = trainer(tmp_path, HolterCallback(), steps=2, eval_strategy="no")
     training.train()
     evaluated = training.evaluate()
@@ -199,29 +198,25 @@ def test_exception_leaves_the_run_failed(tmp_path):
     callback = HolterCallback()
     with pytest.raises(ArithmeticError):
         trainer(tmp_path, callback, Failing()).train()
-    trainer(
-        tmp_path, callback, steps=1
-    ).train()  # in a notebook, say: only now it is known that the first one has ended
+    # In a notebook, the callback only notices now that the first training has ended.
+    trainer(tmp_path, callback, steps=1).train()
     first, second = holter.list_runs(tmp_path)
     assert (first.status, second.status) == ("failed", "finished")
     assert first.series("train/loss").steps.tolist() == [1, 2]
 
 
-def test_path_of_ones_own(tmp_path):
+def test_custom_path(tmp_path):
     trainer(tmp_path / "out", HolterCallback(tmp_path / "mine"), steps=1).train()
     assert [run.path for run in holter.list_runs(tmp_path)] == [tmp_path / "mine"]
 
 
-def test_trials_of_a_search_are_runs_of_their_own(tmp_path):
+def test_each_trial_of_a_search_has_its_own_run(tmp_path):
     callback = HolterCallback(tmp_path / "search")
     for trial in range(2):
         training = trainer(tmp_path / "out", callback, steps=1)
         state, args = training.state, training.args
-        state.is_hyper_param_search, state.trial_name, state.trial_params = (
-            True,
-            f"trial {trial}",
-            {"learning_rate": trial},
-        )
+        state.is_hyper_param_search, state.trial_name = True, f"trial {trial}"
+        state.trial_params = {"learning_rate": trial}
         for event in (callback.on_train_begin, callback.on_train_end):
             event(args, state, training.control, model=training.model, optimizer=None)
     runs = holter.list_runs(tmp_path)
@@ -239,7 +234,7 @@ def test_other_processes_record_nothing(tmp_path):
     assert not (tmp_path / "holter").exists()
 
 
-def test_optimizer_that_is_not_torchs_is_not_followed_but_committed(tmp_path):
+def test_steps_of_foreign_optimizers_are_committed(tmp_path):
     callback = HolterCallback(watch={"attention": None})
     training = trainer(tmp_path, callback)
     arguments = (training.args, training.state, training.control)

@@ -1,69 +1,79 @@
-"""Speaks HTTP with a running dashboard, byte for byte, and reads its events as they come."""
+"""Clients for the dashboard: raw HTTP requests, and an event stream."""
 
 import http.client
 import json
 
-SECS = 30.0
-"""How long an answer may take before a test fails."""
-RUNS = "/api/v1/runs"
+TIMEOUT_SECS = 30.0
+"""Deadline for a response."""
+API = "/api/v1"
+RUNS = f"{API}/runs"
 
 
 def listed(client) -> tuple[list[str], dict[str, str]]:
-    """The ids of the runs that a test client is shown, and the reasons for those that it is not."""
+    """Return the ids of the listed runs, and the reasons for the problems by path."""
     response = client.get(RUNS)
     assert response.status_code == 200
     found = response.json()
     return [run["id"] for run in found["runs"]], {problem["path"]: problem["reason"] for problem in found["problems"]}
 
 
+def error_message(response) -> str:
+    """Return the message of an error response."""
+    assert response.headers["content-type"] == "application/json"
+    return response.json()["error"]["message"]
+
+
 def connect(url: str) -> http.client.HTTPConnection:
     host, _, port = url.removeprefix("http://").partition("/")[0].rpartition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=SECS)
+    return http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_SECS)
 
 
 def get(url: str, path: str, **headers) -> tuple[int, bytes]:
-    """Ask for a path as it is, without any tidying-up."""
+    """Send a GET request without normalizing the path."""
     connection = connect(url)
     try:
         connection.putrequest("GET", path, skip_host="host" in headers)
         for name, value in headers.items():
             connection.putheader(name, value)
         connection.endheaders()
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 class Stream:
-    """The events of a dashboard, read as they come."""
+    """The events of a dashboard, read as they arrive."""
 
     def __init__(self, url: str, runs: list[str]) -> None:
         self.connection = connect(url)
-        self.connection.request("GET", "/api/v1/live?" + "&".join(f"run={run}" for run in runs))
-        self.answer = self.connection.getresponse()
-        assert self.answer.status == 200
-        assert self.answer.getheader("content-type") == "text/event-stream; charset=utf-8"
+        self.connection.request("GET", f"{API}/live?" + "&".join(f"run={run}" for run in runs))
+        self.response = self.connection.getresponse()
+        assert self.response.status == 200
+        assert self.response.getheader("content-type") == "text/event-stream; charset=utf-8"
 
     def next(self) -> tuple[str, dict]:
-        """The next event; comments are passed over."""
+        """Return the next event, skipping comments."""
         name = ""
         while True:
-            line = self.answer.readline().decode().rstrip("\n")
+            line = self.response.readline().decode()
+            assert line, "the stream ended"
             if line.startswith("event: "):
-                name = line.removeprefix("event: ")
+                name = line.removeprefix("event: ").rstrip("\n")
             elif line.startswith("data: "):
                 return name, json.loads(line.removeprefix("data: "))
 
-    def until(self, wanted: str) -> dict:
+    def until(self, name: str) -> dict:
+        """Skip to the next event with this name and return its data."""
         while True:
-            name, data = self.next()
-            if name == wanted:
+            found, data = self.next()
+            if found == name:
                 return data
 
-    def has_ended(self) -> bool:
-        return self.answer.read() is not None
+    def wait_for_end(self) -> None:
+        """Read until the server closes the stream."""
+        self.response.read()
 
     def close(self) -> None:
-        self.answer.close()
+        self.response.close()
         self.connection.close()

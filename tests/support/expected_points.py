@@ -1,12 +1,13 @@
-"""What a recorder that is killed, or kept from writing, has to have kept: the oracle of the fault tests.
+"""The points that must survive a fault: the oracle of the fault tests.
 
-A point whose `log` had returned must be there with its value; one whose call was under way may be there or not;
-no other may. Values are compared bit by bit, but for what SQLite does not keep: NaN is any NaN, and zero has no sign.
+A point whose `log` had returned must be present with its value; a point whose call was running may be present; no
+other point may. Values are compared bit by bit, except for NaN payloads and the sign of zero, which SQLite does not
+store.
 """
 
 from dataclasses import dataclass, field
 
-from recording_child import SERIES, Orders, Page
+from recording_child import SERIES, Page, Workload
 from run_files import Points, same
 
 Key = tuple[str, int]
@@ -14,48 +15,48 @@ Key = tuple[str, int]
 
 @dataclass
 class Difference:
-    """How what was found differs from what may be."""
+    """The difference between the points found and the expected points."""
 
     lost: list[Key] = field(default_factory=list)
-    """Points that must be there and are not."""
+    """Missing points."""
     invented: list[Key] = field(default_factory=list)
-    """Points that were never logged, or not with this value."""
+    """Points that were never logged, or with a different value."""
 
     def __bool__(self) -> bool:
         return bool(self.lost or self.invented)
 
     def __str__(self) -> str:
         return (
-            f"{len(self.lost)} points are lost, such as {self.lost[:5]}; "
-            f"{len(self.invented)} were never logged so, such as {self.invented[:5]}"
+            f"{len(self.lost)} points lost, such as {self.lost[:5]}; "
+            f"{len(self.invented)} points invented, such as {self.invented[:5]}"
         )
 
 
 @dataclass
 class Expectation:
-    """For each point the values that it may have; None where it may also be absent."""
+    """The allowed values of each point; None if it may also be absent."""
 
     values: dict[Key, list[float | None]] = field(default_factory=dict)
     acknowledged: int = 0
 
-    def add(self, orders: Orders, page: Page) -> None:
-        """Take in what a process had done when it died."""
-        for thread in range(orders.threads):
+    def add(self, workload: Workload, page: Page) -> None:
+        """Add the points that a process had logged when it died."""
+        for thread in range(workload.threads):
             count = page.acknowledged(thread)
-            dropped = orders.dropped()
+            dropped = workload.dropped()
             self.acknowledged += count - len(dropped)
-            for index, (name, step, value) in enumerate(orders.points(thread)):
+            for index, (name, step, value) in enumerate(workload.points(thread)):
                 if index in dropped:
                     continue
                 if index < count:
                     self.values[name, step] = [value]
-                elif index < count + SERIES:  # The call under way may have come to any point of it.
+                elif index < count + SERIES:  # The running call may have logged any of its points.
                     self.values[name, step] = [*self.values.get((name, step), [None]), value]
                 else:
                     break
 
     def compare(self, found: Points) -> Difference:
-        """Hold `found` to what may be."""
+        """Compare the points found with the expected points."""
         difference = Difference()
         for key, values in self.values.items():
             if key not in found and None not in values:
@@ -66,6 +67,6 @@ class Expectation:
                 difference.invented.append(key)
         return difference
 
-    def settle(self, found: Points) -> None:
-        """From now on it must be what was found."""
+    def replace(self, found: Points) -> None:
+        """Expect exactly these points from now on."""
         self.values = {key: [value] for key, value in found.items()}

@@ -1,4 +1,4 @@
-"""Values and the schemas of the dashboard's OpenAPI description: whether one fits, and which would."""
+"""JSON schemas of the dashboard's OpenAPI description: checks values, and generates them with Hypothesis."""
 
 from hypothesis import strategies as st
 
@@ -7,41 +7,55 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-_GOOD_CHANCES = 60
-"""Against one that a part of a value is junk."""
+_JUNK_ODDS = 60
+"""One in this many parts of a value is junk."""
+_KINDS = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "null": type(None),
+}
 
 
 def check(value, schema, document, where) -> None:
-    """Hold a value against a schema, as far as ours go."""
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    """Assert that a value matches a schema; supports the keywords that the description uses."""
+    schema = _resolve(schema, document)
     if "anyOf" in schema:
-        assert any(fits(value, option, document, where) for option in schema["anyOf"]), (where, value)
+        assert any(_fits(value, option, document, where) for option in schema["anyOf"]), (where, value)
         return
     if "enum" in schema:
-        assert value in schema["enum"], where
-    kinds = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list}
-    named = schema.get("type", [])
-    allowed = [named] if isinstance(named, str) else named
-    if allowed:
-        assert any(value is None if kind == "null" else isinstance(value, kinds[kind]) for kind in allowed), (
-            where,
-            value,
-        )
+        assert value in schema["enum"], (where, value)
+    if "type" in schema:
+        assert isinstance(value, _KINDS[schema["type"]]), (where, value)
     if isinstance(value, dict) and "properties" in schema:
         assert set(schema.get("required", [])) <= set(value), where
         assert set(value) <= set(schema["properties"]), (where, set(value) - set(schema["properties"]))
         for key, inner in value.items():
             check(inner, schema["properties"][key], document, f"{where}.{key}")
     if isinstance(value, list):
+        assert schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)), where
         prefix = schema.get("prefixItems", [])
         for index, inner in enumerate(value):
             items = prefix[index] if index < len(prefix) else schema.get("items", {})
-            assert items is not False, where
             check(inner, items, document, f"{where}[{index}]")
 
 
-def fits(value, schema, document, where) -> bool:
+def values(schema, document, texts, key="") -> st.SearchStrategy:
+    """Return a strategy of values that match a schema, with rare junk; `texts(key)` generates a property's texts."""
+    good = _matching(_resolve(schema, document), document, texts, key)
+    return st.integers(0, _JUNK_ODDS).flatmap(lambda chance: good if chance else JUNK)
+
+
+def _resolve(schema, document):
+    if "$ref" in schema:
+        return document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _fits(value, schema, document, where) -> bool:
     try:
         check(value, schema, document, where)
     except AssertionError:
@@ -49,22 +63,11 @@ def fits(value, schema, document, where) -> bool:
     return True
 
 
-def values(schema, document, texts, key="") -> st.SearchStrategy:
-    """Values that fit a schema, but that any part of them may be junk; `texts(key)` are those for a property."""
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    good = _fitting(schema, document, texts, key)
-    return st.integers(0, _GOOD_CHANCES).flatmap(lambda chance: good if chance else JUNK)
-
-
-def _fitting(schema, document, texts, key) -> st.SearchStrategy:
+def _matching(schema, document, texts, key) -> st.SearchStrategy:
     if "anyOf" in schema:
         return st.one_of([values(option, document, texts, key) for option in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    kinds = schema.get("type", "null")
-    if isinstance(kinds, list):
-        return st.one_of([_fitting({**schema, "type": kind}, document, texts, key) for kind in kinds])
     low, high = schema.get("minimum"), schema.get("maximum")
     make = {
         "null": st.none,
@@ -75,13 +78,13 @@ def _fitting(schema, document, texts, key) -> st.SearchStrategy:
         "array": lambda: st.lists(values(schema.get("items", {}), document, texts, key), max_size=3),
         "object": lambda: _object(schema, document, texts, key),
     }
-    return make[kinds]()
+    return make[schema.get("type", "null")]()
 
 
 def _object(schema, document, texts, key) -> st.SearchStrategy:
     if "properties" not in schema:
-        more = values(schema.get("additionalProperties", {}), document, texts, key)
-        return st.dictionaries(texts(key), more, max_size=3)
-    inner = {name: values(part, document, texts, name) for name, part in schema["properties"].items()}
-    required = {name: inner.pop(name) for name in schema.get("required", [])}
-    return st.fixed_dictionaries(required, optional=inner)
+        items = values(schema.get("additionalProperties", {}), document, texts, key)
+        return st.dictionaries(texts(key), items, max_size=3)
+    properties = {name: values(part, document, texts, name) for name, part in schema["properties"].items()}
+    required = {name: properties.pop(name) for name in schema.get("required", [])}
+    return st.fixed_dictionaries(required, optional=properties)

@@ -1,4 +1,4 @@
-"""The code of a page of docs/, the runs for recipes.md and scale.md, and the band that they have to find."""
+"""The code blocks of a page of docs/, the runs for recipes.md and scale.md, and the band that the recipes compute."""
 
 import math
 import random
@@ -17,14 +17,14 @@ COLUMNS = ["step", "mean", "std", "min", "max", "count"]
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code of a page.
+    """A code block of a page.
 
     Attributes:
         page: The page's file.
-        section: The heading that it stands below.
-        index: Which one of that section.
+        section: The heading above it.
+        index: Its position in that section.
         language: "python" or "sh".
-        code: Its text, on the lines that it has in the page, so that an error names the right one.
+        code: Its text, padded to the line numbers of the page, so that errors show the right line.
     """
 
     page: Path
@@ -50,7 +50,7 @@ def blocks(name: str) -> list[Block]:
 
 
 def record(root: Path) -> None:
-    """Record runs of several lengths and distances of steps, with NaN and infinities; one of them has ranks."""
+    """Record runs of different lengths and step distances, with NaN and infinities; one of them has ranks."""
     for seed in range(RUNS):
         draw = random.Random(seed)
         config = {"lr": (1e-3, 3e-4)[seed % 2], "seed": seed}
@@ -68,9 +68,9 @@ def record(root: Path) -> None:
 
 
 def expected_band(root: Path) -> list[dict[str, Any]]:
-    """The band by `holter.analysis`, the steps without a finite value left out."""
+    """Compute the band with `holter.analysis`, without the steps that have no finite value."""
     series = [run.series("train/loss") for run in holter.list_runs(root)]
-    members = [(one.steps, one.values) for one in series]
+    members = [(each.steps, each.values) for each in series]
     std, extremes = (holter.analysis.across(members, kind) for kind in ("std", "minmax"))
     columns = (std.steps, std.centers, std.uppers - std.centers, extremes.lowers, extremes.uppers, std.counts)
     rows = zip(*(column.tolist() for column in columns), strict=True)
@@ -78,7 +78,7 @@ def expected_band(root: Path) -> list[dict[str, Any]]:
 
 
 def rows_of(band: Any) -> list[dict[str, Any]]:
-    """Whatever an engine calls a table, as rows with the columns of `COLUMNS`, which may be named otherwise."""
+    """Convert an engine's table to rows with the columns of `COLUMNS`, ignoring its column names."""
     if hasattr(band, "to_pylist"):
         rows = band.to_pylist()
     elif hasattr(band, "to_dicts"):

@@ -1,6 +1,6 @@
-"""Remotes to copy to, on this machine: an S3-compatible server, an FTP server, OpenSSH and a plain folder.
+"""Local remotes for copies: an S3-compatible server, an FTP server, OpenSSH and a plain folder.
 
-Each keeps its files in a folder, so that a test can look at what has arrived, and spoil it.
+Each stores its files in a folder, so that a test can inspect and damage them.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ USER, PASSWORD = "me", "s3cret/@:word"
 
 @dataclass(frozen=True)
 class Remote:
-    """Where copies go.
+    """A destination for copies.
 
     Attributes:
         url: The URL of the folder of copies.
-        folder: Where its files are on this machine.
-        options: What `Destination` needs beside the URL.
-        environment: The same for a process of its own.
+        folder: The local folder that stores the files.
+        options: Further arguments of `Destination`.
+        environment: The same as environment variables, for another process.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Remote:
 
 @contextlib.contextmanager
 def serving(kind: str, root: Path, port: int = 0) -> Iterator[Remote]:
-    """Give a remote of one of `KINDS` that keeps its files below `root`; at a free port, or for FTP at a given one."""
+    """Yield a remote of one of `KINDS` that stores its files below `root`; FTP can use a given port."""
     if kind == "file":
         yield Remote(f"file://{root}/copies", root / "copies")
     elif kind == "s3":
@@ -60,14 +60,14 @@ def serving(kind: str, root: Path, port: int = 0) -> Iterator[Remote]:
 
 @contextlib.contextmanager
 def serving_old_ftp(root: Path) -> Iterator[Remote]:
-    """Give an FTP server that renames nothing to a name that is taken, as some do."""
+    """Yield an FTP server that does not replace files on rename, as some servers do."""
     with _ftp(root, 0, rename_replaces=False) as port:
         yield Remote(f"ftp://{USER}@127.0.0.1:{port}/copies", root / "copies", {"password": PASSWORD})
 
 
 @contextlib.contextmanager
 def serving_sftp(root: Path) -> Iterator[Remote]:
-    """Give an SFTP server: OpenSSH's own, where it is installed."""
+    """Yield an SFTP server (OpenSSH)."""
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
     with socket.socket() as free:
@@ -127,7 +127,7 @@ def _ftp(root: Path, port: int, *, rename_replaces: bool) -> Iterator[int]:
     class Files(AbstractedFS):
         def rename(self, src: str, dst: str) -> None:
             if Path(dst).exists() and not rename_replaces:
-                raise FilesystemError("the name is taken")
+                raise FilesystemError("the file exists")
             super().rename(src, dst)
 
     root.mkdir(parents=True, exist_ok=True)

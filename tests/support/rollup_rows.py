@@ -1,4 +1,4 @@
-"""Reads the table `rollups` as docs/on-disk-format.md says, with nothing of Holter, and holds it to the points."""
+"""Reads the table `rollups` as specified in docs/on-disk-format.md, without Holter, and compares it with the points."""
 
 import math
 import sqlite3
@@ -24,7 +24,7 @@ class Bucket:
 
 
 def decode(series_id: int, level: int, start: int, row: bytes) -> list[Bucket]:
-    """The buckets of a row, which must be one that Holter wrote at this place."""
+    """Decode the buckets of a row and verify its checksum."""
     width = 64 * 8**level
     content, check = row[:-4], struct.unpack("<I", row[-4:])[0]
     place = (series_id * PRIME ^ start ^ level) & MASK
@@ -47,12 +47,12 @@ def decode(series_id: int, level: int, start: int, row: bytes) -> list[Bucket]:
                 values[index] = reading.float32() if flags >> index & 1 else reading.float64()
         last_step = start + slot * width + offset
         buckets.append(Bucket(count, nonfinite_count, *values, last_step, micros))
-    assert reading.at == len(content), "bytes are left over"
+    assert reading.at == len(content), "trailing bytes"
     return buckets
 
 
-def assert_rows_are_what_the_points_come_to(connection: sqlite3.Connection) -> int:
-    """Every row has all points of its block and nothing else. Returns how many rows there are."""
+def assert_rollups_match_points(connection: sqlite3.Connection) -> int:
+    """Check that every row aggregates exactly the points of its block. Return the number of rows."""
     rows = connection.execute("SELECT series_id, level, start, buckets FROM rollups").fetchall()
     for series_id, level, start, row in rows:
         width = 64 * 8**level

@@ -1,4 +1,4 @@
-"""Reads a run's files as any other program would: with sqlite3, pyarrow and json, and nothing of Holter."""
+"""Reads a run's files without Holter, as other programs do: with sqlite3, pyarrow and json."""
 
 import json
 import math
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rollup_rows import assert_rows_are_what_the_points_come_to
+from rollup_rows import assert_rollups_match_points
 
 Points = dict[tuple[str, int], float]
 """The value by name and step."""
 
 
 def database(run: Path) -> sqlite3.Connection:
-    """Open the database of a run, which must be there."""
+    """Open the existing database of a run."""
     return sqlite3.connect(f"file:{run / 'metrics.sqlite'}?mode=rw", uri=True, timeout=10, isolation_level=None)
 
 
@@ -38,32 +38,32 @@ def assert_sqlite_finds_no_damage(run: Path) -> None:
 
 
 def assert_database_is_intact(run: Path) -> None:
-    """SQLite finds no damage, and what the tables `series` and `rollups` say of the points is so."""
+    """Check that SQLite finds no damage, and that the tables `series` and `rollups` match the points."""
     assert_sqlite_finds_no_damage(run)
     connection = database(run)
     try:
-        said = connection.execute(
+        stored = connection.execute(
             "SELECT id, count, nonfinite_count, first_step, last_step FROM series ORDER BY id"
         ).fetchall()
-        # NaN is NULL in the database; no finite number is beyond the two bounds.
+        # NaN is NULL in the database; the bound is the largest finite number.
         counted = connection.execute(
             """SELECT series_id, count(*), sum(value IS NULL OR abs(value) > 1.7976931348623157e308),
                       min(step), max(step)
                FROM points GROUP BY series_id ORDER BY series_id"""
         ).fetchall()
-        assert said == counted
+        assert stored == counted
         stale = connection.execute(
             """SELECT series.name FROM series JOIN points ON series_id = series.id AND step = last_step
                WHERE last_value IS NOT value"""
         ).fetchall()
         assert stale == []
-        assert_rows_are_what_the_points_come_to(connection)
+        assert_rollups_match_points(connection)
     finally:
         connection.close()
 
 
 def parquet_points(run: Path) -> Points:
-    """What all parts hold together; of a point that is in several the newest part's, as a reader of parts takes it."""
+    """Return the points of all parts; for a point in several parts, that of the newest, as readers of parts do."""
     import pyarrow.parquet
 
     points: Points = {}
@@ -76,7 +76,7 @@ def parquet_points(run: Path) -> Points:
 
 
 def assert_parts_are_readable(run: Path) -> int:
-    """Every file that matches `*.parquet` at this moment can be read whole. Returns how many there were."""
+    """Check that every `*.parquet` file can be read completely at any moment. Return the number of files."""
     import pyarrow.parquet
 
     count = 0
@@ -85,7 +85,7 @@ def assert_parts_are_readable(run: Path) -> int:
             pyarrow.parquet.read_table(path)
             count += 1
         except FileNotFoundError:
-            continue  # Merged into another one since the folder was listed.
+            continue  # merged into another part after the folder was listed
     return count
 
 
@@ -96,41 +96,41 @@ def manifest(run: Path) -> dict[str, Any]:
 
 
 def summary_lines(run: Path) -> list[dict[str, Any]]:
-    def refuse(word: str) -> float:
-        raise AssertionError(f"{word} is not strict JSON")
+    def reject(constant: str) -> float:
+        raise AssertionError(f"{constant} is not strict JSON")
 
     text = (run / "summary.jsonl").read_text("utf-8")
-    assert text == "" or text.endswith("\n"), "half a line"
-    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+    assert text == "" or text.endswith("\n"), "incomplete line"
+    return [json.loads(line, parse_constant=reject) for line in text.splitlines()]
 
 
 def summary_points(run: Path) -> Points:
-    """The summary's values, a later line of the same step winning."""
-    words = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+    """Return the summary's values; a later line for the same step wins."""
+    constants = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
     points: Points = {}
     for line in summary_lines(run):
         nonfinite = line.pop("nonfinite", {})
         step = line.pop("step")
         for key, value in line.items():
             name = key[1:] if key in ("/step", "/nonfinite") else key
-            points[name, step] = words[nonfinite[key]] if value is None else value
+            points[name, step] = constants[nonfinite[key]] if value is None else value
     return points
 
 
 def same(left: float, right: float) -> bool:
-    """Whether two values are the same: NaN is, and the sign of zero is what SQLite forgets."""
+    """Whether two values are equal; NaN equals NaN, and the sign of zero, which SQLite does not store, is ignored."""
     return left == right or (math.isnan(left) and math.isnan(right))
 
 
 def assert_same_points(found: Points, expected: Points) -> None:
     lost = [key for key in expected if key not in found]
     invented = [key for key in found if key not in expected]
-    assert not lost, f"{len(lost)} of {len(expected)} points are lost, such as {lost[:5]}"
-    assert not invented, f"{len(invented)} points were never logged, such as {invented[:5]}"
+    assert not lost, f"{len(lost)} of {len(expected)} points lost, such as {lost[:5]}"
+    assert not invented, f"{len(invented)} points invented, such as {invented[:5]}"
     differing = [(key, found[key], expected[key]) for key in expected if not same(found[key], expected[key])]
     assert not differing, f"{len(differing)} points differ (found, expected), such as {differing[:5]}"
 
 
 def as_points(rows: Iterable[tuple[str, int, float]]) -> Points:
-    """The rows as points, a later row winning."""
+    """Return the rows as points; a later row wins."""
     return {(name, step): value for name, step, value in rows}

@@ -1,7 +1,7 @@
-"""Runs as a training leaves them, recorded in a moment: for tests of what shows runs.
+"""Training-like runs that are recorded in a moment, for tests of the readers and charts.
 
-Everything follows from the arguments, so a test can say what a chart must show. Nothing is trained: the values are
-formulas with noise from a seed.
+The arguments determine everything, so the expected chart can be computed. Nothing is trained: the values are
+formulas with seeded noise.
 """
 
 import json
@@ -19,17 +19,17 @@ import holter
 LAYERS = 6
 PARAMETERS = ("attn.qkv.weight", "attn.out.weight", "mlp.up.weight", "mlp.down.weight")
 SPIKE_STEP = 137
-"""Where `grad_norm_total` is a hundred times as large, at this one step."""
+"""The step at which `grad_norm_total` is a hundred times as large."""
 NAN_STEP = 50
-"""Where `attention_entropy/layer_3` is NaN."""
+"""The step at which `attention_entropy/layer_3` is NaN."""
 INF_STEP = 60
-"""Where `train/loss` is infinite."""
+"""The step at which `train/loss` is infinite."""
 TRANSITION_STEP = 250
-"""Where the loss drops: the phase transition."""
+"""The step at which the loss drops (a phase transition)."""
 
 
 def names() -> list[str]:
-    """The series of a training-like run that have a point at every step."""
+    """Return the series with a point at every step."""
     families = [f"attention_entropy/layer_{layer}" for layer in range(LAYERS)]
     families += [f"attention_sparsity/layer_{layer}" for layer in range(LAYERS)]
     gradients = [f"grad_norm/blocks.{layer}.{parameter}" for layer in range(LAYERS) for parameter in PARAMETERS]
@@ -37,7 +37,7 @@ def names() -> list[str]:
 
 
 def values(steps: int, seed: int = 0) -> "np.ndarray":
-    """The values of `names()`, shape (steps, names)."""
+    """Return the values of `names()`, shape (steps, names)."""
     random = np.random.default_rng(seed)
     at = np.arange(steps, dtype=np.float64)
     loss = 1.5 + 3.0 * np.exp(-at / 120) - 0.6 / (1 + np.exp(-(at - TRANSITION_STEP) / 4))
@@ -67,7 +67,7 @@ def record(
     tags: tuple[str, ...] = ("sample",),
     first_step: int = 0,
 ) -> Path:
-    """Record a training-like run of `steps` steps and close it; some 40 series, val/ppl every 20 steps, two marks."""
+    """Record a run of `steps` steps and close it: about 40 series, `val/ppl` every 20 steps, a mark every 200."""
     settings = {"lr": 3e-4, "seed": seed, "data": "prose", "total_steps": steps, "model": {"layers": LAYERS}}
     with holter.Logger(path, config={**settings, **(config or {})}, tags=tags) as logger:
         _log(logger, steps, seed, first_step)
@@ -98,7 +98,7 @@ def record_few(path: Path, points: int = 3, name: str | None = None) -> Path:
 
 
 def record_many_series(path: Path, *, series: int = 5000, steps: int = 3) -> Path:
-    """Record a run of many series and few steps: what a list of names costs."""
+    """Record a run of many series and few steps, for tests of long lists of names."""
     many = [f"grad_norm/blocks.{index // 20}.part_{index % 20}.weight" for index in range(series)]
     with holter.Logger(path) as logger:
         metrics = logger.metrics(many)
@@ -108,7 +108,7 @@ def record_many_series(path: Path, *, series: int = 5000, steps: int = 3) -> Pat
 
 
 def main(path: str, steps: str, pause_secs: str) -> None:
-    """Record a run slowly, as a program of its own: says `recording` when it has begun, ends early at end of input."""
+    """Record a run slowly, as a separate program; print `recording` at the start, stop at the end of the input."""
     count, pause = int(steps), float(pause_secs)
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()

@@ -1,7 +1,7 @@
-"""Curves whose changes are known: noise as training curves have it, and smooth decays without any event.
+"""Curves with known changes: noise like that of training curves, and smooth decays without a change.
 
-`python tests/support/training_noise.py 100` prints the tables of docs/analysis.md: in how many of 16 series a jump is
-found, and in how many of 100 series of each kind a change is found that is not there.
+`python tests/support/training_noise.py 100` prints the tables of docs/analysis.md: the number of series out of 16 in
+which a jump is found, and the number of series out of 100 with a false alarm, for each kind of noise.
 """
 
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def autoregressive(innovations: np.ndarray, persistence: float) -> np.ndarray:
-    """An AR(1) process in its stationary state, scaled to the innovations' size where these have one."""
+    """Return a stationary AR(1) process, scaled to the size of the innovations."""
     out, level = [], 0.0
     for innovation in innovations.tolist():
         level = persistence * level + innovation
@@ -52,13 +52,13 @@ DECAYS = {
 
 
 def series(noise: str, n: int, seed: int, decay: str | None = None, size: float = 1.0) -> np.ndarray:
-    """`n` values of a kind of noise, around a decay if one is named."""
+    """Return `n` values of a kind of noise, around a decay if given."""
     values = size * NOISES[noise](np.random.default_rng(seed), n)
     return values if decay is None else values + DECAYS[decay](np.arange(n) / n)
 
 
 def false_alarms(num_seeds: int, noise: str, n: int, decay: str | None = None, size: float = 1.0) -> int:
-    """In how many of the series a change is found."""
+    """Count the series in which a change is found."""
     from holter import analysis
 
     seeds = range(9000, 9000 + num_seeds)
@@ -66,7 +66,7 @@ def false_alarms(num_seeds: int, noise: str, n: int, decay: str | None = None, s
 
 
 def hits(num_seeds: int, noise: str, n: int, height: float) -> int:
-    """In how many series a jump in the middle is the only change that is found, within 2 % of the run."""
+    """Count the series in which a jump in the middle is the only change found, within 2 % of the run."""
     from holter import analysis
 
     count = 0

@@ -1,21 +1,28 @@
-"""A real HTTP server on loopback that answers as a test wants, and keeps what it was sent."""
+"""A real HTTP server on loopback with scripted answers, and helpers to record runs that use it."""
 
 import contextlib
 import json
+import math
 import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import holter
+from holter import alerts
+
 SECRET = "hooks/T0/s3cr3t-of-the-hook"
-"""The part of the URL that must turn up nowhere."""
+"""The part of the URL that must not appear anywhere."""
+
+RULES = [alerts.NonFinite(level="error")]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was sent."""
+    """A received request."""
 
     method: str
     target: str
@@ -24,22 +31,22 @@ class Request:
 
     @property
     def message(self) -> dict[str, Any]:
-        """The body, which must be strict JSON."""
+        """The body, parsed as strict JSON."""
 
-        def refuse(word: str) -> None:
-            raise AssertionError(f"{word} is no JSON")
+        def reject(word: str) -> None:
+            raise AssertionError(f"{word} is not JSON")
 
-        return json.loads(self.body, parse_constant=refuse)
+        return json.loads(self.body, parse_constant=reject)
 
 
 @dataclass
 class WebhookServer:
-    """The requests so far, and how the next ones are answered.
+    """The requests received so far, and the answers to the next ones.
 
     Attributes:
-        answers: For each request in its turn a status, `"hold"` (no answer until `released`) or `"drip"` (a byte now
-            and then). The last one stays.
-        headers: What each answer has beside.
+        answers: One for each request: a status; `"late"` (200 after `released`), `"hold"` (closes the connection after
+            `released`) or `"drip"` (a byte now and then). The last one repeats.
+        headers: Sent with each answer.
     """
 
     url: str
@@ -50,13 +57,13 @@ class WebhookServer:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What the requests said."""
+        """The bodies of the requests."""
         return [request.message for request in self.requests]
 
 
 @contextlib.contextmanager
 def webhook_server(*answers: int | str, certificate: tuple[str, str] | None = None) -> Iterator[WebhookServer]:
-    """Serve on a free port, until the block ends. With a certificate and its key by TLS."""
+    """Serve on a free port until the block ends; over TLS if given a certificate and its key."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,12 +73,12 @@ def webhook_server(*answers: int | str, certificate: tuple[str, str] | None = No
             with lock:
                 answer = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
                 state.requests.append(request)
-            if answer == "hold":
-                state.released.wait(60)
-            elif answer == "drip":
+            if answer in ("hold", "late"):
+                state.released.wait(120)
+            if answer == "drip":
                 self.drip()
-            else:
-                self.send_response(int(answer))
+            elif answer != "hold":
+                self.send_response(200 if answer == "late" else int(answer))
                 for name, value in state.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -89,7 +96,7 @@ def webhook_server(*answers: int | str, certificate: tuple[str, str] | None = No
             return None
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who hangs up is tested too
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that disconnect are expected
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
@@ -105,3 +112,20 @@ def webhook_server(*answers: int | str, certificate: tuple[str, str] | None = No
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def hook(url: str, **settings: Any) -> alerts.Webhook:
+    """A webhook without a minimum interval, and with a timeout that no answer exceeds by chance."""
+    return alerts.Webhook(url, **{"interval_secs": 0, "timeout_secs": 30, **settings})
+
+
+def record(run_dir: Path, webhook: alerts.Webhook | str) -> alerts.Delivery:
+    """Record a run with one alert, and return the delivery statistics."""
+    with holter.Logger(run_dir, alerts=RULES, webhook=webhook) as logger:
+        logger.log(7, "loss", math.nan)
+    return logger.webhook
+
+
+def sender_threads() -> list[threading.Thread]:
+    """The running sender threads of this process."""
+    return [thread for thread in threading.enumerate() if thread.name == "holter-webhook"]

@@ -1,4 +1,4 @@
-"""A run of two ranks whose copy is looked at, and remotes of every kind."""
+"""Runs of two ranks to copy, and remotes of every kind."""
 
 import math
 import shutil
@@ -16,7 +16,7 @@ NAMES = ["train/loss", "grad_norm/blocks.0.M_init", "ä/ß", "special"]
 
 
 def record(path: Path, *, parts: int, first_step: int = 0, rank: int = 0, has_database: bool = False) -> holter.Logger:
-    """Return a logger that is open still. Without a database each flush closes a part, here of a hundred steps."""
+    """Return an open logger. Without a database, each flush closes a part, here of a hundred steps."""
     sinks = ("sqlite", "parquet", "summary") if has_database else ("parquet", "summary")
     logger = holter.Logger(path, rank=rank, sinks=sinks, summary_every=10, journal_points=1 << 12)
     for start in range(first_step, first_step + parts * 100, 100):
@@ -37,7 +37,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run as a crash leaves it: two ranks of three parts each."""
+    """A run as it is after a crash: two ranks with three parts each."""
     folder = tmp_path_factory.mktemp("syncing")
     loggers = [record(folder / "run", parts=3, rank=rank) for rank in range(2)]
     shutil.copytree(folder / "run", folder / "run-1")
@@ -48,19 +48,19 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recording() -> Callable[..., holter.Logger]:
-    """Begin a run, or go on with it: see `record`."""
+    """The function `record`, which starts or resumes a run."""
     return record
 
 
 @pytest.fixture
 def run(recorded: Path, tmp_path: Path) -> Path:
-    """A finished run of two ranks, to be changed at will."""
+    """A finished run of two ranks that a test may change."""
     return Path(shutil.copytree(recorded, tmp_path / "runs" / "run-1"))
 
 
 @pytest.fixture(params=remotes.KINDS)
 def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
-    """A remote of each kind in turn."""
+    """A remote of each kind."""
     for module in {"s3": ("s3fs", "localbucket"), "ftp": ("pyftpdlib",)}.get(request.param, ()):
         pytest.importorskip(module)
     with remotes.serving(request.param, tmp_path / "remote") as remote:
@@ -76,5 +76,5 @@ def destination(tmp_path: Path) -> Destination:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Where the run's copy in `destination` is."""
+    """The path of the run's copy in `destination`."""
     return tmp_path / "copies" / "run-1"

@@ -1,4 +1,4 @@
-"""The same promises at real remotes, a folder, an S3-compatible server and an FTP server, and after SIGKILL."""
+"""Syncing to real remotes (a folder, an S3-compatible server, an FTP server), and continuing after SIGKILL."""
 
 import os
 import random
@@ -21,12 +21,12 @@ import remotes
 import run_files
 from holter.syncing import Destination, sync_run, verify_run
 from remotes import Remote
-from run_copies import assert_is_copy, assert_nothing_is_half, files_of
+from run_copies import assert_is_copy, assert_no_partial_files, files_of
 
 CHILD = [sys.executable, "-W", "error", "-m", "syncing_child"]
 SUPPORT = Path(remotes.__file__).parent
 CALLS = {"file": (4, 9), "s3": (8, 25), "ftp": (8, 25)}
-"""How often each kind of remote has told of bytes when the sync is killed; it does so 10 and some 30 times."""
+"""The progress calls after which the sync is killed; a complete sync makes 10 for files and about 30 for the others."""
 
 
 def destination_of(remote: Remote) -> Destination:
@@ -36,24 +36,24 @@ def destination_of(remote: Remote) -> Destination:
 def kill(run: Path, remote: Remote, calls: int) -> None:
     environment = {**os.environ, **remote.environment, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])}
     command = [*CHILD, run, remote.url, str(calls)]
-    done = subprocess.run(command, env=environment, timeout=60, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, timeout=120, check=False, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_a_copy_grows_with_its_run(remote: Remote, tmp_path: Path, recording) -> None:
+def test_copy_grows_with_its_run(remote: Remote, tmp_path: Path, recording) -> None:
     check_growing(remote, tmp_path / "runs" / "run-1", recording)
 
 
-def test_a_copy_grows_by_sftp(tmp_path: Path, recording) -> None:
+def test_copy_grows_over_sftp(tmp_path: Path, recording) -> None:
     pytest.importorskip("paramiko", reason="paramiko is not installed")
     if remotes.SSHD is None or not Path("/run/sshd").is_dir():
-        pytest.skip("no sshd that could be started")
+        pytest.skip("sshd cannot be started")
     with remotes.serving_sftp(tmp_path) as remote:
         check_growing(remote, tmp_path / "runs" / "run-1", recording)
 
 
 def check_growing(remote: Remote, run: Path, recording: Callable[..., holter.Logger]) -> None:
-    """Copy a run while it goes on and after its end."""
+    """Copy a run while it is recorded and after it was closed."""
     copy = remote.folder / "run-1"
     destination = destination_of(remote)
     loggers = [recording(run, parts=2, rank=rank) for rank in range(2)]
@@ -70,8 +70,7 @@ def check_growing(remote: Remote, run: Path, recording: Callable[..., holter.Log
 
 
 @pytest.mark.parametrize("remote", ["s3"], indirect=True)
-def test_points_are_read_where_the_copies_are(remote: Remote, run: Path) -> None:
-    """pyarrow on the object store itself, many files at once, nothing fetched before."""
+def test_pyarrow_reads_the_points_from_the_object_store(remote: Remote, run: Path) -> None:
     sync_run(run, destination_of(remote))
     store = fsspec.filesystem("s3", skip_instance_cache=True, **remote.options)
     files = store.glob("bucket/copies/*/parquet/*.parquet") + store.glob("bucket/copies/*/*/parquet/*.parquet")
@@ -84,15 +83,15 @@ def test_points_are_read_where_the_copies_are(remote: Remote, run: Path) -> None
 
 
 @pytest.mark.parametrize("remote", ["s3"], indirect=True)
-def test_the_page_on_copies_is_right(remote: Remote, run: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    """Every Python block of docs/sync.md runs as it stands, the options of the store coming from fsspec's settings."""
+def test_examples_in_the_documentation_run(remote: Remote, run: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """Every Python block of docs/sync.md runs unchanged; the store's options come from fsspec's configuration."""
     pytest.importorskip("duckdb")
     monkeypatch.setitem(fsspec.config.conf, "s3", remote.options)
     run.rename(run.with_name("run-2"))
     monkeypatch.chdir(run.parent.parent)
     blocks = {block.section: block.code for block in recipes.blocks("sync.md") if block.language == "python"}
     assert blocks.keys() == {"Reading a copy", "From Python"}
-    for section in ("From Python", "Reading a copy"):  # what is read has to be there
+    for section in ("From Python", "Reading a copy"):  # the copy must exist before it is read
         code = blocks[section].replace("s3://bucket/runs", "s3://bucket/copies")
         names: dict[str, object] = {}
         exec(compile(code, "docs/sync.md", "exec"), names)
@@ -102,8 +101,8 @@ def test_the_page_on_copies_is_right(remote: Remote, run: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("remote", ["s3"], indirect=True)
-def test_a_bucket_that_is_not_there_is_not_made(remote: Remote, run: Path) -> None:
-    """Catches a mistyped name that becomes a bucket."""
+def test_missing_bucket_is_not_created(remote: Remote, run: Path) -> None:
+    """Catches a typo that creates a bucket."""
     with pytest.raises(
         OSError, match=r"cannot write run-1/parquet/part-000000.parquet: The specified bucket does not exist"
     ):
@@ -111,34 +110,34 @@ def test_a_bucket_that_is_not_there_is_not_made(remote: Remote, run: Path) -> No
     assert [path.name for path in remote.folder.parent.parent.iterdir()] == ["bucket"]
 
 
-def test_a_large_part_is_put_whole(remote: Remote, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catches what goes wrong only in several blocks: for S3 it is an upload of three parts, as of 50 MB each."""
+def test_large_part_is_uploaded_completely(remote: Remote, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches errors in uploads of several blocks; for S3 a multipart upload, as for parts above 50 MB."""
     if remote.url.startswith("s3"):
         monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda *_args, **_options: 5 << 20)
     (run / "parquet" / "part-000001.parquet").write_bytes(random.Random(0).randbytes((11 << 20) + 1))
-    told: list[int] = []
-    sync_run(run, destination_of(remote), progress=lambda done, _total: told.append(done))
+    calls: list[int] = []
+    sync_run(run, destination_of(remote), on_progress=lambda done, _total: calls.append(done))
     assert_is_copy(remote.folder / "run-1", run)
-    assert told == sorted(told)
+    assert calls == sorted(calls)
 
 
 @pytest.mark.parametrize("moment", range(2))
-def test_a_killed_sync_is_gone_on_with(remote: Remote, crashed: Path, tmp_path: Path, moment: int) -> None:
-    """SIGKILL among one rank's files or the other's: no half file has its name, nothing noted is copied again."""
+def test_next_sync_continues_a_killed_one(remote: Remote, crashed: Path, tmp_path: Path, moment: int) -> None:
+    """After SIGKILL in either rank, no partial file has a final name, and no file in the manifest is copied again."""
     run, copy = Path(shutil.copytree(crashed, tmp_path / "run-1")), remote.folder / "run-1"
     kill(run, remote, calls=CALLS[remote.url.partition(":")[0]][moment])
-    noted = assert_nothing_is_half(copy, run)
-    assert noted
+    listed = assert_no_partial_files(copy, run)
+    assert listed
     destination = destination_of(remote)
     done = sync_run(run, destination)
     assert done.copied
-    assert noted.isdisjoint(done.copied)
-    assert_is_copy(copy, run)  # what was unfinished is gone, too
+    assert listed.isdisjoint(done.copied)
+    assert_is_copy(copy, run)  # without unfinished files
     assert verify_run(run, destination)[1] == []
 
 
-def test_a_kill_within_a_file_leaves_an_unfinished_one_by_another_name(crashed: Path, tmp_path: Path) -> None:
-    """The next sync removes it. FTP, because there a file goes in blocks."""
+def test_kill_within_a_file_leaves_only_a_temporary_file(crashed: Path, tmp_path: Path) -> None:
+    """The next sync removes it. FTP, because it sends a file in blocks."""
     pytest.importorskip("pyftpdlib")
     run = Path(shutil.copytree(crashed, tmp_path / "run-1"))
     part = run / "parquet" / "part-000000.parquet"
@@ -152,7 +151,7 @@ def test_a_kill_within_a_file_leaves_an_unfinished_one_by_another_name(crashed: 
         assert_is_copy(remote.folder / "run-1", run)
 
 
-def test_an_ftp_server_that_replaces_nothing_by_renaming(run: Path, tmp_path: Path) -> None:
+def test_ftp_server_without_overwriting_rename(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyftpdlib")
     with remotes.serving_old_ftp(tmp_path / "remote") as remote:
         sync_run(run, destination_of(remote))
@@ -162,8 +161,7 @@ def test_an_ftp_server_that_replaces_nothing_by_renaming(run: Path, tmp_path: Pa
         assert_is_copy(remote.folder / "run-1", run)
 
 
-def test_a_remote_in_memory(run: Path) -> None:
-    """What has neither whole puts nor renaming."""
+def test_remote_without_atomic_put_and_rename(run: Path) -> None:
     files = fsspec.filesystem("memory")
     try:
         destination = Destination("memory://copies")
@@ -177,7 +175,7 @@ def test_a_remote_in_memory(run: Path) -> None:
 
 
 class FullDisk(fsspec.implementations.local.LocalFileSystem):
-    """A disk on which files end before their end, and nobody says so."""
+    """A disk that silently truncates files."""
 
     protocol = "full"
 
@@ -191,14 +189,14 @@ class FullDisk(fsspec.implementations.local.LocalFileSystem):
         os.truncate(path2, size - 1)
 
 
-def test_a_file_that_arrives_cut_short_never_gets_its_name(run: Path, tmp_path: Path) -> None:
+def test_truncated_upload_never_gets_its_final_name(run: Path, tmp_path: Path) -> None:
     fsspec.register_implementation("full", FullDisk, clobber=True)
-    with pytest.raises(OSError, match=r"cannot write run-1/parquet/part-000000.parquet: \d+ of \d+ bytes have arrived"):
+    with pytest.raises(OSError, match=r"cannot write run-1/parquet/part-000000.parquet: only \d+ of \d+ bytes arrived"):
         sync_run(run, Destination(f"full://{tmp_path}/copies"))
     assert files_of(tmp_path / "copies") == {}
 
 
-def test_a_server_that_went_away(run: Path, tmp_path: Path) -> None:
+def test_server_that_went_away_is_reported(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyftpdlib")
     with remotes.serving("ftp", tmp_path / "remote") as remote:
         destination = destination_of(remote)
@@ -208,8 +206,7 @@ def test_a_server_that_went_away(run: Path, tmp_path: Path) -> None:
         destination_of(remote)
 
 
-def test_holter_reads_what_was_fetched(remote: Remote, run: Path, tmp_path: Path) -> None:
-    """As docs/sync.md says: fetch the folder by what you like, and open it."""
+def test_downloaded_copy_is_readable(remote: Remote, run: Path, tmp_path: Path) -> None:
     sync_run(run, destination_of(remote))
     files, path = fsspec.url_to_fs(remote.url, skip_instance_cache=True, **remote.options)
     files.get(f"{path}/run-1", str(tmp_path / "fetched"), recursive=True)

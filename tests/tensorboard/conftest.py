@@ -1,4 +1,4 @@
-"""TensorBoard started by the command, as a user does, and ended whatever happens."""
+"""Fixtures that run `holter tensorboard` in a separate process, and always end it."""
 
 import os
 import signal
@@ -14,10 +14,11 @@ DEADLINE_SECS = 120.0
 
 @dataclass
 class Serving:
-    """`holter tensorboard` in a process of its own.
+    """A running `holter tensorboard`.
 
     Attributes:
-        url: The address that it printed.
+        process: The command.
+        url: The URL that it printed.
         child: The process id of TensorBoard.
     """
 
@@ -26,19 +27,19 @@ class Serving:
     child: int
 
     def end(self, number):
-        """Send a signal to the command alone, and return its exit status and what it said."""
+        """Send a signal only to the command, and return its exit status and error output."""
         self.process.send_signal(number)
-        said = self.process.communicate(timeout=DEADLINE_SECS)[1]
-        return self.process.returncode, said
+        errors = self.process.communicate(timeout=DEADLINE_SECS)[1]
+        return self.process.returncode, errors
 
     def has_child(self):
-        """Whether TensorBoard's process is there."""
+        """Whether TensorBoard's process exists."""
         return Path(f"/proc/{self.child}/stat").exists()
 
 
 @pytest.fixture
 def start():
-    """A function that starts the command with these arguments, in a process group of its own."""
+    """A function that starts the command in its own process group."""
     processes = []
 
     def run(*arguments, **environment):
@@ -62,7 +63,7 @@ def start():
 
 @pytest.fixture
 def serve(start):
-    """A function that starts the command and waits for the address."""
+    """A function that starts the command and waits for its URL."""
 
     def run(*arguments, **environment):
         process = start(*arguments, **environment)

@@ -1,4 +1,4 @@
-"""TensorBoard's own page in a real Chromium, on a run that another process records meanwhile."""
+"""TensorBoard's page in a real Chromium, on a run that another process is recording."""
 
 import re
 import subprocess
@@ -39,15 +39,15 @@ def page():
 
 @pytest.fixture
 def training(tmp_path):
-    """A process that records a run, and waits when it has recorded something."""
+    """A process that records a run and pauses after each batch of steps."""
     command = [sys.executable, "-c", TRAINING, str(tmp_path / "runs" / "live")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
 
 
-def test_a_live_run_shows_and_grows_and_its_spike_is_seen(serve, page, training, tmp_path):
-    # A proxy that is not there: it must not be asked for what is on this machine.
+def test_live_run_grows_and_shows_its_spike(serve, page, training, tmp_path):
+    # A proxy that does not exist: connections to this machine must not use it.
     serving = serve(tmp_path / "runs", "--port", 0, http_proxy="http://127.0.0.1:9", grpc_proxy="http://127.0.0.1:9")
     assert training.stdout.readline() == "recorded\n"
     page.goto(f"{serving.url}?smoothing=0")
@@ -72,7 +72,7 @@ def test_a_live_run_shows_and_grows_and_its_spike_is_seen(serve, page, training,
 
     wait_until(has_grown, DEADLINE_SECS)
 
-    # All steps are in view. TensorBoard's scale leaves out what it takes for outliers, unless it is told not to.
+    # By default, TensorBoard excludes outliers from the scale.
     def largest_tick():
         ticks = card.locator(".y-axis").first.inner_text().split()
         return max(float(tick) for tick in ticks if re.fullmatch(r"-?[\d.]+", tick))

@@ -1,14 +1,14 @@
-"""What the tests of the probes share: a logger that only remembers, and a model small enough to check by hand."""
+"""Shared fixtures of the probe tests: a logger that keeps points in memory, and a small model."""
 
 from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the probes are for PyTorch, which is not installed")
+torch = pytest.importorskip("torch", reason="the probes need PyTorch, which is not installed")
 
 
 class RecordingLogger:
-    """Stands in for `holter.Logger` where only the values matter."""
+    """Replaces `holter.Logger` in tests that only check values."""
 
     def __init__(self) -> None:
         self.points: dict[str, dict[int, float]] = {}
@@ -24,7 +24,7 @@ class RecordingLogger:
             self.points.setdefault(name, {})[step] = float(value)
 
     def __getitem__(self, name: str) -> dict[int, float]:
-        """One metric's values by step; empty for one that was never recorded."""
+        """Return a metric's values by step; empty for a metric that was not recorded."""
         return self.points.get(name, {})
 
     def names(self, prefix: str = "") -> list[str]:
@@ -37,8 +37,8 @@ def recorder() -> RecordingLogger:
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_one_seed():
-    """The machine's other cores may be busy, and a test's numbers must not depend on which tests ran before."""
+def fixed_threads_and_seed():
+    """Use one thread, because other cores may be busy, and a fixed seed, so that test order does not matter."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -56,12 +56,12 @@ def two_layers():
 
 
 @pytest.fixture(autouse=True)
-def no_probe_fails_unseen(caplog, request):
-    """Probes swallow their own errors by design; a test that does not expect one must not."""
+def no_unexpected_warnings(caplog, request):
+    """Fail a test in which a probe raised or a note was logged: the watch itself only logs a warning."""
     yield
-    if "expects_faults" not in request.keywords:
+    if "expects_warnings" not in request.keywords:
         assert [record.getMessage() for record in caplog.records if record.name == "holter.torch"] == []
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "expects_faults: the test makes a probe fail, and looks at the report itself")
+    config.addinivalue_line("markers", "expects_warnings: the test makes the watch log a warning, and checks it")

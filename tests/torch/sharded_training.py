@@ -1,9 +1,9 @@
-"""One process of trainings that several share; run by test_distributed.py.
+"""One process of distributed trainings, run by test_distributed.py.
 
     python sharded_training.py RANK PROCESSES DIRECTORY KIND …
 
-For each kind it trains a small model for three clipped steps, on its own rows where data is shared out, beside a twin
-that sees all rows; records into its own rank's part of the run; and prints what the twin's whole gradients say.
+For each kind, it trains a small model for three clipped steps on its share of the rows, and a local reference model on
+all rows. It records into its rank's part of the run, and prints the numbers of the reference's full gradients.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ import holter
 from holter.torch import Attention, Parameter, Rank, watch
 
 STEPS, ROWS, TOKENS, WIDTH = 3, 4, 8, 8
-LARGEST_NORM = 0.05
+MAX_NORM = 0.05
 
 
 class Layer(nn.Module):
-    """Something that tensor parallelism can cut, and a norm that it leaves whole."""
+    """Linear layers that tensor parallelism shards, and a norm that it replicates."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +53,7 @@ class Model(nn.Module):
 
 
 class Llama(nn.Module):
-    """One of transformers' models, fed with what would come out of its embedding."""
+    """A transformers model that takes embeddings as its input."""
 
     followed, matrices = "inner.layers.1.input_layernorm.weight", "inner.layers.*.mlp.up_proj.weight"
 
@@ -81,8 +81,8 @@ class Llama(nn.Module):
         return self.inner(inputs_embeds=x, use_cache=False)[0]
 
 
-def spread(model, kind, processes):
-    """The model as this kind of training has it, the number of processes with rows of their own, and which this is."""
+def distribute(model, kind, processes):
+    """Distribute a model; return it, the number of shares of the rows, and the index of this process's share."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
@@ -100,29 +100,29 @@ def spread(model, kind, processes):
             parallelize_module(layer, mesh["inner"], {"up": ColwiseParallel(), "down": RowwiseParallel()})
     if kind == "tp":
         return model, 1, 0
-    for part in (*model.layers, model):
-        fully_shard(part, mesh=across)
+    for module in (*model.layers, model):
+        fully_shard(module, mesh=across)
     rows = 2 if kind == "fsdp2+tp" else processes
     return model, rows, dist.get_rank() if rows == processes else mesh.get_local_rank("outer")
 
 
-def say(expected, twin, step):
-    """What the twin's gradients and parameters are, by the names that a watch records them under."""
-    for name, parameter in twin.named_parameters():
+def add_expected(expected, reference, step):
+    """Add the reference's gradient norms and parameter values, by the names under which a watch records them."""
+    for name, parameter in reference.named_parameters():
         expected[f"grad_norm/{name}@{step}"] = float(parameter.grad.double().norm())
-    followed = dict(twin.named_parameters())[twin.followed]
+    followed = dict(reference.named_parameters())[reference.followed]
     expected[f"followed/layer_1@{step}"] = float(followed.detach().mean())
     expected[f"followed_grad/layer_1@{step}"] = float(followed.grad.mean())
 
 
 def train(kind, rank, processes, directory):
     torch.manual_seed(0)
-    twin, model = (Llama() if "llama" in kind else Model() for _ in range(2))
-    model.load_state_dict(twin.state_dict())
-    model, parts, part = spread(model, kind, processes)
-    batches = torch.randn(STEPS, parts, ROWS, TOKENS, 6)
-    optimizer, reference = (torch.optim.SGD(one.parameters(), lr=0.1) for one in (model, twin))
-    is_watched = kind != "ddp, the first alone" or rank == 0
+    reference, model = (Llama() if "llama" in kind else Model() for _ in range(2))
+    model.load_state_dict(reference.state_dict())
+    model, shares, share = distribute(model, kind, processes)
+    batches = torch.randn(STEPS, shares, ROWS, TOKENS, 6)
+    optimizers = [torch.optim.SGD(each.parameters(), lr=0.1) for each in (model, reference)]
+    is_watched = kind != "ddp, rank 0 only" or rank == 0
     expected, disabled = {}, {}
     with contextlib.ExitStack() as stack:
         clip = torch.nn.utils.clip_grad_norm_
@@ -132,26 +132,26 @@ def train(kind, rank, processes, directory):
                 watch(
                     model,
                     logger,
-                    optimizer,
+                    optimizers[0],
                     attention=Attention(every=1, exact=True),
-                    parameters={twin.followed: Parameter("followed", gradient=True)},
-                    rank=Rank(twin.matrices, every=1),
+                    parameters={reference.followed: Parameter("followed", gradient=True)},
+                    rank=Rank(reference.matrices, every=1),
                 )
             )
         for step, batch in enumerate(batches):
-            for one in (optimizer, reference):
-                one.zero_grad()
-            model(batch[part]).square().mean().backward()
-            twin(batch.flatten(0, 1)).square().mean().backward()
-            say(expected, twin, step)
-            expected[f"grad_norm_total@{step}"] = float(clip(twin.parameters(), LARGEST_NORM))
-            # torch's own clipping cannot add up gradients of several meshes.
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            model(batch[share]).square().mean().backward()
+            reference(batch.flatten(0, 1)).square().mean().backward()
+            add_expected(expected, reference, step)
+            expected[f"grad_norm_total@{step}"] = float(clip(reference.parameters(), MAX_NORM))
+            # torch's clipping does not support gradients of several meshes.
             if is_watched and (step < 2 or kind in ("tp", "fsdp2+tp")):
-                handle.clip_grad_norm_(LARGEST_NORM)
+                handle.clip_grad_norm_(MAX_NORM)
             else:
-                clip(model.parameters(), LARGEST_NORM)
-            for one in (optimizer, reference):
-                one.step()
+                clip(model.parameters(), MAX_NORM)
+            for optimizer in optimizers:
+                optimizer.step()
         disabled = handle.disabled if is_watched else {}
     print(json.dumps({"kind": kind, "expected": expected, "disabled": disabled, "is_watched": is_watched}), flush=True)
 

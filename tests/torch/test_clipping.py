@@ -1,4 +1,4 @@
-"""Clipping: the norms that are recorded are those before it, wherever the program got its clipping function from."""
+"""Recorded gradient norms are those before clipping, however the program imports its clipping function."""
 
 import sys
 import types
@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from holter.torch import watch  # noqa: E402
 
 
-def test_a_clipping_that_was_imported_early_is_seen_before_it(recorder, two_layers):
+def test_norms_are_measured_before_clip_function_imported_early(recorder, two_layers):
     early = torch.nn.utils.clip_grad_norm_
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     with watch(two_layers, recorder, optimizer) as handle:
@@ -24,7 +24,7 @@ def test_a_clipping_that_was_imported_early_is_seen_before_it(recorder, two_laye
     assert recorder["grad_norm_may_be_clipped"] == {}
 
 
-def test_clipping_by_value_is_seen_before_it(recorder, two_layers):
+def test_norms_are_measured_before_clipping_by_value(recorder, two_layers):
     with watch(two_layers, recorder) as handle:
         two_layers(torch.ones(2, 6)).sum().backward()
         norm = float(two_layers.layers[0].weight.grad.double().norm())
@@ -34,8 +34,8 @@ def test_clipping_by_value_is_seen_before_it(recorder, two_layers):
     assert recorder["grad_norm/layers.0.weight"] == {0: pytest.approx(norm, rel=1e-5)}
 
 
-@pytest.mark.expects_faults
-def test_a_clipping_that_cannot_be_seen_is_told_of_once(recorder, two_layers, caplog, monkeypatch):
+@pytest.mark.expects_warnings
+def test_unobserved_clip_function_is_warned_about_once(recorder, two_layers, caplog, monkeypatch):
     program = types.ModuleType("a_users_program")
     program.clip_grad_value_ = torch.nn.utils.clip_grad_value_
     monkeypatch.setitem(sys.modules, "a_users_program", program)
@@ -49,10 +49,10 @@ def test_a_clipping_that_cannot_be_seen_is_told_of_once(recorder, two_layers, ca
     assert recorder["grad_norm_may_be_clipped"] == {0: 1.0}
 
 
-@pytest.mark.expects_faults
-def test_where_our_own_clipping_fails_torch_clips(recorder, two_layers, monkeypatch):
+@pytest.mark.expects_warnings
+def test_torch_clips_if_the_watch_fails_to(recorder, two_layers, monkeypatch):
     def fail(*_arguments, **_keywords):
-        raise MemoryError("no room")
+        raise MemoryError("out of memory")
 
     with watch(two_layers, recorder) as handle:
         monkeypatch.setattr("holter.torch._gradients.norms", fail)
@@ -67,7 +67,7 @@ def test_where_our_own_clipping_fails_torch_clips(recorder, two_layers, monkeypa
     assert recorder.names("grad_norm/") == []
 
 
-def test_clipping_reads_the_gradients_once(recorder, monkeypatch):
+def test_clipping_reads_gradients_once(recorder, monkeypatch):
     model = torch.nn.Linear(400, 400)
     read = []
     original = torch._foreach_norm
@@ -87,8 +87,8 @@ def test_clipping_reads_the_gradients_once(recorder, monkeypatch):
 
 
 @pytest.mark.parametrize("clips", ["torch", "the first watch", "the second watch"])
-def test_every_watch_sees_the_norms_before_clipping(recorder, two_layers, clips):
-    """Of two watches on parts of one model, and a third one on the whole of it."""
+def test_every_watch_records_norms_before_clipping(recorder, two_layers, clips):
+    """Two watches follow parts of a model, a third follows all of it."""
     recorders = [recorder, type(recorder)(), type(recorder)()]
     models = [two_layers.layers[0], two_layers.layers[1], two_layers]
     handles = [watch(model, recorder) for model, recorder in zip(models, recorders, strict=True)]

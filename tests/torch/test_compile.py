@@ -1,4 +1,4 @@
-"""torch.compile: the values of eager code, without a break in a graph and without a block compiled anew."""
+"""torch.compile: the values of eager code, without graph breaks and without recompiling blocks."""
 
 import pytest
 
@@ -13,14 +13,14 @@ import holter.torch  # noqa: E402
 from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.torch import Attention, Probe, Ratio, emit, watch  # noqa: E402
 
-# What torch itself warns of while it traces is not ours to change.
+# Warnings of torch itself while it traces.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
 LAYERS = 9
-"""More than the number of times that one function may be compiled."""
+"""More than torch's limit of recompilations of a function."""
 
 PROBES = (
     Probe("blocks.*.memory", "memory_read_norm", lambda module, inputs, output: output[0]),
@@ -30,7 +30,7 @@ PROBES = (
 
 
 @pytest.fixture(autouse=True)
-def compile_anew():
+def reset_compiler():
     torch._dynamo.reset()
     counters.clear()
     yield
@@ -71,7 +71,7 @@ def same(recorder, eager):
 
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("how", ["regional", "whole"])
-def test_values_of_eager_from_one_graph_without_a_break(recorder, how, exact):
+def test_compiled_values_equal_eager_values_with_one_graph(recorder, how, exact):
     settings = Attention(rows=4, every=1, exact=exact)
     eager, layers = type(recorder)(), LAYERS if how == "regional" else 2
     run(twin := small(layers), twin, eager, attention=settings)
@@ -83,7 +83,7 @@ def test_values_of_eager_from_one_graph_without_a_break(recorder, how, exact):
     same(recorder, eager)
 
 
-def test_by_inductor_too(recorder):
+def test_inductor_values_equal_eager_values(recorder):
     settings = Attention(rows=4, every=1)
     eager = type(recorder)()
     run(twin := small(2), twin, eager, attention=settings)
@@ -93,7 +93,7 @@ def test_by_inductor_too(recorder):
     same(recorder, eager)
 
 
-def test_two_graphs_where_attention_is_looked_at_now_and_then(recorder):
+def test_two_graphs_if_attention_is_recorded_at_some_steps(recorder):
     model = small(2)
     run(model, compiled(model, "regional"), recorder, attention=Attention(rows=4, every=3), steps=7)
     assert counters["stats"]["unique_graphs"] == 2
@@ -101,9 +101,9 @@ def test_two_graphs_where_attention_is_looked_at_now_and_then(recorder):
     assert set(recorder["memory_read_norm/layer_1"]) == set(range(7))
 
 
-def test_compiled_code_writes_to_the_same_addresses_at_every_step(recorder):
-    """CUDA graphs, which there are none of on a CPU, need tensors that neither move nor change their size."""
-    model, places = small(2), []
+def test_target_addresses_are_static(recorder):
+    """CUDA graphs need tensors that neither move nor change their size; there are no CUDA graphs on a CPU."""
+    model, addresses = small(2), []
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     with watch(model, recorder, optimizer, attention=Attention(rows=4, every=2), probes=PROBES) as handle:
         forward = compiled(model, "whole")
@@ -111,19 +111,23 @@ def test_compiled_code_writes_to_the_same_addresses_at_every_step(recorder):
         for _ in range(4):
             forward(torch.zeros(2, 16, dtype=torch.int64), model.initial_memories(2))[0].logsumexp(-1).mean().backward()
             optimizer.step()
-            pulses = (recording._attention.pulse, recording._probes._targets)
+            groups = (recording._attention.targets, recording._probes._targets)
             tensors = [
                 tensor
-                for pulse in pulses
-                for tensor in (*pulse.now.values(), *pulse.mailbox.values(), *(site.target for site in pulse.sites))
+                for group in groups
+                for tensor in (
+                    *group.now.values(),
+                    *group.mailbox.values(),
+                    *(target.tensor for target in group.members),
+                )
             ]
             assert all(tensor._dynamo_static_input_type == "unguarded" for tensor in tensors)
-            places.append([(tensor.data_ptr(), tensor.shape) for tensor in tensors])
+            addresses.append([(tensor.data_ptr(), tensor.shape) for tensor in tensors])
     assert len(tensors) == 2 * 2 + 2 * 2
-    assert all(step == places[0] for step in places)
+    assert all(step == addresses[0] for step in addresses)
 
 
-def test_of_accumulated_batches_the_first_counts(recorder):
+def test_first_micro_batch_counts(recorder):
     settings = Attention(rows=4, every=1)
     eager = type(recorder)()
     run(twin := small(2), twin, eager, attention=settings, batches=3)
@@ -132,7 +136,7 @@ def test_of_accumulated_batches_the_first_counts(recorder):
     same(recorder, eager)
 
 
-def test_checkpointing_inside_a_graph(recorder):
+def test_checkpointing_inside_a_graph_counts_each_layer_once(recorder):
     class Checkpointed(nn.Module):
         def __init__(self):
             super().__init__()
@@ -157,8 +161,8 @@ def test_checkpointing_inside_a_graph(recorder):
     same(recorders["compiled"], recorders["eager"])
 
 
-class Own(nn.Module):
-    """An attention of one's own, and a tensor that is not returned."""
+class Custom(nn.Module):
+    """Reports its own attention, and emits a tensor."""
 
     def __init__(self):
         super().__init__()
@@ -175,7 +179,7 @@ class Stack(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(8, 8)
-        self.layers = nn.ModuleList(Own() for _ in range(LAYERS))
+        self.layers = nn.ModuleList(Custom() for _ in range(LAYERS))
 
     def forward(self, x):
         x = self.first(x)
@@ -185,7 +189,7 @@ class Stack(nn.Module):
 
 
 @pytest.mark.parametrize("how", ["eager", "regional", "whole"])
-def test_lines_inside_a_forward(recorder, how):
+def test_emit_and_attention_inside_a_compiled_forward(recorder, how):
     model = Stack()
     x = torch.randn(2, 6, 8)
     with watch(model, recorder, attention=Attention(every=1)) as handle:
@@ -201,13 +205,13 @@ def test_lines_inside_a_forward(recorder, how):
     assert recorder["attention_entropy/layer_0"] == dict.fromkeys((0, 1), pytest.approx(entropy, abs=1e-5))
     assert recorder["inner/layer_0"][1] == pytest.approx(float(query.norm()), rel=1e-5)
     assert len(recorder.names("attention_entropy/")) == len(recorder.names("inner/")) == LAYERS
-    # Where the module that has the hooks is itself what is compiled, torch compiles each hook for itself.
+    # If the module with the hooks is itself compiled, torch compiles each hook separately.
     assert counters["stats"]["unique_graphs"] <= (3 if how == "regional" else 1)
     assert not counters["graph_break"]
 
 
-class Talkative(nn.Module):
-    """Emits more than there are places for at first."""
+class EmitsManyMetrics(nn.Module):
+    """Emits more metrics than the initial targets have rows."""
 
     def __init__(self):
         super().__init__()
@@ -221,12 +225,12 @@ class Talkative(nn.Module):
 
 
 @pytest.mark.parametrize("how", ["regional", "whole"])
-def test_any_number_of_metrics_may_be_emitted(recorder, how):
-    model = nn.Sequential(Talkative(), Talkative())
+def test_targets_grow_for_more_emitted_metrics(recorder, how):
+    model = nn.Sequential(EmitsManyMetrics(), EmitsManyMetrics())
     forward = torch.compile(model, backend="aot_eager", fullgraph=True) if how == "whole" else model
     for layer in model if how == "regional" else ():
         layer.compile(backend="aot_eager", fullgraph=True)
-    x = torch.randn(2, 8, requires_grad=True)  # as the second layer's, so that one graph serves both
+    x = torch.randn(2, 8, requires_grad=True)  # like the second layer's input, so that both share a graph
     with watch(model, recorder, attention=None) as handle:
         for _ in range(3):
             forward(x).sum().backward()
@@ -236,7 +240,7 @@ def test_any_number_of_metrics_may_be_emitted(recorder, how):
         expected = dict.fromkeys((0, 1, 2) if part < 16 else (1, 2), pytest.approx(norm * part, rel=1e-5))
         assert recorder[f"part_{part}/layer_0"] == expected
         assert len(recorder.names(f"part_{part}/")) == 2
-    assert counters["stats"]["unique_graphs"] == 2  # before there was room for all, and after
+    assert counters["stats"]["unique_graphs"] == 2  # before and after the targets have grown
     assert not counters["graph_break"]
 
 
@@ -246,13 +250,13 @@ class SelfAttention(nn.MultiheadAttention):
 
 
 @pytest.mark.parametrize("forms_weights", [True, False])
-def test_multihead_attention(recorder, forms_weights):
+def test_compiled_multihead_attention_equals_eager(recorder, forms_weights):
     model = nn.Sequential(SelfAttention(8, 2, batch_first=True), SelfAttention(8, 2, batch_first=True))
     for layer in model:
         layer.forms_weights = forms_weights
     x, eager = torch.randn(2, 6, 8), type(recorder)()
-    for forward, into in ((model, eager), (torch.compile(model, backend="aot_eager", fullgraph=True), recorder)):
-        with watch(model, into, attention=Attention(every=1)) as handle:
+    for forward, logger in ((model, eager), (torch.compile(model, backend="aot_eager", fullgraph=True), recorder)):
+        with watch(model, logger, attention=Attention(every=1)) as handle:
             forward(x).sum().backward()
             handle.commit()
         model.zero_grad()
@@ -260,7 +264,7 @@ def test_multihead_attention(recorder, forms_weights):
     same(recorder, eager)
 
 
-def test_a_probe_that_raises_while_it_is_traced_has_no_value(recorder):
+def test_probe_that_raises_while_traced_has_no_value(recorder):
     def fail(module, inputs, output):
         raise ValueError("not today")
 
@@ -273,7 +277,7 @@ def test_a_probe_that_raises_while_it_is_traced_has_no_value(recorder):
     assert recorder["good/layer_0"][0] > 0.0
 
 
-def test_attention_is_seen_by_a_watch_that_begins_later(recorder):
+def test_watch_started_after_compilation_records_attention(recorder):
     model = small(2)
     forward = compiled(model, "whole")
     forward(torch.zeros(2, 16, dtype=torch.int64), model.initial_memories(2))[0].sum().backward()
@@ -283,8 +287,8 @@ def test_attention_is_seen_by_a_watch_that_begins_later(recorder):
     assert recorder["attention_entropy/layer_1"][0] > 0.0
 
 
-@pytest.mark.expects_faults
-def test_probes_that_a_watch_begins_too_late_for_say_so(recorder, caplog):
+@pytest.mark.expects_warnings
+def test_watch_started_after_compilation_warns_that_probes_are_not_traced(recorder, caplog):
     model = nn.Sequential(nn.Linear(3, 3))
     forward = torch.compile(model, backend="aot_eager", fullgraph=True)
     forward(torch.ones(2, 3)).sum().backward()
@@ -302,7 +306,7 @@ def test_probes_that_a_watch_begins_too_late_for_say_so(recorder, caplog):
     assert len([record for record in caplog.records if record.name == "holter.torch"]) == 1
 
 
-def test_after_the_watch_compiled_code_is_as_before_it(recorder):
+def test_closing_the_watch_restores_compiled_code(recorder):
     model = small(2)
     forward = compiled(model, "whole")
     original = F.scaled_dot_product_attention

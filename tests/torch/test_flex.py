@@ -1,4 +1,4 @@
-"""FlexAttention, with the user's functions of scores and positions, against weights formed in full in float64."""
+"""FlexAttention with functions of scores and positions, against weights materialized in float64."""
 
 import math
 import sys
@@ -13,10 +13,11 @@ import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
 import holter.torch  # noqa: E402
+from attention_reference import attention_scores, attention_weights, entropy_and_sparsity  # noqa: E402
 from holter.torch import Attention, watch  # noqa: E402
 
-# Without torch.compile FlexAttention says that it is slow. Compiled for a CPU it is not run: torch's kernel for these
-# small shapes writes where it must not.
+# FlexAttention without torch.compile warns that it is slow. It is not run compiled for a CPU, because torch's kernel
+# writes out of bounds for these small shapes.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 TOKENS = 32
@@ -32,7 +33,7 @@ def same_document(batch, head, row, column):
 
 
 class Biased:
-    """A function of the score that looks numbers up in a tensor, one index after the other."""
+    """A score function that indexes a tensor, one index at a time."""
 
     def __init__(self):
         self.bias = torch.randn(2, 4, TOKENS, TOKENS)
@@ -42,19 +43,17 @@ class Biased:
 
 
 def reference(query, key, *, visible=None, biased=None):
-    query, key = query.double(), key.double().repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    scores, places = query @ key.mT * query.shape[-1] ** -0.5, torch.arange(TOKENS)
+    scores, places = attention_scores(query, key), torch.arange(TOKENS)
     if biased is not None:
         scores = 3.0 * torch.tanh(scores / 3.0) + biased.bias[0] + 0.1 * (places[:, None] - places)
     if visible is not None:
         scores = scores.masked_fill(~visible(None, None, places[:, None], places), -math.inf)
-    w = scores.softmax(dim=-1)
-    return float(-(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()), float((w > 0.1).double().mean())
+    return entropy_and_sparsity(attention_weights(scores))
 
 
-@pytest.fixture(params=["by its module", "by its name", "compiled", "by the line"])
+@pytest.fixture(params=["by module", "by name", "compiled", "reported"])
 def program(request, monkeypatch):
-    """A user's own file: how it has come by the function differs."""
+    """A user's module that imports the function in one of several ways."""
     file = types.ModuleType("a_users_layers")
     file.flex_attention = flex.flex_attention
     if request.param == "compiled":
@@ -64,10 +63,10 @@ def program(request, monkeypatch):
     class FlexAttention(nn.Module):
         def forward(self, query, key, visible, biased):
             mask = None if visible is None else flex.create_block_mask(visible, None, None, TOKENS, TOKENS, "cpu")
-            if request.param == "by the line":
+            if request.param == "reported":
                 holter.torch.attention(self, query, key, mask=mask, score_mod=biased)
                 return key
-            function = flex.flex_attention if request.param == "by its module" else file.flex_attention
+            function = flex.flex_attention if request.param == "by module" else file.flex_attention
             return function(query, key, key, biased, mask, enable_gqa=True)
 
     return file, FlexAttention
@@ -76,13 +75,13 @@ def program(request, monkeypatch):
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("biased", [None, Biased()])
 @pytest.mark.parametrize("visible", [None, near, same_document])
-def test_flex_attention(recorder, program, visible, biased, exact):
+def test_flex_attention_matches_definition(recorder, program, visible, biased, exact):
     file, attention = program
     before = (flex.flex_attention, file.flex_attention)
     model = nn.ModuleDict({"layer_0": attention()})
     query, key = torch.randn(2, 4, TOKENS, 8), torch.randn(2, 2, TOKENS, 8)
     with watch(model, recorder, attention=Attention(every=1, exact=exact)) as handle:
-        model["layer_0"](query, key, visible, biased)  # on a CPU it has no backward pass
+        model["layer_0"](query, key, visible, biased)  # it has no backward pass on a CPU
         handle.commit()
         assert handle.disabled == {}
     assert (flex.flex_attention, file.flex_attention) == before
@@ -91,17 +90,17 @@ def test_flex_attention(recorder, program, visible, biased, exact):
     assert recorder["attention_sparsity/layer_0"] == {0: pytest.approx(share, abs=1e-9)}
 
 
-def test_a_function_imported_by_name_before_the_watch_is_seen(recorder, monkeypatch):
+def test_function_imported_by_name_before_the_watch_is_observed(recorder, monkeypatch):
     file = types.ModuleType("a_users_layers")
     file.scaled_dot_product_attention = original = F.scaled_dot_product_attention
     monkeypatch.setitem(sys.modules, "a_users_layers", file)
     monkeypatch.setitem(sys.modules, "a_users_layers_again", file)
 
-    class OwnAttention(nn.Module):
+    class CustomAttention(nn.Module):
         def forward(self, x):
             return file.scaled_dot_product_attention(x, x, x)
 
-    model = nn.Sequential(OwnAttention())
+    model = nn.Sequential(CustomAttention())
     with watch(model, recorder, attention=Attention(every=1)) as handle:
         model(torch.randn(2, 2, 8, 4))
         handle.commit()

@@ -1,4 +1,4 @@
-"""Gradient norms: against float64 references, at the right moment of the step, in the set-ups people train in."""
+"""Gradient norms against float64 references, measured at the right moment of the step in common training setups."""
 
 import pytest
 
@@ -6,53 +6,38 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from gradient_reference import expect_norms, gradient_norms  # noqa: E402
 from holter.torch import Parameter, watch  # noqa: E402
-
-
-def reference(model) -> dict[str, float]:
-    """The note's formula, `param.grad.norm()`, in float64."""
-    return {
-        name: float(parameter.grad.to_dense().double().norm())
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
-    }
 
 
 def backward(model, factor=1.0, rows=4) -> None:
     (model(torch.randn(rows, 6)).square().mean() * factor).backward()
 
 
-def expect(recorder, step, norms, tolerance=1e-6):
-    for name, norm in norms.items():
-        assert recorder[f"grad_norm/{name}"][step] == pytest.approx(norm, rel=tolerance), name
-    total = sum(norm**2 for norm in norms.values()) ** 0.5
-    assert recorder["grad_norm_total"][step] == pytest.approx(total, rel=tolerance)
-
-
-def test_every_parameter_and_the_total_at_every_step(recorder, two_layers):
+def test_every_parameter_and_the_total_are_recorded_at_every_step(recorder, two_layers):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     with watch(two_layers, recorder, optimizer, attention=None):
         for step in range(3):
             optimizer.zero_grad()
             backward(two_layers)
-            norms = reference(two_layers)
+            norms = gradient_norms(two_layers)
             optimizer.step()
-            expect(recorder, step, norms)
+            expect_norms(recorder, step, norms)
     assert recorder.names("grad_norm/") == sorted(f"grad_norm/{name}" for name, _ in two_layers.named_parameters())
 
 
-def test_commit_without_an_optimizer_uses_the_users_numbers(recorder, two_layers):
+def test_commit_uses_the_given_step_numbers(recorder, two_layers):
     with watch(two_layers, recorder, attention=None) as handle:
         for step in (7, 9):
             two_layers.zero_grad()
             backward(two_layers)
             handle.commit(step)
-            expect(recorder, step, reference(two_layers))
+            expect_norms(recorder, step, gradient_norms(two_layers))
         assert handle.step == 10
     assert set(recorder["grad_norm_total"]) == {7, 9}
 
 
-def test_step_may_be_set_after_a_resume(recorder, two_layers):
+def test_step_can_be_set_after_a_resume(recorder, two_layers):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     with watch(two_layers, recorder, optimizer, attention=None) as handle:
         handle.step = 1000
@@ -62,30 +47,30 @@ def test_step_may_be_set_after_a_resume(recorder, two_layers):
     assert set(recorder["grad_norm_total"]) == {1000, 1001}
 
 
-def test_clipping_records_the_norms_before_it_and_clips_as_torch_does(recorder, two_layers):
+def test_watch_clips_like_torch_and_records_norms_before_clipping(recorder, two_layers):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     with watch(two_layers, recorder, optimizer, attention=None) as handle:
         backward(two_layers, factor=100.0)
-        norms = reference(two_layers)
+        norms = gradient_norms(two_layers)
         unclipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
         total = handle.clip_grad_norm_(0.5)
-        ours = [parameter.grad.clone() for parameter in two_layers.parameters()]
+        clipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
         for parameter, gradient in zip(two_layers.parameters(), unclipped, strict=True):
             parameter.grad = gradient
-        theirs = torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.5)
-        assert torch.equal(total, theirs)
-        assert all(torch.equal(a, p.grad) for a, p in zip(ours, two_layers.parameters(), strict=True))
+        expected = torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.5)
+        assert torch.equal(total, expected)
+        assert all(torch.equal(a, p.grad) for a, p in zip(clipped, two_layers.parameters(), strict=True))
         optimizer.step()
-    expect(recorder, 0, norms)
+    expect_norms(recorder, 0, norms)
 
 
 @pytest.mark.parametrize("norm_type", [2.0, 1.0, float("inf")])
 @pytest.mark.parametrize("gradients", [True, False])
-def test_clipping_by_torch_itself_is_seen_before_it_and_not_changed(recorder, two_layers, norm_type, gradients):
+def test_torch_clipping_is_unchanged_and_norms_are_measured_before_it(recorder, two_layers, norm_type, gradients):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     backward(two_layers, factor=100.0)
     unclipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
-    norms = reference(two_layers)
+    norms = gradient_norms(two_layers)
     bias_gradient = two_layers.layers[0].bias.grad.mean().item()
     total = torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.5, norm_type)
     clipped = [parameter.grad.clone() for parameter in two_layers.parameters()]
@@ -97,13 +82,13 @@ def test_clipping_by_torch_itself_is_seen_before_it_and_not_changed(recorder, tw
         assert all(torch.equal(a, p.grad) for a, p in zip(clipped, two_layers.parameters(), strict=True))
         optimizer.step()
     if gradients:
-        expect(recorder, 0, norms)
+        expect_norms(recorder, 0, norms)
     else:
         assert recorder.names("grad_norm") == []
     assert recorder["bias_grad/layer_0"][0] == pytest.approx(bias_gradient, rel=1e-6)
 
 
-def test_clip_can_refuse_non_finite_gradients(recorder, two_layers):
+def test_error_if_nonfinite_raises(recorder, two_layers):
     with watch(two_layers, recorder, attention=None) as handle:
         backward(two_layers, factor=float("inf"))
         with pytest.raises(RuntimeError, match="total norm"):
@@ -111,7 +96,7 @@ def test_clip_can_refuse_non_finite_gradients(recorder, two_layers):
         assert not torch.isfinite(handle.clip_grad_norm_(1.0))
 
 
-def test_non_finite_gradients_are_recorded_as_they_are(recorder, two_layers):
+def test_nan_and_inf_norms_are_recorded(recorder, two_layers):
     with watch(two_layers, recorder, attention=None) as handle:
         backward(two_layers)
         two_layers.layers[0].weight.grad[0, 0] = float("nan")
@@ -122,7 +107,7 @@ def test_non_finite_gradients_are_recorded_as_they_are(recorder, two_layers):
     assert recorder["grad_norm/layers.1.bias"][0] < float("inf")
 
 
-def test_absent_is_not_zero(recorder, two_layers):
+def test_norm_is_absent_without_a_gradient(recorder, two_layers):
     with watch(two_layers, recorder, attention=None) as handle:
         backward(two_layers)
         handle.commit()
@@ -135,39 +120,39 @@ def test_absent_is_not_zero(recorder, two_layers):
     assert set(recorder["grad_norm_total"]) == {0, 1}
 
 
-def test_accumulated_gradients_are_taken_once_whole(recorder, two_layers):
+def test_accumulated_gradients_are_measured_once(recorder, two_layers):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     with watch(two_layers, recorder, optimizer, attention=None):
         for _ in range(3):
             backward(two_layers)
-        norms = reference(two_layers)
+        norms = gradient_norms(two_layers)
         optimizer.step()
-    expect(recorder, 0, norms)
+    expect_norms(recorder, 0, norms)
     assert set(recorder["grad_norm_total"]) == {0}
 
 
-def test_a_tied_weight_has_one_name(recorder):
+def test_tied_weight_has_one_name(recorder):
     model = nn.Module()
     model.embedding, model.head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
     model.head.weight = model.embedding.weight
     with watch(model, recorder, attention=None) as handle:
         model.head(model.embedding(torch.tensor([1, 2]))).sum().backward()
         handle.commit()
-        expect(recorder, 0, reference(model))
+        expect_norms(recorder, 0, gradient_norms(model))
     assert recorder.names("grad_norm/") == ["grad_norm/embedding.weight"]
 
 
-def test_sparse_gradients(recorder):
+def test_sparse_gradient_norm(recorder):
     model = nn.Embedding(10, 3, sparse=True)
     with watch(model, recorder, attention=None) as handle:
         model(torch.tensor([1, 2, 2, 7])).square().sum().backward()
         assert model.weight.grad.is_sparse
         handle.commit()
-    assert recorder["grad_norm/weight"][0] == pytest.approx(reference(model)["weight"], rel=1e-6)
+    assert recorder["grad_norm/weight"][0] == pytest.approx(gradient_norms(model)["weight"], rel=1e-6)
 
 
 @pytest.mark.parametrize("dense_dim", [0, 1])
-def test_sparse_gradients_of_two_indices_whose_values_come_more_than_once(recorder, dense_dim):
+def test_sparse_gradient_norm_with_repeated_indices(recorder, dense_dim):
     model, shape = nn.Module(), (4, 5, 3)[: 2 + dense_dim]
     model.weight = nn.Parameter(torch.zeros(shape))
 
@@ -179,7 +164,7 @@ def test_sparse_gradients_of_two_indices_whose_values_come_more_than_once(record
         for indices in (torch.tensor([[0, 3, 0, 3, 1, 0], [1, 4, 1, 4, 2, 2]]), torch.zeros(2, 0, dtype=torch.int64)):
             model.weight.grad = sparse(indices)
             handle.commit()
-            norm = reference(model)["weight"]
+            norm = gradient_norms(model)["weight"]
             assert recorder["grad_norm/weight"][handle.step - 1] == pytest.approx(norm, rel=1e-6)
     assert recorder["grad_norm/weight"][1] == 0.0
 
@@ -192,29 +177,29 @@ def test_half_precision_is_accumulated_in_float32(recorder):
         setattr(model, name, parameter)
     with watch(model, recorder, attention=None) as handle:
         handle.commit()
-    expect(recorder, 0, reference(model), tolerance=1e-4)
+    expect_norms(recorder, 0, gradient_norms(model), tolerance=1e-4)
     assert recorder["grad_norm/fp16"][0] == pytest.approx(100.0 * 2_000_000**0.5, rel=1e-4)
 
 
-def test_a_large_gradient_keeps_its_digits(recorder):
+def test_large_gradient_norm_is_precise(recorder):
     model = nn.Module()
     model.embedding = nn.Parameter(torch.zeros(20_000_000))
     model.embedding.grad = torch.rand(20_000_000)
     with watch(model, recorder, attention=None) as handle:
         handle.commit()
-    assert recorder["grad_norm/embedding"][0] == pytest.approx(reference(model)["embedding"], rel=1e-4)
+    assert recorder["grad_norm/embedding"][0] == pytest.approx(gradient_norms(model)["embedding"], rel=1e-4)
 
 
-def test_include_and_exclude_choose_what_is_recorded_and_not_what_the_total_is(recorder, two_layers):
+def test_include_and_exclude_do_not_affect_the_total(recorder, two_layers):
     with watch(two_layers, recorder, attention=None, include="layers.*", exclude=["*.bias"]) as handle:
         backward(two_layers)
         handle.commit()
     assert recorder.names("grad_norm/") == ["grad_norm/layers.0.weight", "grad_norm/layers.1.weight"]
-    total = sum(norm**2 for norm in reference(two_layers).values()) ** 0.5
+    total = sum(norm**2 for norm in gradient_norms(two_layers).values()) ** 0.5
     assert recorder["grad_norm_total"][0] == pytest.approx(total, rel=1e-6)
 
 
-def test_every_and_gradients_off(recorder, two_layers):
+def test_every_and_gradients_arguments(recorder, two_layers):
     with watch(two_layers, recorder, attention=None, every=5) as handle:
         backward(two_layers)
         for step in range(11):
@@ -227,7 +212,7 @@ def test_every_and_gradients_off(recorder, two_layers):
     assert 100 not in recorder["grad_norm_total"]
 
 
-def test_parameters_added_later_are_found(recorder, two_layers):
+def test_parameters_added_later_are_recorded(recorder, two_layers):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.0)
     with watch(two_layers, recorder, optimizer, attention=None):
         backward(two_layers)
@@ -237,132 +222,3 @@ def test_parameters_added_later_are_found(recorder, two_layers):
         optimizer.add_param_group({"params": [two_layers.layers[0].adapter]})
         optimizer.step()
     assert recorder["grad_norm/layers.0.adapter"] == {1: pytest.approx(3**0.5)}
-
-
-def test_several_optimizers_make_one_step(recorder, two_layers):
-    first = torch.optim.SGD(two_layers.layers[0].parameters(), lr=0.1)
-    second = torch.optim.Adam(two_layers.layers[1].parameters(), lr=0.1)
-    with watch(two_layers, recorder, [first, second], attention=None):
-        for step in range(2):
-            two_layers.zero_grad()
-            backward(two_layers)
-            norms = reference(two_layers)
-            first.step()
-            second.step()
-            expect(recorder, step, norms)
-
-
-def test_an_optimizer_that_steps_twice_before_the_others_begins_a_new_step(recorder, two_layers):
-    first = torch.optim.SGD(two_layers.layers[0].parameters(), lr=0.1)
-    second = torch.optim.SGD(two_layers.layers[1].parameters(), lr=0.1)
-    backward(two_layers)
-    with watch(two_layers, recorder, [first, second], attention=None):
-        first.step()
-        first.step()
-        second.step()
-    assert set(recorder["grad_norm/layers.0.weight"]) == {0, 1}
-    assert set(recorder["grad_norm/layers.1.weight"]) == {1}
-
-
-def test_closures_are_measured_after_they_have_run(recorder, two_layers):
-    optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.0)
-    inputs = torch.randn(4, 6)
-
-    def closure():
-        optimizer.zero_grad()
-        loss = two_layers(inputs).square().mean()
-        loss.backward()
-        return loss
-
-    with watch(two_layers, recorder, optimizer, attention=None):
-        optimizer.step(closure)
-    expect(recorder, 0, reference(two_layers))
-
-
-@pytest.mark.parametrize("clips", [False, True])
-def test_lbfgs_evaluates_its_closure_many_times_and_is_one_step(recorder, two_layers, clips):
-    optimizer = torch.optim.LBFGS(two_layers.parameters(), lr=0.1, max_iter=4)
-    inputs, evaluations, norms = torch.randn(4, 6), [], []
-
-    def closure():
-        optimizer.zero_grad()
-        loss = two_layers(inputs).square().mean()
-        loss.backward()
-        norms.append(reference(two_layers))
-        if clips:
-            torch.nn.utils.clip_grad_norm_(two_layers.parameters(), 0.01)
-        evaluations.append(1)
-        return loss
-
-    with watch(two_layers, recorder, optimizer, attention=None):
-        for _ in range(2):
-            optimizer.step(closure)
-    assert len(evaluations) > 4
-    assert set(recorder["grad_norm_total"]) == {0, 1}
-    expect(recorder, 1, norms[len(evaluations) // 2] if clips else norms[-1])
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_where_one_of_several_optimizers_is_skipped_the_step_has_no_norms(recorder, two_layers, order):
-    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.1) for layer in two_layers.layers]
-    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
-    with watch(two_layers, recorder, optimizers, attention=None):
-        for step in range(3):
-            two_layers.zero_grad()
-            scaler.scale(two_layers(torch.randn(4, 6)).square().mean()).backward()
-            if step == 1:
-                two_layers.layers[0].weight.grad.fill_(float("inf"))
-            for which in order:
-                scaler.step(optimizers[which])
-            scaler.update()
-    assert recorder["optimizer_step_skipped"] == {1: 1.0}
-    assert set(recorder["grad_norm_total"]) == set(recorder["grad_norm/layers.1.weight"]) == {0, 2}
-
-
-@pytest.mark.parametrize("fused", [False, True])
-def test_a_gradient_scaler_leaves_no_scale_in_the_norms(recorder, two_layers, fused):
-    optimizer = torch.optim.AdamW(two_layers.parameters(), lr=1e-3, fused=fused)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    inputs = torch.randn(4, 6)
-    two_layers(inputs).square().mean().backward()
-    norms = reference(two_layers)
-    optimizer.zero_grad()
-    followed = {"layers.0.bias": Parameter("bias", gradient=True)}
-    with watch(two_layers, recorder, optimizer, attention=None, parameters=followed):
-        scaler.scale(two_layers(inputs).square().mean()).backward()
-        bias_gradient = float(two_layers.layers[0].bias.grad.mean()) / 1024.0
-        scaler.step(optimizer)
-        scaler.update()
-    expect(recorder, 0, norms, tolerance=1e-5)
-    assert recorder["bias_grad/layer_0"][0] == pytest.approx(bias_gradient, rel=1e-5)
-
-
-@pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("clip", [False, True])
-def test_a_step_that_the_scaler_skips_is_marked_and_has_no_norms(recorder, two_layers, fused, clip):
-    optimizer = torch.optim.AdamW(two_layers.parameters(), lr=1e-3, fused=fused)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    followed = {"layers.0.bias": Parameter("bias", gradient=True)}
-    with watch(two_layers, recorder, optimizer, attention=None, parameters=followed) as handle:
-        for step in range(3):
-            optimizer.zero_grad()
-            scaler.scale(two_layers(torch.randn(4, 6)).square().mean()).backward()
-            if step == 1:
-                two_layers.layers[0].weight.grad.fill_(float("inf"))
-            if clip:
-                scaler.unscale_(optimizer)
-                handle.clip_grad_norm_(1.0)
-            scaler.step(optimizer)
-            scaler.update()
-    assert recorder["optimizer_step_skipped"] == {1: 1.0}
-    assert set(recorder["grad_norm_total"]) == {0, 2}
-    assert set(recorder["bias/layer_0"]) == {0, 1, 2}
-    assert set(recorder["bias_grad/layer_0"]) == {0, 2}
-
-
-def test_a_wrong_step_number_is_refused(recorder, two_layers):
-    with watch(two_layers, recorder, attention=None) as handle:
-        with pytest.raises(TypeError, match="step must be an int"):
-            handle.commit("3")
-        with pytest.raises(TypeError, match="optimizer must be"):
-            watch(two_layers, recorder, two_layers)

@@ -1,4 +1,4 @@
-"""Hugging Face models built from their configurations: attention against the weights that they return themselves."""
+"""Attention of Hugging Face models, built from configurations, against the weights that the models return."""
 
 import copy
 import warnings
@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
+from attention_reference import entropy_and_sparsity  # noqa: E402
 from holter.torch import Attention, watch  # noqa: E402
 
 SIZES = {
@@ -42,14 +43,14 @@ def build(name, implementation):
 
 
 def run(name, implementation, has_padding, recorder, settings):
-    """Watch one step of a model; the weights of a twin that returns them."""
-    model, twin = build(name, implementation).train(), build(name, "eager").eval()
-    twin.load_state_dict(model.state_dict())
+    """Watch one step of a model; return the weights of a copy with eager attention."""
+    model, eager = build(name, implementation).train(), build(name, "eager").eval()
+    eager.load_state_dict(model.state_dict())
     tokens, mask = torch.randint(0, 100, (2, 24)), torch.ones(2, 24, dtype=torch.int64)
     if has_padding:
         mask[1, 18:] = 0
     with torch.no_grad():
-        expected = twin(tokens, attention_mask=mask, output_attentions=True).attentions
+        expected = eager(tokens, attention_mask=mask, output_attentions=True).attentions
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -66,20 +67,18 @@ def run(name, implementation, has_padding, recorder, settings):
 @pytest.mark.parametrize("has_padding", [False, True])
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_entropy_and_sparsity(recorder, name, implementation, has_padding, exact):
+def test_entropy_and_sparsity_match_returned_weights(recorder, name, implementation, has_padding, exact):
     if name == "gemma2" and implementation == "sdpa":
-        pytest.skip("its soft cap is not applied by scaled_dot_product_attention")
+        pytest.skip("scaled_dot_product_attention does not apply its soft cap")
     settings = Attention(rows=100, every=1, exact=exact)
     for layer, weights in enumerate(run(name, implementation, has_padding, recorder, settings)):
-        w = weights.double()
-        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
-        assert recorder[f"attention_entropy/layer_{layer}"][0] == pytest.approx(float(entropy), abs=1e-5)
-        share = float((w > 0.1).double().mean())
+        entropy, share = entropy_and_sparsity(weights)
+        assert recorder[f"attention_entropy/layer_{layer}"][0] == pytest.approx(entropy, abs=1e-5)
         assert recorder[f"attention_sparsity/layer_{layer}"][0] == pytest.approx(share, abs=1e-6)
 
 
 def attend(module, query, key, value, visible):
-    """What the registry's functions compute, from the whole matrix of weights; keeps the weights."""
+    """Compute attention like the registry's functions, from the full matrix of weights, and keep the weights."""
     groups = query.shape[1] // key.shape[1]
     scores = query @ key.repeat_interleave(groups, dim=1).mT * module.scaling
     module.weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1).nan_to_num(0.0)
@@ -87,30 +86,30 @@ def attend(module, query, key, value, visible):
 
 
 def flash(module, query, key, value, attention_mask, *, sliding_window=None, position_ids=None, **_others):
-    """Stands in for flash-attn, which has no kernel for a CPU: its mask says which tokens are there."""
+    """Replace flash-attn, which has no CPU kernel. Its mask is True for tokens that are not padding."""
     places = torch.arange(key.shape[-2])
     visible = (places[:, None] >= places) & (places[:, None] - places < (sliding_window or 10**9))
     if attention_mask is not None:
         visible = visible & attention_mask[:, None, None, :].bool()
     elif position_ids is not None and len(position_ids) == 1:
-        text = (position_ids[0] == 0).cumsum(0)
-        visible = visible & (text[:, None] == text)
+        sequence = (position_ids[0] == 0).cumsum(0)
+        visible = visible & (sequence[:, None] == sequence)
     return attend(module, query, key, value, visible)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("what", ["padding", "two texts in a row", "plain"])
+@pytest.mark.parametrize("layout", ["padding", "packed", "plain"])
 @pytest.mark.parametrize("name", ["llama", "mistral"])
-def test_flash_attention_by_the_registry(recorder, monkeypatch, name, what):
+def test_flash_attention_in_the_registry(recorder, monkeypatch, name, layout):
     registry = transformers.modeling_utils.AttentionInterface._global_mapping
     monkeypatch.setitem(registry, "flash_attention_2", flash)
     model = build(name, "eager").train()
     model.config._attn_implementation = "flash_attention_2"
-    tokens = torch.randint(0, 100, (1 if what == "two texts in a row" else 2, 24))
+    tokens = torch.randint(0, 100, (1 if layout == "packed" else 2, 24))
     inputs = {}
-    if what == "padding":
+    if layout == "padding":
         inputs["attention_mask"] = torch.ones(2, 24, dtype=torch.int64).index_fill_(1, torch.arange(20, 24), 0)
-    elif what == "two texts in a row":
+    elif layout == "packed":
         inputs["position_ids"] = torch.cat([torch.arange(10), torch.arange(14)])[None]
     with watch(model, recorder, attention=Attention(rows=100, every=1)) as handle:
         model(tokens, **inputs)[0].sum().backward()
@@ -118,14 +117,13 @@ def test_flash_attention_by_the_registry(recorder, monkeypatch, name, what):
         assert handle.disabled == {}
     assert registry["flash_attention_2"] is flash
     for layer, block in enumerate(model.model.layers):
-        w = block.self_attn.weights.detach().double()
-        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
-        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(float(entropy), abs=1e-5)}
+        entropy, _ = entropy_and_sparsity(block.self_attn.weights)
+        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(entropy, abs=1e-5)}
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["llama", "mistral"])
-def test_flex_attention_by_the_registry(recorder, monkeypatch, name):
+def test_flex_attention_in_the_registry(recorder, monkeypatch, name):
     registry = transformers.modeling_utils.AttentionInterface._global_mapping
 
     def flex(module, query, key, value, attention_mask, **_others):
@@ -134,7 +132,7 @@ def test_flex_attention_by_the_registry(recorder, monkeypatch, name):
         )
         return attend(module, query, key, value, dense)
 
-    monkeypatch.setitem(registry, "flex_attention", flex)  # for a CPU it has no backward pass
+    monkeypatch.setitem(registry, "flex_attention", flex)  # FlexAttention has no backward pass on a CPU
     model = build(name, "eager").train()
     model.config._attn_implementation = "flex_attention"
     mask = torch.ones(2, 24, dtype=torch.int64).index_fill_(1, torch.arange(20, 24), 0)
@@ -143,6 +141,5 @@ def test_flex_attention_by_the_registry(recorder, monkeypatch, name):
         handle.commit()
         assert handle.disabled == {}
     for layer, block in enumerate(model.model.layers):
-        w = block.self_attn.weights.detach().double()
-        entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1).mean()
-        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(float(entropy), abs=1e-5)}
+        entropy, _ = entropy_and_sparsity(block.self_attn.weights)
+        assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(entropy, abs=1e-5)}

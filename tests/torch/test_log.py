@@ -1,4 +1,4 @@
-"""`Watch.log`: what only the loop knows, recorded with the step that it belongs to, and never waited for."""
+"""`Watch.log`: scalars of the training loop, recorded with the current step without waiting."""
 
 import math
 
@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from holter.torch import watch  # noqa: E402
 
 
-def test_a_loss_and_its_perplexity_belong_to_the_step_under_way(recorder, two_layers):
+def test_loss_and_perplexity_are_recorded_with_the_current_step(recorder, two_layers):
     optimizer = torch.optim.SGD(two_layers.parameters(), lr=0.1)
     losses = []
     with watch(two_layers, recorder, optimizer, attention=None) as handle:
@@ -40,18 +40,20 @@ def test_micro_batches_are_averaged_before_the_transform(recorder, two_layers):
     assert recorder["other"] == {4: 5.0}
 
 
-def test_no_loss_keeps_its_graph(recorder, two_layers):
+def test_logged_loss_does_not_keep_its_graph(recorder, two_layers):
     with watch(two_layers, recorder, attention=None) as handle:
         loss = two_layers(torch.randn(4, 6)).square().mean()
         handle.log("loss", loss)
-        assert not any(tensor.requires_grad for found in handle._recording.scalars._found.values() for tensor in found)
+        assert not any(
+            tensor.requires_grad for values in handle._recording.scalars._values.values() for tensor in values
+        )
 
 
 @pytest.mark.parametrize(
     ("value", "error"),
     [(torch.zeros(2), ValueError), (torch.zeros(0), ValueError), ("3", TypeError), (None, TypeError)],
 )
-def test_what_is_no_number_is_refused(recorder, two_layers, value, error):
+def test_value_that_is_not_a_number_raises(recorder, two_layers, value, error):
     with watch(two_layers, recorder, attention=None) as handle:
         with pytest.raises(error, match="value must be"):
             handle.log("loss", value)
@@ -59,7 +61,7 @@ def test_what_is_no_number_is_refused(recorder, two_layers, value, error):
             handle.log("loss", 1.0, transform="sine")
 
 
-def test_after_the_watch_nothing_happens(recorder, two_layers):
+def test_closed_watch_ignores_calls(recorder, two_layers):
     handle = watch(two_layers, recorder, attention=None)
     handle.close()
     handle.log("loss", 1.0)

@@ -1,4 +1,4 @@
-"""A watched training is the training that it would have been: the same bits, and nothing left behind afterwards."""
+"""Watching does not change a training by a bit, and closing the watch removes every trace of it."""
 
 import copy
 import pickle
@@ -14,13 +14,13 @@ from holter.demo.data import streams  # noqa: E402
 from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.demo.train import make_optimizer, watch_everything  # noqa: E402
 from holter.torch import Attention, Parameter, Probe, Rank, watch  # noqa: E402
-from holter.torch._hooks import nothing  # noqa: E402
+from holter.torch._hooks import noop  # noqa: E402
 
 SMALL = ModelConfig(width=16, heads=2, layers=2, memory_width=8, chunk=8, context=32)
 
 
 def train(recorder, *, is_watched, steps=6, inspect=lambda model: None):
-    """Losses and final parameters of a short training with dropout, so that the random state matters."""
+    """Train briefly with dropout, so that random state matters; return losses, parameters and random state."""
     torch.manual_seed(1)
     model = AtlasLanguageModel(SMALL)
     optimizer = make_optimizer(model)
@@ -44,7 +44,7 @@ def train(recorder, *, is_watched, steps=6, inspect=lambda model: None):
     return losses, [parameter.detach() for parameter in model.parameters()], torch.get_rng_state()
 
 
-def test_losses_parameters_and_random_state_are_the_same_to_the_bit(recorder):
+def test_losses_parameters_and_random_state_are_bit_identical(recorder):
     losses, parameters, state = train(recorder, is_watched=False)
     watched_losses, watched_parameters, watched_state = train(recorder, is_watched=True)
     assert watched_losses == losses
@@ -54,7 +54,7 @@ def test_losses_parameters_and_random_state_are_the_same_to_the_bit(recorder):
 
 
 def footprint(model) -> list:
-    """Every hook of a model and every function that a watch may replace."""
+    """Collect every hook of a model and every function that a watch may replace."""
     hooks = [
         len(getattr(module, kind))
         for module in model.modules()
@@ -84,7 +84,7 @@ def everything(model, recorder, optimizer):
     )
 
 
-def test_leaving_the_watch_leaves_nothing_behind(recorder):
+def test_closing_the_watch_removes_every_hook_and_patch(recorder):
     model = AtlasLanguageModel(SMALL)
     optimizer = make_optimizer(model)
     before = footprint(model)
@@ -97,7 +97,7 @@ def test_leaving_the_watch_leaves_nothing_behind(recorder):
     assert footprint(model) == before
 
 
-def test_leaving_by_an_exception_leaves_nothing_behind(recorder):
+def test_exception_removes_every_hook_and_patch(recorder):
     model = AtlasLanguageModel(SMALL)
     before = footprint(model)
 
@@ -109,24 +109,24 @@ def test_leaving_by_an_exception_leaves_nothing_behind(recorder):
     assert footprint(model) == before
 
 
-def test_a_watch_that_cannot_begin_leaves_nothing_behind(recorder):
+def test_failed_watch_removes_every_hook_and_patch(recorder):
     model = AtlasLanguageModel(SMALL)
     before = footprint(model)
-    wrong = [
+    invalid = [
         {"probes": [Probe("block.*", "x", lambda module, inputs, output: output)]},
         {"parameters": {"*.alpha": Parameter("x")}},
         {"rank": Rank("*.M")},
         {"optimizer": "adam"},
         {"every": 0},
     ]
-    for arguments in wrong:
+    for arguments in invalid:
         with pytest.raises((ValueError, TypeError)):
             watch(model, recorder, **arguments)
         assert footprint(model) == before
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_two_watches_end_in_any_order(recorder, order):
+def test_two_watches_can_close_in_any_order(recorder, order):
     model = AtlasLanguageModel(SMALL)
     before = footprint(model)
     handles = [watch(model, recorder, attention=Attention(every=1)) for _ in range(2)]
@@ -138,18 +138,18 @@ def test_two_watches_end_in_any_order(recorder, order):
     assert footprint(model) == before
 
 
-def test_a_watch_does_not_undo_what_others_replaced_meanwhile(recorder, monkeypatch):
+def test_closing_keeps_patches_that_other_code_installed_later(recorder, monkeypatch):
     model = AtlasLanguageModel(SMALL)
     original = F.scaled_dot_product_attention
     handle = watch(model, recorder, attention=Attention(every=1))
-    ours = F.scaled_dot_product_attention
+    patched = F.scaled_dot_product_attention
 
-    def theirs(*args, **kwargs):
-        return ours(*args, **kwargs)
+    def wrapper(*args, **kwargs):
+        return patched(*args, **kwargs)
 
-    monkeypatch.setattr(F, "scaled_dot_product_attention", theirs)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", wrapper)
     handle.close()
-    assert F.scaled_dot_product_attention is theirs
+    assert F.scaled_dot_product_attention is wrapper
     with watch(model, recorder, attention=Attention(every=1)) as handle:
         model(torch.zeros(1, 32, dtype=torch.int64), model.initial_memories(1))[0].sum().backward()
         handle.commit()
@@ -159,7 +159,7 @@ def test_a_watch_does_not_undo_what_others_replaced_meanwhile(recorder, monkeypa
         F.scaled_dot_product_attention = original
 
 
-def test_a_watched_model_can_be_copied_and_pickled_and_its_copies_are_not_watched(recorder):
+def test_copies_of_a_watched_model_are_not_watched(recorder):
     model = AtlasLanguageModel(SMALL)
     names = set(model.state_dict())
     probe = Probe("blocks.*", "output", lambda module, inputs, output: output[0])
@@ -167,7 +167,7 @@ def test_a_watched_model_can_be_copied_and_pickled_and_its_copies_are_not_watche
         for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
             twin(torch.zeros(1, 32, dtype=torch.int64), twin.initial_memories(1))[0].sum().backward()
             hooks = [hook for module in twin.modules() for hook in module._forward_hooks.values()]
-            assert set(hooks) == {nothing}
+            assert set(hooks) == {noop}
         assert set(model.state_dict()) == names
         handle.commit()
     assert recorder.names() == []
@@ -177,16 +177,16 @@ def test_a_watched_model_can_be_copied_and_pickled_and_its_copies_are_not_watche
     assert len(recorder.names("attention_entropy/")) == 2
 
 
-WAITING = ("item", "tolist", "cpu", "__bool__", "__float__", "__int__", "__index__", "numpy")
+SYNCHRONIZING = ("item", "tolist", "cpu", "__bool__", "__float__", "__int__", "__index__", "numpy")
 
 
-def test_nothing_on_the_training_thread_waits_for_a_device(recorder, monkeypatch):
-    """Whatever would wait for an accelerator is counted where it is called from our files.
+def test_training_thread_never_waits_for_a_device(recorder, monkeypatch):
+    """Count the calls from holter's files that would wait for an accelerator.
 
-    `numpy` is allowed in staging alone, for tensors of the CPU: on others it raises.
+    Only staging may call `numpy`, for CPU tensors: it raises for others.
     """
     calls = []
-    for name in WAITING:
+    for name in SYNCHRONIZING:
         original = getattr(torch.Tensor, name)
 
         def counted(self, *args, _name=name, _original=original, **kwargs):

@@ -1,4 +1,4 @@
-"""Followed parameters: values as the forward pass had them, gradients, transforms, and how far they moved."""
+"""Recorded parameters: values of the forward pass, gradients, transforms and changes."""
 
 import math
 
@@ -23,7 +23,7 @@ class Mixed(nn.Module):
         return sum(block.alpha_logit**2 + block.matrix.square().sum() for block in self.blocks)
 
 
-def test_value_with_a_transform_and_gradient(recorder):
+def test_transformed_value_and_gradient(recorder):
     model = Mixed()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     follow = {"*.alpha_logit": Parameter("m3_alpha", transform="sigmoid", gradient=True)}
@@ -49,7 +49,7 @@ def test_value_with_a_transform_and_gradient(recorder):
         ("sigmoid", torch.sigmoid),
     ],
 )
-def test_transforms_of_one_number_and_of_many(recorder, transform, function):
+def test_transforms_of_scalar_and_matrix_parameters(recorder, transform, function):
     model = Mixed()
     follow = {
         "*.0.alpha_logit": Parameter("one", transform=transform),
@@ -62,7 +62,7 @@ def test_transforms_of_one_number_and_of_many(recorder, transform, function):
     assert recorder["many/layer_0"][0] == pytest.approx(function(block.matrix.double()).mean().item(), rel=1e-5)
 
 
-def test_without_a_gradient_it_is_absent(recorder):
+def test_gradient_is_absent_if_the_parameter_has_none(recorder):
     model = Mixed()
     with watch(model, recorder, attention=None, parameters={"*.alpha_logit": Parameter("a", gradient=True)}) as handle:
         handle.commit()
@@ -74,7 +74,7 @@ def test_without_a_gradient_it_is_absent(recorder):
     assert recorder["a_grad/layer_1"] == {}
 
 
-def test_change_since_the_last_time(recorder):
+def test_change_since_previous_record(recorder):
     model = Mixed()
     follow = {"*.matrix": Parameter("m", value=False, change_every=2)}
     seen = []
@@ -92,10 +92,10 @@ def test_change_since_the_last_time(recorder):
     assert recorder.names("m/") == []
 
 
-def test_wrong_settings_are_refused(recorder):
+def test_invalid_settings_raise(recorder):
     with pytest.raises(ValueError, match="transform must be"):
         Parameter("x", transform="sine")
     with pytest.raises(ValueError, match="every must be"):
         Parameter("x", change_every=-1)
-    with pytest.raises(ValueError, match="no parameter's name matches"):
+    with pytest.raises(ValueError, match="no parameter name matches"):
         watch(Mixed(), recorder, parameters={"*.beta": Parameter("x")})

@@ -1,4 +1,4 @@
-"""Probes of any module: what they see, how results are reduced, what happens when one fails."""
+"""Probes of any module: inputs, reduction of results, and failures."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from holter.torch import Probe, Ratio, emit, watch  # noqa: E402
 
 
 class Memory(nn.Module):
-    """Returns what was read and the new state, as a memory module does."""
+    """Returns the value read and the new state, like a memory module."""
 
     def forward(self, x, state=None):
         written = x.mean() * torch.ones(3, 3)
@@ -30,7 +30,7 @@ class Model(nn.Module):
         return x
 
 
-def test_norms_and_their_ratio(recorder):
+def test_norms_and_ratio(recorder):
     probes = [
         Probe("blocks.*", "memory_read_norm", lambda module, inputs, output: output[0]),
         Probe("blocks.*", "memory_write_norm", lambda module, inputs, output: output[1]),
@@ -63,7 +63,7 @@ def test_norms_and_their_ratio(recorder):
         (torch.tensor([float("nan")]), None),
     ],
 )
-def test_what_a_probe_may_return(recorder, result, expected):
+def test_reduction_of_probe_results(recorder, result, expected):
     model = nn.Sequential(nn.Identity())
     with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda *_: result)]) as handle:
         model(torch.ones(1))
@@ -72,7 +72,7 @@ def test_what_a_probe_may_return(recorder, result, expected):
     assert value != value if expected is None else value == pytest.approx(expected)  # noqa: PLR0124
 
 
-def test_none_is_nothing_this_time(recorder):
+def test_none_records_nothing(recorder):
     model = nn.Sequential(nn.Identity())
     with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda *_: None)]) as handle:
         model(torch.ones(1))
@@ -81,7 +81,7 @@ def test_none_is_nothing_this_time(recorder):
     assert recorder.names("m/") == []
 
 
-def test_keyword_arguments_for_a_function_of_four(recorder):
+def test_fourth_parameter_receives_keyword_arguments(recorder):
     model = Model(layers=1)
     probe = Probe("blocks.0", "m", lambda module, inputs, output, keywords: torch.tensor(float("state" in keywords)))
     with watch(model, recorder, attention=None, probes=[probe]) as handle:
@@ -90,7 +90,7 @@ def test_keyword_arguments_for_a_function_of_four(recorder):
     assert recorder["m/layer_0"] == {0: 1.0}
 
 
-def test_a_path_where_the_layers_number_is_not_unique(recorder):
+def test_path_is_the_label_if_the_layer_number_is_not_unique(recorder):
     model = nn.ModuleDict({"encoder": nn.Sequential(nn.Identity()), "decoder": nn.Sequential(nn.Identity())})
     with watch(model, recorder, attention=None, probes=[Probe("*coder.0", "m", lambda m, i, o: o)]) as handle:
         model["encoder"](torch.ones(1))
@@ -99,12 +99,12 @@ def test_a_path_where_the_layers_number_is_not_unique(recorder):
     assert recorder.names("m/") == ["m/decoder.0", "m/encoder.0"]
 
 
-def test_a_pattern_that_matches_nothing_is_refused(recorder):
+def test_pattern_that_matches_nothing_raises(recorder):
     with pytest.raises(ValueError, match=r"'block\.\*'.*blocks, blocks\.0, blocks\.1"):
         watch(Model(), recorder, probes=[Probe("block.*", "m", lambda m, i, o: o)])
 
 
-def test_every_and_the_first_micro_batch(recorder):
+def test_every_argument_and_first_micro_batch(recorder):
     model = nn.Sequential(nn.Identity())
     probe = Probe("0", "m", lambda module, inputs, output: output)
     with watch(model, recorder, attention=None, every=2, probes=[probe]) as handle:
@@ -115,7 +115,7 @@ def test_every_and_the_first_micro_batch(recorder):
     assert recorder["m/layer_0"] == {0: 0.0, 2: 2.0}
 
 
-def test_evaluation_is_not_seen(recorder):
+def test_evaluation_is_not_recorded(recorder):
     model = nn.Sequential(nn.Identity())
     with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda m, i, o: o)]) as handle:
         with torch.no_grad():
@@ -125,8 +125,8 @@ def test_evaluation_is_not_seen(recorder):
     assert recorder.names("m/") == []
 
 
-def test_what_runs_inside_torch_func_is_not_seen(recorder):
-    """Its tensors stand for many at once, and end with the call."""
+def test_torch_func_transforms_are_not_recorded(recorder):
+    """Tensors inside torch.func are batched wrappers that must not outlive the call."""
     model = nn.Sequential(nn.Linear(3, 3), Emitting())
     probe = Probe("*", "m", lambda module, inputs, output: output)
 
@@ -145,8 +145,8 @@ def test_what_runs_inside_torch_func_is_not_seen(recorder):
     assert set(recorder["m/layer_0"]) == set(recorder["inner/layer_1"]) == {1}
 
 
-@pytest.mark.expects_faults
-def test_a_probe_that_raises_is_off_reported_once_and_does_not_disturb_the_others(recorder, caplog):
+@pytest.mark.expects_warnings
+def test_probe_that_raises_is_disabled_and_reported_once(recorder, caplog):
     calls = []
 
     def fails(module, inputs, output):
@@ -161,7 +161,7 @@ def test_a_probe_that_raises_is_off_reported_once_and_does_not_disturb_the_other
             handle.commit()
         assert handle.disabled == {
             "probe bad/layer_0": "KeyError: 'no such key'",
-            "probe text/layer_0": "TypeError: a probe returns tensors, or None for nothing; this one returned str",
+            "probe text/layer_0": "TypeError: a probe must return tensors or None, not str",
         }
     assert len(calls) == 1
     assert len([record for record in caplog.records if record.name == "holter.torch"]) == 2
@@ -175,7 +175,7 @@ class Emitting(nn.Module):
         return x
 
 
-def test_emit_from_inside_a_forward(recorder):
+def test_emit_inside_a_forward(recorder):
     model = nn.Sequential(Emitting(), nn.Sequential(Emitting()))
     x = torch.tensor([1.0, -2.0, 2.0])
     model(x)
@@ -197,8 +197,8 @@ class EmittingBadly(nn.Module):
         return x
 
 
-@pytest.mark.expects_faults
-def test_a_name_that_makes_no_metric_is_that_lines_own_failure(tmp_path):
+@pytest.mark.expects_warnings
+def test_invalid_metric_name_disables_only_its_emit(tmp_path):
     model = nn.Sequential(nn.Linear(2, 2), EmittingBadly())
     with holter.Logger(tmp_path / "run") as logger, watch(model, logger, attention=None) as handle:
         with pytest.raises(ValueError, match="NUL"):
@@ -211,7 +211,7 @@ def test_a_name_that_makes_no_metric_is_that_lines_own_failure(tmp_path):
     assert {"good/layer_1", "grad_norm_total"} < names
 
 
-def test_emitters_of_the_same_layer_number_keep_apart(recorder):
+def test_emitters_with_the_same_layer_number_get_distinct_names(recorder):
     model = nn.ModuleDict({"a": nn.Sequential(Emitting()), "b": nn.Sequential(Emitting())})
     with watch(model, recorder, attention=None) as handle:
         for part in ("a", "b"):

@@ -1,4 +1,4 @@
-"""Ranks: against singular values in float64, for every shape, and off the training thread."""
+"""Rank metrics against float64 singular values for several shapes, computed off the training thread."""
 
 import math
 import threading
@@ -45,28 +45,28 @@ MATRICES = {
 
 
 @pytest.mark.parametrize("name", MATRICES)
-def test_against_singular_values(recorder, name, monkeypatch):
+def test_ranks_match_singular_values(recorder, name, monkeypatch):
     monkeypatch.setattr(rank_module, "_CHUNK_ROWS", 64)
     tensor = MATRICES[name]()
     assert ranks(recorder, tensor) == pytest.approx(reference(tensor), rel=1e-4)
 
 
-def test_a_stack_of_matrices_is_averaged_and_more_dimensions_are_flattened(recorder):
+def test_stacks_are_averaged_and_higher_dimensions_flattened(recorder):
     stack = torch.randn(5, 6, 7)
     each = [reference(matrix) for matrix in stack]
-    expected = {metric: sum(one[metric] for one in each) / 5 for metric in each[0]}
+    expected = {metric: sum(numbers[metric] for numbers in each) / 5 for metric in each[0]}
     assert ranks(recorder, stack) == pytest.approx(expected, rel=1e-4)
     kernel = torch.randn(8, 3, 2, 2)
     assert ranks(type(recorder)(), kernel) == pytest.approx(reference(kernel.flatten(1)), rel=1e-4)
 
 
-def test_zeros_have_no_directions_and_nan_has_no_answer(recorder):
+def test_rank_of_zeros_is_zero_and_of_nan_is_nan(recorder):
     assert set(ranks(recorder, torch.zeros(4, 4)).values()) == {0.0}
     broken = torch.eye(4).index_fill(0, torch.tensor([1]), float("nan"))
     assert all(math.isnan(value) for value in ranks(type(recorder)(), broken).values())
 
 
-def test_cadence_names_and_choice_of_metrics(recorder):
+def test_every_and_metrics_arguments(recorder):
     model = nn.Module()
     model.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(2))
     rank = [Rank("*.weight", every=3, metrics=("effective_rank",))]
@@ -77,7 +77,7 @@ def test_cadence_names_and_choice_of_metrics(recorder):
     assert set(recorder["effective_rank/layer_0"]) == {0, 3, 6}
 
 
-def test_the_value_is_of_the_step_although_it_is_computed_later(recorder):
+def test_rank_belongs_to_the_step_of_its_matrix(recorder):
     model = nn.Module()
     model.matrix = nn.Parameter(torch.eye(6))
     with watch(model, recorder, attention=None, rank=Rank("matrix", every=1)) as handle:
@@ -88,21 +88,21 @@ def test_the_value_is_of_the_step_although_it_is_computed_later(recorder):
     assert recorder["effective_rank/matrix"] == {0: pytest.approx(6.0), 1: pytest.approx(2.0)}
 
 
-def test_eigenvalues_are_taken_off_the_training_thread(recorder, monkeypatch):
+def test_eigenvalues_are_computed_off_the_training_thread(recorder, monkeypatch):
     threads = []
     eigvalsh = rank_module.np.linalg.eigvalsh
 
-    def noted(matrix):
+    def record_thread(matrix):
         threads.append(threading.current_thread().name)
         return eigvalsh(matrix)
 
-    monkeypatch.setattr(rank_module.np.linalg, "eigvalsh", noted)
+    monkeypatch.setattr(rank_module.np.linalg, "eigvalsh", record_thread)
     ranks(recorder, torch.randn(3, 3))
     assert threads == ["holter-rank"]
     assert "holter-rank" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_wrong_settings_are_refused(recorder):
+def test_invalid_settings_raise(recorder):
     with pytest.raises(ValueError, match="metrics must be among"):
         Rank("*", metrics=("rank",))
     with pytest.raises(ValueError, match="no matrix"):

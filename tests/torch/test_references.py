@@ -1,4 +1,4 @@
-"""The demo's model, titans-pytorch and autocast, against float64 references formed in full."""
+"""The demo's model, titans-pytorch and autocast against float64 references."""
 
 import math
 
@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
+from attention_reference import attention_scores, attention_weights, entropy_and_sparsity  # noqa: E402
 from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.demo.train import make_optimizer, watch_everything  # noqa: E402
 from holter.torch import Attention, Probe, Ratio, watch  # noqa: E402
@@ -16,40 +17,35 @@ from holter.torch import Attention, Probe, Ratio, watch  # noqa: E402
 SMALL = ModelConfig(width=32, heads=4, layers=2, memory_width=8, chunk=16, context=128)
 
 
-def statistics(query, key, *, scale=None, mask=None):
-    """Entropy and sparsity by row and in all, float64, from the whole matrix of causal weights."""
-    query, key = query.detach().double(), key.detach().double()
-    scores = query @ key.mT * (scale or query.shape[-1] ** -0.5)
-    hidden = torch.ones(scores.shape[-2:]).triu(1).bool() if mask is None else ~mask
-    w = scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
-    entropy = -(w * torch.where(w > 0, w, 1.0).log()).sum(dim=-1)
-    return float(entropy.mean()), float((w > 0.1).double().mean())
+def statistics(query, key):
+    """Compute entropy and sparsity of causal attention by definition."""
+    return entropy_and_sparsity(attention_weights(attention_scores(query, key, is_causal=True)))
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Queries and keys of every call, as the model gave them."""
+    """Capture the queries and keys of every attention call."""
     found, original = [], F.scaled_dot_product_attention
 
-    def seen(query, key, *args, **kwargs):
+    def capture(query, key, *args, **kwargs):
         found.append((query.detach().clone(), key.detach().clone()))
         return original(query, key, *args, **kwargs)
 
-    monkeypatch.setattr(F, "scaled_dot_product_attention", seen)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", capture)
     return found
 
 
-def trained(model, batch=2):
-    """One forward and backward pass over some text."""
+def train_step(model, batch=2):
+    """Run one forward and backward pass."""
     tokens = torch.arange(batch * 128).reshape(batch, 128) * 7919 % 251
     logits, _ = model(tokens, model.initial_memories(batch))
     F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
 
 
-def test_the_demo_model_in_exact_mode(recorder, calls):
+def test_demo_model_in_exact_mode(recorder, calls):
     model = AtlasLanguageModel(SMALL)
     with watch(model, recorder, attention="exact") as handle:
-        trained(model)
+        train_step(model)
         handle.commit()
     for layer, (query, key) in enumerate(calls):
         entropy, share = statistics(query, key)
@@ -61,13 +57,13 @@ def test_the_demo_model_in_exact_mode(recorder, calls):
             assert recorder[f"grad_norm/{name}"][0] == pytest.approx(norm, rel=1e-4)
 
 
-def test_the_demo_model_in_sampled_mode_is_unbiased_within_its_stated_error(recorder, calls):
-    """The same weights at every step, so that the steps differ by the sampled queries only."""
+def test_demo_model_in_sampled_mode_is_unbiased_within_its_standard_error(recorder, calls):
+    """The weights stay the same, so that the steps differ only in the sampled queries."""
     torch.manual_seed(3)
     model, steps = AtlasLanguageModel(SMALL), 60
     with watch(model, recorder, attention=Attention(rows=32, every=1, standard_error=True)) as handle:
         for step in range(steps):
-            trained(model)
+            train_step(model)
             handle.commit(step)
     for layer, (query, key) in enumerate(calls[: SMALL.layers]):
         for metric, expected in zip(("entropy", "sparsity"), statistics(query, key), strict=True):
@@ -79,11 +75,11 @@ def test_the_demo_model_in_sampled_mode_is_unbiased_within_its_stated_error(reco
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_autocast_to_bfloat16(recorder, calls, exact):
+def test_bfloat16_autocast(recorder, calls, exact):
     model = AtlasLanguageModel(SMALL)
     with watch(model, recorder, attention=Attention(rows=128, every=1, exact=exact)) as handle:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            trained(model)
+            train_step(model)
         handle.commit()
     assert len(calls) == SMALL.layers
     for layer, (query, key) in enumerate(calls):
@@ -95,7 +91,7 @@ def test_autocast_to_bfloat16(recorder, calls, exact):
             assert recorder[f"grad_norm/{name}"][0] == pytest.approx(float(parameter.grad.double().norm()), rel=1e-4)
 
 
-def test_the_demo_models_memory_and_mixer(recorder):
+def test_demo_model_memory_and_mixer(recorder):
     model = AtlasLanguageModel(SMALL)
     seen = {}
 
@@ -105,9 +101,9 @@ def test_the_demo_models_memory_and_mixer(recorder):
     for block in model.blocks:
         block.memory.register_forward_hook(keep)
     with watch_everything(model, recorder, make_optimizer(model)) as handle:
-        trained(model)
+        train_step(model)
         handle.clip_grad_norm_(1.0)
-        handle._recording.gather(None, None, None)
+        handle._recording.on_gradients(None, None, None)
         handle.commit()
     for layer, block in enumerate(model.blocks):
         before, read, after = seen[block.memory]
@@ -125,7 +121,7 @@ def test_the_demo_models_memory_and_mixer(recorder):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_titans_neural_memory_as_it_is(recorder):
+def test_titans_neural_memory(recorder):
     titans = pytest.importorskip("titans_pytorch", reason="titans-pytorch is not installed")
 
     class Stack(nn.Module):
@@ -160,7 +156,7 @@ def test_titans_neural_memory_as_it_is(recorder):
             assert recorder[f"grad_norm/{name}"][0] == pytest.approx(float(parameter.grad.double().norm()), rel=1e-4)
 
 
-def test_layers_named_by_a_number_behind_a_word(recorder):
+def test_layers_named_by_word_and_number(recorder):
     layers = nn.ModuleDict({f"layer_{i}": nn.MultiheadAttention(8, 2, batch_first=True) for i in range(2)})
     model, x = nn.ModuleDict({"encoder": layers}), torch.randn(2, 6, 8)
     with watch(model, recorder, attention=Attention(every=1)) as handle:

@@ -1,4 +1,4 @@
-"""Names: as the design note writes them, whatever the model calls its layers and whoever has wrapped it."""
+"""Metric names, independent of how the model names its layers and of wrappers around it."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_layer_numbers(path, number):
     assert layer_number(path) == number
 
 
-def test_labels_fall_back_to_paths_where_numbers_are_shared():
+def test_labels_are_paths_if_layer_numbers_are_not_unique():
     assert labels(["blocks.0.memory", "blocks.1.memory"]) == {
         "blocks.0.memory": "layer_0",
         "blocks.1.memory": "layer_1",
@@ -57,11 +57,11 @@ def test_labels_fall_back_to_paths_where_numbers_are_shared():
         ("", ""),
     ],
 )
-def test_what_torch_puts_into_paths_is_taken_out(wrapped, clean):
+def test_path_components_of_torch_wrappers_are_removed(wrapped, clean):
     assert clean_path(wrapped) == clean
 
 
-def test_patterns():
+def test_include_and_exclude_patterns():
     assert matches("blocks.0.M_init", "*.M_init")
     assert matches("a", ["b", "a"])
     assert not matches("blocks.0.M_init2", "*.M_init")
@@ -70,7 +70,7 @@ def test_patterns():
     assert not selected("x", "x", ["x"])
 
 
-def test_a_wrapped_model_keeps_its_names(recorder):
+def test_data_parallel_model_keeps_its_names(recorder):
     model = nn.DataParallel(nn.Sequential(nn.Linear(2, 2)))
     with watch(model, recorder, attention=None) as handle:
         model.module(torch.ones(1, 2)).sum().backward()

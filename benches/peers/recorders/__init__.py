@@ -1,4 +1,4 @@
-"""The recorders, one file for each, in the order of the tables."""
+"""The recorders, one module each, in the order of the tables."""
 
 import importlib
 
@@ -25,13 +25,13 @@ RECORDERS = {
 
 
 def load(name: str) -> Recorder:
-    """A recorder by its name.
+    """Create a recorder by name.
 
     Raises:
-        KeyError: If there is no such recorder.
+        KeyError: If the name is unknown.
     """
-    module, _, of_module = RECORDERS[name].partition(":")
-    made = getattr(importlib.import_module(f"{__name__}.{module}"), of_module)()
-    if not isinstance(made, Recorder):
-        raise TypeError(f"{RECORDERS[name]} is no recorder")
-    return made
+    module, _, class_name = RECORDERS[name].partition(":")
+    recorder = getattr(importlib.import_module(f"{__name__}.{module}"), class_name)()
+    if not isinstance(recorder, Recorder):
+        raise TypeError(f"{RECORDERS[name]} is not a Recorder")
+    return recorder

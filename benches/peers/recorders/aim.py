@@ -13,14 +13,14 @@ class Aim(Recorder):
 
     title = "Aim"
     requirements = ("aim==3.29.1",)
-    settings = "`Run(repo=path)`, without its tracking of the system and capture of the terminal"
+    settings = "`Run(repo=path)`, without system tracking and terminal capture"
     durable = "`run.close()` has returned: RocksDB is synced"
-    reader = "`Run(run_hash, read_only=True).get_metric(…).data.numpy()`, after the run was indexed as `aim up` does"
+    reader = "`Run(run_hash, read_only=True).get_metric(…).data.numpy()`, after indexing the run as `aim up` does"
     ways = (
         Way("log", "`run.track(value, name=name, step=step)`", "pairs"),
         Way("log_many", "`run.track(values, step=step)`", "mapping"),
     )
-    settles = False
+    has_flush = False
 
     def prepare(self, path: pathlib.Path) -> None:
         del path

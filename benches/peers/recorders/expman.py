@@ -1,4 +1,4 @@
-"""expman-rs, the other recorder that is written in Rust."""
+"""expman-rs, the other recorder written in Rust."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,18 @@ from peers.recorder import Recorder, Way
 
 
 class Expman(Recorder):
-    """An experiment in wide Parquet files, which a task of its own writes."""
+    """An experiment in wide Parquet files, written by a background task."""
 
     title = "expman-rs"
     requirements = ("expman-rs==1.3.0",)
-    settings = (
-        "`Experiment(name, base_dir=path)`, its defaults: a flush each 50 rows or 500 ms; its hardware samples off"
-    )
-    durable = "`close()` has returned: with the system, nothing is synced"
+    settings = "`Experiment(name, base_dir=path)`, defaults: a flush every 50 rows or 500 ms; hardware metrics off"
+    durable = "`close()` has returned: written to the page cache, not synced"
     reader = "`expman.read_metrics(run_dir)`, which reads all series"
     ways = (
         Way("log", "`exp.log_vector({name: value}, step)`", "pairs"),
         Way("log_many", "`exp.log_vector(values, step)`", "mapping"),
     )
-    settles = False
+    has_flush = False
 
     def prepare(self, path: pathlib.Path) -> None:
         del path

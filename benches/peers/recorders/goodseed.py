@@ -1,4 +1,4 @@
-"""GoodSeed, on this machine alone."""
+"""GoodSeed in local mode."""
 
 import os
 import pathlib
@@ -13,9 +13,9 @@ class Goodseed(Recorder):
 
     title = "GoodSeed"
     requirements = ("goodseed==0.4.0",)
-    settings = '`Run(storage="local")`, without its capture of output, hardware and Git'
+    settings = '`Run(storage="local")`, without capture of output, hardware and Git'
     durable = "the call has returned: committed to SQLite with `synchronous=NORMAL`"
-    reader = "`goodseed.storage.read_metrics`, as its server calls it"
+    reader = "`goodseed.storage.read_metrics`, which its server calls"
     ways = (
         Way("log", "`run[name].log(value, step=step)`", "pairs"),
         Way("log_many", "`run.log_metrics(values, step=step)`", "mapping"),
@@ -48,7 +48,7 @@ class Goodseed(Recorder):
     def log_many(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log_metrics(values, step=step)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
     def close(self) -> None:

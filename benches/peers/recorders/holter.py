@@ -1,4 +1,4 @@
-"""Holter itself, with all of its sinks, and with Parquet alone."""
+"""Holter with all sinks, and with Parquet only."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,13 @@ from peers.recorder import Recorder, Way
 
 
 class Holter(Recorder):
-    """A run with its three sinks: SQLite, Parquet and the summary."""
+    """A run with three sinks: SQLite, Parquet and the summary."""
 
     title = "Holter"
-    requirements = ("holter",)  # in its place the wheel of this checkout
-    settings = "as it comes: SQLite, Parquet and `summary.jsonl` are filled"
-    durable = "`flush()` has returned: every point is synced, in every sink"
-    reader = "`holter.open_run(path).series(name)`, its steps and values"
+    requirements = ("holter",)  # replaced with the wheel of this checkout
+    settings = "defaults: SQLite, Parquet and `summary.jsonl`"
+    durable = "`flush()` has returned: every point is synced in every sink"
+    reader = "`holter.open_run(path).series(name)`, steps and values"
     sinks: ClassVar[tuple[str, ...]] = ("sqlite", "parquet", "summary")
     ways = (
         Way("log", "`logger.log(step, name, value)`", "pairs"),
@@ -25,7 +25,7 @@ class Holter(Recorder):
 
     def prepare(self, path: pathlib.Path) -> None:
         del path
-        import numpy as np  # the reader's arrays: an import is no part of reading
+        import numpy as np  # used by the reader; the import must not be timed
 
         import holter
 
@@ -54,7 +54,7 @@ class Holter(Recorder):
     def log_array(self, step: int, row: Any) -> None:
         self._logger.log_array(step, self._metrics, row)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         self._logger.flush()
 
     def close(self) -> None:
@@ -81,6 +81,6 @@ class Holter(Recorder):
 class HolterParquet(Holter):
     """A run with Parquet as its only sink."""
 
-    title = "Holter, Parquet alone"
+    title = "Holter, Parquet only"
     settings = '`sinks=("parquet",)`'
     sinks = ("parquet",)

@@ -1,4 +1,4 @@
-"""Plain JSON lines: what most scripts do by themselves."""
+"""Plain JSON lines, as many scripts write them."""
 
 import json
 import pathlib
@@ -9,10 +9,10 @@ from peers.recorder import Recorder, Way
 
 
 class JsonLines(Recorder):
-    """A line for each call, by `json.dumps`, into a file with Python's own buffer."""
+    """One line per call with `json.dumps`, into a buffered file."""
 
     title = "plain JSONL"
-    settings = "`json.dumps` and `file.write`, Python's buffer; flushed once at the end. One line a call."
+    settings = "`json.dumps` and `file.write`, Python's buffering; flushed once at the end; one line per call"
     durable = "`file.flush()` and `os.fsync` have returned"
     reader = "`json.loads` of every line"
     ways = (
@@ -35,7 +35,7 @@ class JsonLines(Recorder):
     def log_many(self, step: int, values: Mapping[str, float]) -> None:
         self._file.write(json.dumps({"step": step, "timestamp": time.time(), **values}) + "\n")
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         import os
 
         self._file.flush()
@@ -60,6 +60,6 @@ class JsonLines(Recorder):
         wanted, found = set(names), 0
         with self._path.open(encoding="utf-8") as file:
             for line in file:
-                if line.endswith("\n"):  # the last one may be cut off
+                if line.endswith("\n"):  # the last line may be incomplete
                     found += len(wanted & json.loads(line).keys())
         return found

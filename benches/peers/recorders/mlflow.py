@@ -9,12 +9,12 @@ from peers.recorder import Recorder, Way
 
 
 class Mlflow(Recorder):
-    """A run in a local database, which is what MLflow advises without a server."""
+    """A run in a local database, which MLflow recommends without a server."""
 
     title = "MLflow"
     requirements = ("mlflow==3.17.2",)
-    settings = '`set_tracking_uri("sqlite:///…")`, synchronous logging, its defaults; telemetry off'
-    durable = "the call has returned: committed to SQLite with `synchronous=FULL`, a sync each"
+    settings = '`set_tracking_uri("sqlite:///…")`, synchronous logging, defaults; telemetry off'
+    durable = "the call has returned: committed to SQLite with `synchronous=FULL`, one sync per call"
     reader = "`MlflowClient.get_metric_history`"
     ways = (
         Way("log", "`mlflow.log_metric(name, value, step=step)`", "pairs"),
@@ -41,14 +41,14 @@ class Mlflow(Recorder):
     def log_many(self, step: int, values: Mapping[str, float]) -> None:
         self._mlflow.log_metrics(values, step=step)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
     def close(self) -> None:
         self._mlflow.end_run()
 
     def open_reader(self, path: pathlib.Path) -> None:
-        del path  # the tracking URI says it
+        del path  # set by the tracking URI
         self._client = self._mlflow.MlflowClient()
         (experiment,) = self._client.search_experiments(filter_string="name = 'bench'")
         (run,) = self._client.search_runs([experiment.experiment_id])

@@ -1,4 +1,4 @@
-"""Neptune's client for large runs, offline. Its service was closed; the client still records."""
+"""Neptune's client for large runs, offline. The service was shut down; the client still records."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,13 @@ from peers.recorder import Recorder, Way
 
 
 class Neptune(Recorder):
-    """An offline run: each call is a transaction in SQLite, to be sent one day."""
+    """An offline run: each call is a transaction in SQLite, for a later upload."""
 
     title = "neptune-scale, offline"
     requirements = ("neptune-scale==0.30.0",)
-    settings = '`Run(mode="offline")`, without its capture of the console and of the source'
+    settings = '`Run(mode="offline")`, without capture of the console and the source'
     durable = "the call has returned: committed to SQLite, synced each time"
-    reader = "`OperationsRepository.get_operations`, as `neptune sync` calls it; it reads all series"
+    reader = "`OperationsRepository.get_operations`, which `neptune sync` calls; it reads all series"
     ways = (
         Way("log", "`run.log_metrics({name: value}, step=step)`", "pairs"),
         Way("log_many", "`run.log_metrics(values, step=step)`", "mapping"),
@@ -50,7 +50,7 @@ class Neptune(Recorder):
     def log_many(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log_metrics(values, step=step)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         pass
 
     def close(self) -> None:

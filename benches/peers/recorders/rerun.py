@@ -1,4 +1,4 @@
-"""Rerun, whose recordings are columns in chunks."""
+"""Rerun, which records chunks of columns."""
 
 import pathlib
 import warnings
@@ -12,14 +12,14 @@ from peers.work import BLOCK_STEPS
 class Rerun(Recorder):
     """A recording into one `.rrd` file.
 
-    It has no call for a step of named series: `Scalars` of many values are one series of vectors, and `send_columns`
-    takes one series over many steps, which the program has to have kept until then.
+    It has no call for a step of named series: `Scalars` of many values is one series of vectors, and `send_columns`
+    takes one series over many steps, which the program has to buffer until then.
     """
 
     title = "Rerun"
     requirements = ("rerun-sdk==0.41.0",)
-    settings = "`RecordingStream.save(path)`, its defaults: a chunk each 200 ms or 2 MiB"
-    durable = "`flush()` has returned: with the system, nothing is synced"
+    settings = "`RecordingStream.save(path)`, defaults: a chunk every 200 ms or 2 MiB"
+    durable = "`flush()` has returned: written to the page cache, not synced"
     reader = "`RrdReader(path)`, the chunks of one entity as Arrow"
     ways = (
         Way("log", "`rec.set_time(…)`, `rec.log(name, Scalars(value))`", "pairs"),
@@ -37,7 +37,7 @@ class Rerun(Recorder):
         self._numpy: Any = np
         self._rerun: Any = rerun
         self._reader: Any = RrdReader
-        warnings.simplefilter("ignore")  # it warns of a file that has no end yet
+        warnings.simplefilter("ignore")  # it warns about a file without an end marker
 
     def open(self, path: pathlib.Path, names: Sequence[str]) -> None:
         self._names = list(names)
@@ -61,7 +61,7 @@ class Rerun(Recorder):
             indexes = [rerun.TimeColumn("step", sequence=steps)]
             self._recording.send_columns(name, indexes, rerun.Scalars.columns(scalars=column))
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         self._recording.flush()
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Rerun(Recorder):
     def _chunks(self, *names: str) -> Any:
         try:
             stream = self._opened.store().stream()
-        except (RuntimeError, ValueError):  # it was not closed: no index at its end
+        except (RuntimeError, ValueError):  # not closed: the file has no index at its end
             stream = self._opened.stream()
         return (chunk.to_record_batch() for chunk in stream.filter(content=[f"/{name}" for name in names]))
 

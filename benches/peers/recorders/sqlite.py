@@ -1,4 +1,4 @@
-"""The design note's plain table, filled by Python's own `sqlite3`."""
+"""A plain SQLite table, filled with Python's `sqlite3`."""
 
 import datetime as dt
 import pathlib
@@ -12,14 +12,14 @@ INSERT = "INSERT OR REPLACE INTO metrics VALUES (?, ?, ?, ?)"
 
 
 class PlainSqlite(Recorder):
-    """One row a point, one transaction a step."""
+    """One row per point, one transaction per step."""
 
     title = "plain sqlite3"
     settings = (
-        "The design note's table `metrics(step, name, value, timestamp)`; WAL and `synchronous=NORMAL`, as SQLite's "
-        "documents advise for many small transactions; a commit for each step"
+        "Table `metrics(step, name, value, timestamp)`; WAL and `synchronous=NORMAL`, as SQLite's documentation "
+        "recommends for many small transactions; one commit per step"
     )
-    durable = "the step's `commit` has returned, and at the end a checkpoint, which syncs"
+    durable = "the step's `commit` has returned, and a final checkpoint, which syncs"
     reader = "`SELECT step, value FROM metrics WHERE name = ?`"
     ways = (
         Way("log", '`execute("INSERT …")`', "pairs"),
@@ -51,7 +51,7 @@ class PlainSqlite(Recorder):
         self._database.executemany(INSERT, [(step, name, value, now) for name, value in values.items()])
         self._database.commit()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         self._database.commit()
         self._database.execute("PRAGMA wal_checkpoint(FULL)")
 

@@ -1,4 +1,4 @@
-"""TensorBoard, by PyTorch's `SummaryWriter`."""
+"""TensorBoard with PyTorch's `SummaryWriter`."""
 
 import pathlib
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from peers.recorder import Recorder, Way
 
 
 class TensorBoard(Recorder):
-    """Event files as PyTorch's documents write them. There is no call for many scalars of one step."""
+    """Event files as in PyTorch's documentation. There is no call for many scalars of one step."""
 
     title = "TensorBoard"
     requirements = ("tensorboard==2.21.0",)
-    lent = ("torch",)
-    settings = "`SummaryWriter(log_dir)` of `torch.utils.tensorboard`, its defaults: queue of 10, flush every 120 s"
-    durable = "`writer.flush()` has returned: with the system, nothing is synced to the disk"
-    reader = "`EventAccumulator` with `size_guidance` 0, which keeps all; it reads the whole file"
+    shared = ("torch",)
+    settings = "`SummaryWriter(log_dir)` of `torch.utils.tensorboard`, defaults: queue of 10, flush every 120 s"
+    durable = "`writer.flush()` has returned: written to the page cache, not synced"
+    reader = "`EventAccumulator` with `size_guidance` 0, which keeps all points; it reads the whole file"
     ways = (Way("log", "`writer.add_scalar(name, value, step)`", "pairs"),)
     many = None
 
@@ -35,7 +35,7 @@ class TensorBoard(Recorder):
         for name, value in pairs:
             writer.add_scalar(name, value, step)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         self._writer.flush()
 
     def close(self) -> None:

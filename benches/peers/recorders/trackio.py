@@ -1,4 +1,4 @@
-"""Trackio, on this machine alone."""
+"""Trackio in local mode."""
 
 import os
 import pathlib
@@ -9,18 +9,18 @@ from peers.recorder import Recorder, Way
 
 
 class Trackio(Recorder):
-    """A local project: a thread puts what is queued into SQLite each half second."""
+    """A local project: a thread writes the queue into SQLite every half second."""
 
     title = "Trackio"
     requirements = ("trackio==0.43.0",)
-    settings = "`trackio.init(project, name)`, local, its defaults, without its monitors of GPU and CPU"
+    settings = "`trackio.init(project, name)`, local, defaults, without the GPU and CPU monitors"
     durable = "`trackio.finish()` has returned: committed to SQLite with `synchronous=NORMAL`"
-    reader = "`SQLiteStorage.get_metric_values`, as `trackio get metric` calls it; it parses every row"
+    reader = "`SQLiteStorage.get_metric_values`, which `trackio get metric` calls; it parses every row"
     ways = (
         Way("log", "`trackio.log({name: value}, step=step)`", "pairs"),
         Way("log_many", "`trackio.log(values, step=step)`", "mapping"),
     )
-    settles = False
+    has_flush = False
 
     def prepare(self, path: pathlib.Path) -> None:
         os.environ |= {"TRACKIO_DIR": str(path), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -46,7 +46,7 @@ class Trackio(Recorder):
         self._trackio.finish()
 
     def open_reader(self, path: pathlib.Path) -> None:
-        del path  # TRACKIO_DIR says it
+        del path  # set by TRACKIO_DIR
 
     def read_series(self, name: str) -> tuple[Sequence[float], Sequence[float]]:
         rows = self._storage.get_metric_values("bench", "run", name)

@@ -1,4 +1,4 @@
-"""trainscope, which records what it measures itself; a metric of one's own comes in by its plugins."""
+"""trainscope, which records its own measurements; plugins add custom metrics."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -8,27 +8,27 @@ from peers.recorder import Recorder, Way
 
 
 class Step:
-    """What the plugin returns next."""
+    """The values that the plugin returns next."""
 
     values: ClassVar[Mapping[str, float]] = {}
 
 
 class Trainscope(Recorder):
-    """A scope on the smallest model, with one plugin that returns the step's metrics.
+    """A scope on a tiny model, with one plugin that returns the step's metrics.
 
-    What it records of the model itself is one row a step, and a histogram each 50 steps.
+    For the model it records one row per step, and a histogram every 50 steps.
     """
 
     title = "trainscope"
     requirements = ("click>=8.1", "fsspec", "numpy>=1.26", "pyarrow>=14", "pyyaml>=6", "fastapi", "scipy", "uvicorn")
     without_dependencies = ("trainscope==1.8.1",)
-    lent = ("torch",)
+    shared = ("torch",)
     settings = (
         "A `MetricPlugin` that returns the step's metrics, a model of one parameter; "
-        "`compaction_every_n_steps=100_000`, since of a plugin it counts rows, 100 or 200 a step"
+        "`compaction_every_n_steps=100_000`, since it counts a plugin's rows, 100 or 200 per step"
     )
-    durable = "`scope.writer.flush()` has returned: with the system, nothing is synced"
-    reader = "`read_arrow_rows_sync`, as its own pages call it; it reads all series"
+    durable = "`scope.writer.flush()` has returned: written to the page cache, not synced"
+    reader = "`read_arrow_rows_sync`, which its pages call; it reads all series"
     ways = (Way("log_many", "`scope.step(loss)`, with a plugin", "mapping"),)
     scalar = None
 
@@ -57,7 +57,7 @@ class Trainscope(Recorder):
         Step.values = values
         self._scope.step(0.5, batch_index=step)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         self._scope.writer.flush()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Trainscope(Recorder):
 
 
 def __getattr__(name: str) -> Any:
-    """Make the plugin's class when trainscope asks for it by its path: its base is trainscope's."""
+    """Create the plugin's class when trainscope imports it by path: its base class is trainscope's."""
     if name != "Plugin":
         raise AttributeError(name)
     from trainscope.plugins import MetricPlugin

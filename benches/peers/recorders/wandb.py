@@ -11,18 +11,18 @@ from peers.recorder import Recorder, Way
 
 
 class Wandb(Recorder):
-    """An offline run: the service `wandb-core` writes what the process sends it into one `.wandb` file."""
+    """An offline run: the service `wandb-core` writes the process's messages into one `.wandb` file."""
 
     title = "wandb, offline"
     requirements = ("wandb==0.31.0",)
-    settings = '`wandb.init(mode="offline")`, its defaults'
+    settings = '`wandb.init(mode="offline")`, defaults'
     durable = "`run.finish()` has returned: the file is synced"
-    reader = "`wandb leet inspect --json`, the binary called without its Python front; it prints the whole file"
+    reader = "`wandb leet inspect --json`, calling the binary directly; it prints the whole file"
     ways = (
         Way("log", "`run.log({name: value}, step=step)`", "pairs"),
         Way("log_many", "`run.log(values, step=step)`", "mapping"),
     )
-    settles = False
+    has_flush = False
 
     def prepare(self, path: pathlib.Path) -> None:
         os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(path)}

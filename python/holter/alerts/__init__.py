@@ -1,4 +1,4 @@
-"""Rules that watch a run's series while it is recorded, and what they say.
+"""Alert rules that watch a run's series while it is recorded.
 
     from holter import alerts
 
@@ -13,10 +13,10 @@
             if logger.should_stop:
                 break
 
-A rule keeps a state for each series that its pattern matches, so that a healthy layer never hides a sick one. It
-speaks once when its condition begins, and again only after the condition has ended. The points are judged by the
-recording thread, in the order in which each series was logged; a step that is not past the ones of its series before
-it is not judged. `logger.alerts` and `Run.events` are what was said; a `Webhook` has it sent elsewhere.
+A rule keeps separate state for each series that its pattern matches, so a healthy layer never hides a sick one. It
+fires when its condition starts to hold, and again only after the condition has ended. The writer thread evaluates the
+points in the order in which each series was logged; it skips a step that is not greater than the previous steps of its
+series. `logger.alerts` and `Run.events` list the alerts; a `Webhook` sends them to a URL.
 """
 
 from holter.alerts._alert import Alert

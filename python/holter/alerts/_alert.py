@@ -1,4 +1,4 @@
-"""What a rule said: as users get it, and as a line of `events.jsonl`."""
+"""The alert type, and the parser for its lines in `events.jsonl`."""
 
 import datetime as dt
 import json
@@ -6,26 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LEVELS", "Alert", "alerts_of_lines"]
+__all__ = ["LEVELS", "Alert", "parse_alerts"]
 
 LEVELS = ("info", "warning", "error")
-"""How serious an alert may be, the least first."""
+"""Severity levels, least severe first."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What a rule said, once.
+    """One alert from a rule.
 
     Attributes:
         time: When the point was logged, UTC.
         level: `"info"`, `"warning"` or `"error"`.
-        series: The series; None where the event is about the run's events as a whole.
-        step: The point's step; None as `series`.
-        value: The point's value; None as `series`.
-        rule: The rule's kind, as in `"spike"`; `"limit"` is the last event of a rank that had too many.
-        stop: Whether the rule asks the training to stop.
-        message: What happened, in words.
-        rank: The process of a distributed run that watched the series.
+        series: The series; None if the event is about the run's events as a whole.
+        step: The point's step; None like `series`.
+        value: The point's value; None like `series`.
+        rule: The rule's kind, such as `"spike"`; `"limit"` is the last event of a rank that reached its maximum.
+        stop: Whether the rule requests that training stops.
+        message: A readable description.
+        rank: The process of a distributed run that recorded the series.
     """
 
     time: dt.datetime
@@ -39,23 +39,23 @@ class Alert:
     rank: int = 0
 
 
-def alerts_of_lines(lines: Iterable[str], rank: int) -> list[Alert]:
-    """Return the alerts that the lines of a rank's events file tell of; what is no such line is left out."""
-    return [alert for line in lines if (alert := _alert(line, rank)) is not None]
+def parse_alerts(lines: Iterable[str], rank: int) -> list[Alert]:
+    """Parse the lines of a rank's events file; skip malformed lines."""
+    return [alert for line in lines if (alert := _parse_alert(line, rank)) is not None]
 
 
-def _time(text: str) -> dt.datetime:
-    time = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))  # which Python 3.10 does not take itself
+def _parse_time(text: str) -> dt.datetime:
+    time = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not accept "Z"
     return time if time.tzinfo else time.replace(tzinfo=dt.timezone.utc)
 
 
-def _alert(line: str, rank: int) -> Alert | None:
-    """The alert of a line, which anybody may have written."""
+def _parse_alert(line: str, rank: int) -> Alert | None:
+    """Parse one untrusted line; return None if it is malformed."""
     try:
         found: dict[str, Any] = json.loads(line)
         series, step, value = found["series"], found["step"], found["value"]
         return Alert(
-            time=_time(found["time"]),
+            time=_parse_time(found["time"]),
             level=str(found["level"]),
             series=None if series is None else str(series),
             step=None if step is None else int(step),

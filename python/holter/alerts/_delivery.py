@@ -1,4 +1,4 @@
-"""How a webhook fares."""
+"""Webhook delivery statistics."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,14 @@ __all__ = ["Delivery"]
 
 
 class Delivery(NamedTuple):
-    """What became of the alerts that were to be sent.
+    """Webhook delivery statistics.
 
     Attributes:
-        sent: Those that a message told of which was answered by 200 to 299.
-        waiting: Those whose message is under way.
-        dropped: Those that were given up, or came too fast to be kept; of the latter also the less serious ones.
-        last_error: What last went wrong, also if it works again.
+        sent: Alerts delivered with a 2xx response.
+        waiting: Alerts in the message that is being sent.
+        dropped: Alerts that could not be delivered, or arrived faster than they could be kept (these include alerts
+            below the webhook's level).
+        last_error: The most recent error, kept even if later messages were delivered.
     """
 
     sent: int

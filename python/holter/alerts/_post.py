@@ -1,6 +1,6 @@
-"""One HTTP request to a webhook: no redirect is followed, and the time for all of it is bounded.
+"""One HTTP POST to a webhook, with a deadline for the whole request. Redirects are not followed.
 
-Proxies are those of `https_proxy`, `http_proxy` and `no_proxy`, as the standard library reads them.
+Proxies come from `https_proxy`, `http_proxy` and `no_proxy`, as urllib reads them.
 """
 
 import http.client
@@ -14,37 +14,37 @@ from typing import Any
 __all__ = ["post"]
 
 
-def post(url: str, body: bytes, user_agent: str, left: Callable[[], float]) -> tuple[int, str | None]:
-    """Post JSON, and return the status and the header `Retry-After`. What else is answered is not read.
+def post(url: str, body: bytes, user_agent: str, secs_left: Callable[[], float]) -> tuple[int, str | None]:
+    """Post JSON, and return the status and the `Retry-After` header. The response body is not read.
 
     Args:
         url: An http or https URL.
         body: The JSON, UTF-8.
-        user_agent: Who says that it is asking.
-        left: How many seconds are left; asked again before each wait.
+        user_agent: The `User-Agent` header.
+        secs_left: Returns the seconds until the deadline; called before each wait.
 
     Raises:
-        OSError: If there is no answer in time, or none that is HTTP.
+        OSError: If no valid HTTP response arrives before the deadline.
     """
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310  checked by Webhook
-    # Only what is needed: the usual opener also follows redirects, and reads files and FTP.
+    # A bare opener, because the default one also follows redirects and opens files and FTP.
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.ProxyHandler())
-    opener.add_handler(_Handler(left))
+    opener.add_handler(_Handler(secs_left))
     try:
-        with opener.open(request, timeout=_positive(left())) as reply:
-            return reply.status, reply.headers.get("Retry-After")
+        with opener.open(request, timeout=_positive(secs_left())) as response:
+            return response.status, response.headers.get("Retry-After")
     except http.client.HTTPException as error:
-        raise ConnectionError(f"the answer is no HTTP ({type(error).__name__})") from error
+        raise ConnectionError(f"invalid HTTP response ({type(error).__name__})") from error
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):
-    """Opens connections whose answers are waited for no longer than what is left."""
+    """Opens http and https connections whose responses are bounded by the deadline."""
 
-    def __init__(self, left: Callable[[], float]) -> None:
+    def __init__(self, secs_left: Callable[[], float]) -> None:
         super().__init__()
-        self._left = left
+        self._secs_left = secs_left
 
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(partial(self._connection, http.client.HTTPConnection), request)
@@ -58,29 +58,32 @@ class _Handler(urllib.request.AbstractHTTPHandler):
         self, kind: type[http.client.HTTPConnection], host: str, **arguments: Any
     ) -> http.client.HTTPConnection:
         connection = kind(host, **arguments)
-        connection.response_class = partial(_Reply, self._left)  # type: ignore[assignment]  # it is only called
+        connection.response_class = self._response  # type: ignore[assignment]  # http.client only calls it
         return connection
 
-
-class _Reply(http.client.HTTPResponse):
-    """An answer, each piece of which may take what is left: a socket's own time limit begins anew with each piece."""
-
-    def __init__(self, left: Callable[[], float], connection: socket.socket, *arguments: Any, **named: Any) -> None:
-        super().__init__(connection, *arguments, **named)
-        self.fp = io.BufferedReader(_Pieces(self.fp.detach(), connection, left))
+    def _response(self, connection: socket.socket, *arguments: Any, **named: Any) -> http.client.HTTPResponse:
+        response = http.client.HTTPResponse(connection, *arguments, **named)
+        response.fp = io.BufferedReader(_DeadlineReader(response.fp.detach(), connection, self._secs_left))
+        return response
 
 
-class _Pieces(io.RawIOBase):
-    def __init__(self, raw: io.RawIOBase, connection: socket.socket, left: Callable[[], float]) -> None:
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until a deadline.
+
+    urllib's `timeout` cannot do this: it applies to each `recv`, so a server that sends a byte now and then would hold
+    the thread forever.
+    """
+
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, secs_left: Callable[[], float]) -> None:
         self._raw = raw
         self._connection = connection
-        self._left = left
+        self._secs_left = secs_left
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._connection.settimeout(_positive(self._left()))
+        self._connection.settimeout(_positive(self._secs_left()))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The rules: what series are watched for. They are judged in the core; here they are made, checked and passed on."""
+"""Alert rules: their arguments and validation. The core evaluates them."""
 
 import json
 import math
@@ -13,15 +13,15 @@ __all__ = ["Above", "Below", "NonFinite", "Plateau", "Rule", "Spike", "rules_jso
 
 @dataclass(frozen=True)
 class Rule:
-    """What all rules have in common.
+    """Base class of all rules.
 
     Attributes:
-        pattern: Which series, as in `Run.names`.
+        pattern: Selects the series, as in `Run.names`.
         level: `"info"`, `"warning"` or `"error"`.
         stop: Whether the rule makes `logger.should_stop` True.
 
     Raises:
-        TypeError, ValueError: If an argument is of the wrong type or out of its range.
+        TypeError, ValueError: If an argument has the wrong type or is out of range.
     """
 
     kind: ClassVar[str] = ""
@@ -31,11 +31,11 @@ class Rule:
     stop: bool = False
 
     def __post_init__(self) -> None:
-        """Check what every rule has."""
+        """Validate the common arguments."""
         if not isinstance(self.pattern, str):
             raise TypeError(f"pattern must be a str, got {type(self.pattern).__name__} {self.pattern!r}")
         if any("\ud800" <= letter <= "\udfff" for letter in self.pattern):
-            raise ValueError(f"pattern must be text that UTF-8 can say, got {self.pattern!r}")
+            raise ValueError(f"pattern must be valid Unicode, got {self.pattern!r}")
         if not isinstance(self.stop, bool):
             raise TypeError(f"stop must be a bool, got {type(self.stop).__name__} {self.stop!r}")
         if self.level not in LEVELS:
@@ -44,7 +44,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class NonFinite(Rule):
-    """A value that is NaN or infinite. Speaks again after a finite one."""
+    """A value that is NaN or infinite. Can fire again after a finite value."""
 
     kind: ClassVar[str] = "non_finite"
 
@@ -54,16 +54,16 @@ class NonFinite(Rule):
 
 @dataclass(frozen=True)
 class Spike(Rule):
-    """A value far from the series' exponential mean, by its exponential standard deviation.
+    """A value far from the series' exponential mean, in exponential standard deviations.
 
-    Mean and variance are plain ones at first and exponential ones from when those weigh a new value more. A spike
-    counts in them as if it were just at the limit. Values that are not finite are left out, and a series that has
-    never varied has no spikes.
+    The mean and variance are plain averages at first; they become exponential as soon as that gives a new value more
+    weight. A spike enters them clipped to the limit. Non-finite values are ignored, and a constant series has no
+    spikes.
 
     Attributes:
-        sigmas: How many standard deviations.
-        half_life: After how many points an old value weighs half as much.
-        warmup: How many points a series must have before its next one is judged.
+        sigmas: The limit, in standard deviations.
+        half_life: The number of points after which the weight of a value halves.
+        warmup: The number of points that a series needs before the rule can fire.
     """
 
     kind: ClassVar[str] = "spike"
@@ -73,7 +73,7 @@ class Spike(Rule):
     warmup: int = 100
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Validate the numbers."""
         super().__post_init__()
         _check_number("sigmas", self.sigmas, positive=True)
         _check_number("half_life", self.half_life, positive=True)
@@ -82,11 +82,11 @@ class Spike(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Below(Rule):
-    """Values that are below a threshold for so many steps in a row. NaN is not below.
+    """Values below a threshold over a number of steps. NaN is not below.
 
     Attributes:
-        threshold: The values have to be smaller than this.
-        steps: From the first such step to the last, both counted; 1 speaks at the first value.
+        threshold: The exclusive upper limit of the values.
+        steps: Length of the range from the first step to the last, inclusive; 1 fires at the first value.
     """
 
     kind: ClassVar[str] = "below"
@@ -95,7 +95,7 @@ class Below(Rule):
     steps: int = 1
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Validate the numbers."""
         super().__post_init__()
         _check_number("threshold", self.threshold)
         _check_count("steps", self.steps)
@@ -103,20 +103,20 @@ class Below(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Above(Below):
-    """Values that are above a threshold for so many steps in a row. NaN is not above; see `Below`."""
+    """Values above a threshold over a number of steps. NaN is not above; see `Below`."""
 
     kind: ClassVar[str] = "above"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau(Rule):
-    """Values that stay within a distance of the first of them for so many steps in a row.
+    """Values that stay close to the first of them over a number of steps.
 
-    A value further away, or one that is not finite, ends the stretch; the next stretch begins with it.
+    A value outside the tolerance, or a non-finite one, ends the range and starts the next.
 
     Attributes:
-        steps: From the first step to the last, both counted.
-        tolerance: How far from the stretch's first value the others may be; with 0 they are equal.
+        steps: Length of the range from the first step to the last, inclusive.
+        tolerance: Maximum distance from the first value of the range; 0 requires equal values.
     """
 
     kind: ClassVar[str] = "plateau"
@@ -125,7 +125,7 @@ class Plateau(Rule):
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Validate the numbers."""
         super().__post_init__()
         _check_count("steps", self.steps)
         _check_number("tolerance", self.tolerance)
@@ -134,10 +134,10 @@ class Plateau(Rule):
 
 
 def rules_json(rules: Iterable[Rule]) -> str:
-    """Return the rules as the core takes them: a JSON array of objects.
+    """Serialize the rules for the core, as a JSON array of objects.
 
     Raises:
-        TypeError: If something is no rule.
+        TypeError: If an element is not a rule.
     """
     if not isinstance(rules, Iterable):
         raise TypeError(f"alerts must be a sequence of rules from holter.alerts, got {rules!r}")
@@ -145,8 +145,7 @@ def rules_json(rules: Iterable[Rule]) -> str:
     for rule in rules:
         if not isinstance(rule, Rule) or not rule.kind:
             raise TypeError(f"alerts must be rules such as holter.alerts.NonFinite(), got {rule!r}")
-    texts = [{"rule": rule.kind, **asdict(rule)} for rule in rules]
-    return json.dumps(texts, allow_nan=False)
+    return json.dumps([{"rule": rule.kind, **asdict(rule)} for rule in rules], allow_nan=False)
 
 
 def _check_number(argument: str, value: float, *, positive: bool = False) -> None:
@@ -154,7 +153,7 @@ def _check_number(argument: str, value: float, *, positive: bool = False) -> Non
         raise TypeError(f"{argument} must be a number, got {type(value).__name__} {value!r}")
     try:
         is_finite = math.isfinite(value)
-    except OverflowError:  # an int beyond all floats
+    except OverflowError:  # an int that no float can represent
         is_finite = False
     if not is_finite or (positive and value <= 0):
         expected = "finite and above 0" if positive else "finite"

@@ -1,7 +1,7 @@
-"""Sends alerts to a webhook, from a daemon thread of its own: neither the training's nor the writer's.
+"""Sends alerts to a webhook from its own daemon thread, so that neither training nor the writer waits.
 
-The thread sleeps until there is an alert. What is waiting is bounded by what the core keeps, 1000 alerts; what does not
-arrive is counted, and a `HolterWarning` tells of the first time. Closing waits 5 seconds at most.
+The thread sleeps until there is an alert. The core bounds the queue to 1000 alerts. Undelivered alerts are counted, and
+the first failure raises a `HolterWarning`. Closing waits at most 5 seconds.
 """
 
 import contextlib
@@ -19,32 +19,32 @@ from holter.alerts._post import post
 from holter.alerts._webhook import Webhook
 from holter.exceptions import HolterWarning
 
-__all__ = ["CLOSE_SECS", "NUM_TRIES", "Feed", "Sender", "start"]
+__all__ = ["CLOSE_SECS", "MAX_ATTEMPTS", "Feed", "Sender", "start"]
 
 CLOSE_SECS = 5.0
-NUM_TRIES = 4
+MAX_ATTEMPTS = 4
 
-_GATHER_SECS = 0.2  # what goes wrong in one layer goes wrong in the others: one message for all
+_GATHER_SECS = 0.2  # a failure in one layer spreads to others: send their alerts in one message
 _FIRST_PAUSE_SECS = 1.0
 _MAX_PAUSE_SECS = 60.0
 _IDLE_SECS = 3600.0
-_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Feed(Protocol):
-    """Where the alerts come from: the extension's."""
+    """The extension's source of new alerts."""
 
     def wait(self, timeout_secs: float, /) -> tuple[list[str], int, bool]:
-        """Return the lines of new alerts, how many were missed, and whether there will be no more."""
+        """Return the lines of new alerts, the number of missed alerts, and whether the feed has ended."""
 
 
 def start(webhook: Webhook, feed: Feed, name: str, rank: int) -> "Sender":
-    """Start sending the alerts of a run of this name."""
+    """Start sending the alerts of the run with this name."""
     return Sender(webhook, feed, {"name": name, "rank": rank})
 
 
 class Sender:
-    """Sends what the feed gives until that is over, or until it is closed."""
+    """Sends a feed's alerts until the feed ends or the sender is closed."""
 
     def __init__(self, webhook: Webhook, feed: Feed, run: dict[str, Any]) -> None:
         self._webhook = webhook
@@ -61,7 +61,7 @@ class Sender:
 
     @property
     def delivery(self) -> Delivery:
-        """What became of the alerts so far."""
+        """The current statistics."""
         return Delivery(self._sent, self._waiting, self._dropped, self._last_error)
 
     def redacted(self, text: str) -> str:
@@ -69,54 +69,54 @@ class Sender:
         return self._webhook.redacted(text)
 
     def close(self) -> None:
-        """Send what is there, and end, within 5 seconds. For a feed that is over; does nothing in a forked child."""
+        """Send the remaining alerts of an ended feed, within 5 seconds. Does nothing in a forked child."""
         if os.getpid() != self._process_id or self._closing.is_set():
             return
         self._close_by = time.monotonic() + CLOSE_SECS
         self._closing.set()
         self._thread.join(CLOSE_SECS)
         if self._thread.is_alive():
-            self._warn(f"{self._waiting} alerts have not reached {self._webhook.target} in {CLOSE_SECS:g} seconds")
+            self._warn(f"{self._waiting} alerts were not delivered to {self._webhook.target} in {CLOSE_SECS:g} seconds")
 
     def _work(self) -> None:
-        is_over = False
-        while not is_over:
-            alerts, is_over = self._take(_IDLE_SECS)
+        has_ended = False
+        while not has_ended:
+            alerts, has_ended = self._receive(_IDLE_SECS)
             if not alerts:
                 continue
             self._closing.wait(_GATHER_SECS)
-            later, is_over = self._take(0)
+            later, has_ended = self._receive(0)
             alerts += later
             self._waiting = len(alerts)
             error = self._deliver(body(self._run, alerts, self._dropped))
-            self._conclude(len(alerts), error)
+            self._record_outcome(len(alerts), error)
             self._closing.wait(self._webhook.interval_secs)
 
-    def _take(self, timeout_secs: float) -> tuple[list[dict[str, Any]], bool]:
-        """The new alerts that are serious enough, and whether there will be no more."""
-        lines, missed, is_over = self._feed.wait(timeout_secs)
+    def _receive(self, timeout_secs: float) -> tuple[list[dict[str, Any]], bool]:
+        """Return the new alerts of at least the webhook's level, and whether the feed has ended."""
+        lines, missed, has_ended = self._feed.wait(timeout_secs)
         self._dropped += missed
-        least = LEVELS.index(self._webhook.level)
+        min_level = LEVELS.index(self._webhook.level)
         alerts = [json.loads(line) for line in lines]
-        return [alert for alert in alerts if LEVELS.index(alert["level"]) >= least], is_over
+        return [alert for alert in alerts if LEVELS.index(alert["level"]) >= min_level], has_ended
 
     def _deliver(self, message: bytes) -> str | None:
-        """Send a message, again if need be; what went wrong with the last try, None if nothing did."""
+        """Send a message, with retries; return the last error, or None on success."""
         pause = _FIRST_PAUSE_SECS
-        for num_left in range(NUM_TRIES - 1, -1, -1):
-            error, wish = self._try(message)
-            if error is None or wish is None or not num_left:
+        for num_left in range(MAX_ATTEMPTS - 1, -1, -1):
+            error, min_pause = self._attempt(message)
+            if error is None or min_pause is None or not num_left:
                 return error
             self._last_error = error
-            # Closing ends a pause; what time is left is then the tries'.
-            self._closing.wait(max(pause, wish))
+            # Closing ends the pause, so that the remaining time goes to the retries.
+            self._closing.wait(max(pause, min_pause))
             pause *= 2
             if time.monotonic() >= self._close_by:
                 return error
         return None
 
-    def _try(self, message: bytes) -> tuple[str | None, float | None]:
-        """What went wrong, if anything did, and after how many seconds at least to try again; None if not at all."""
+    def _attempt(self, message: bytes) -> tuple[str | None, float | None]:
+        """Return the error, if any, and the minimum pause before a retry; None for no retry."""
         end = time.monotonic() + self._webhook.timeout_secs
         try:
             status, retry_after = post(
@@ -124,18 +124,19 @@ class Sender:
             )
         except OSError as error:
             return f"{self._webhook.target}: {self._described(error)}", 0.0
-        except Exception as error:  # noqa: BLE001  a defect, or memory: not worth a training either
+        except Exception as error:  # noqa: BLE001  a bug or MemoryError must not end training either
             return f"{self._webhook.target}: {type(error).__name__}", None
         if 200 <= status <= 299:
             return None, None
-        return f"{self._webhook.target}: answered {status}", _pause_wished(retry_after) if status in _AGAIN else None
+        min_pause = _retry_after_secs(retry_after) if status in _RETRIED_STATUSES else None
+        return f"{self._webhook.target}: HTTP status {status}", min_pause
 
     def _described(self, error: OSError) -> str:
-        reason = getattr(error, "reason", error)  # urllib wraps what the system said
+        reason = getattr(error, "reason", error)  # urllib wraps the system's error
         text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
         return self.redacted(text[:200] or type(reason).__name__)
 
-    def _conclude(self, num_alerts: int, error: str | None) -> None:
+    def _record_outcome(self, num_alerts: int, error: str | None) -> None:
         self._waiting = 0
         if error is None:
             self._sent += num_alerts
@@ -144,15 +145,15 @@ class Sender:
         self._last_error = error
         if not self._has_warned:
             self._has_warned = True
-            self._warn(f"alerts do not arrive and are counted in logger.webhook.dropped: {error}")
+            self._warn(f"alerts could not be delivered (counted in logger.webhook.dropped): {error}")
 
     @staticmethod
     def _warn(message: str) -> None:
-        with contextlib.suppress(HolterWarning):  # where warnings are errors
+        with contextlib.suppress(HolterWarning):  # raised if warnings are errors
             warnings.warn(message, HolterWarning, stacklevel=3)
 
 
-def _pause_wished(retry_after: str | None) -> float:
-    """The seconds of a `Retry-After`, 60 at most; a date is not heeded."""
-    is_number = retry_after is not None and retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 10
-    return min(float(retry_after), _MAX_PAUSE_SECS) if is_number and retry_after else 0.0
+def _retry_after_secs(header: str | None) -> float:
+    """Parse `Retry-After`, up to 60 seconds; dates are ignored."""
+    is_number = header is not None and header.isascii() and header.isdecimal() and len(header) < 10
+    return min(float(header), _MAX_PAUSE_SECS) if is_number and header else 0.0

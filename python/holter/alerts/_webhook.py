@@ -1,4 +1,4 @@
-"""Where alerts are sent, as the user gives it. The URL is a secret: it is checked here and shown nowhere."""
+"""The webhook's settings. The URL is a secret: it is validated here and never shown."""
 
 import math
 from dataclasses import dataclass
@@ -13,20 +13,19 @@ _MAX_SECS = 3600.0
 
 @dataclass(frozen=True, repr=False)
 class Webhook:
-    """A URL that alerts are posted to as JSON; docs/alerts.md has the body.
+    """A URL to post alerts to as JSON; docs/alerts.md describes the body.
 
-    Whoever knows such a URL can post to it. Holter writes it nowhere: `run.json`, warnings and `repr` have its host
-    alone, also where the command line or the configuration has the URL in it.
+    Anyone who has such a URL can post to it. Holter never writes it: `run.json`, warnings and `repr` contain only its
+    host, even if the URL is part of the command line or the configuration.
 
     Attributes:
-        url: Begins with `https://` or `http://`.
-        level: The least serious alerts that are sent: `"info"`, `"warning"` or `"error"`.
-        interval_secs: How long a message waits for the one before it at least, 0 to 3600; it has all alerts since.
-        timeout_secs: How long one try to send a message takes at most, above 0 and at most 60. Looking up the host's
-            name is the system's affair and not counted.
+        url: An `https://` or `http://` URL.
+        level: The minimum level of the alerts to send: `"info"`, `"warning"` or `"error"`.
+        interval_secs: Minimum interval between messages, 0 to 3600; each contains all alerts since the previous one.
+        timeout_secs: Time limit of each attempt, above 0 and at most 60, without the DNS lookup.
 
     Raises:
-        TypeError, ValueError: If an argument is of the wrong type or out of its range.
+        TypeError, ValueError: If an argument has the wrong type or is out of range.
     """
 
     url: str
@@ -35,7 +34,7 @@ class Webhook:
     timeout_secs: float = 5.0
 
     def __post_init__(self) -> None:
-        """Check all; no message has the URL in it."""
+        """Validate the settings; error messages never contain the URL."""
         _split(self.url)
         if self.level not in LEVELS:
             raise ValueError(f"level must be one of {LEVELS}, got {self.level!r}")
@@ -44,12 +43,12 @@ class Webhook:
 
     @property
     def target(self) -> str:
-        """What may be shown of the URL: its scheme and host."""
+        """The part of the URL that may be shown: its scheme and host."""
         parts = _split(self.url)
         return f"{parts.scheme}://{parts.netloc}/..."
 
     def redacted(self, text: str) -> str:
-        """Return the text, in which the URL may stand, with `target` in its place."""
+        """Return the text with each occurrence of the URL replaced by `target`."""
         return text.replace(self.url, self.target)
 
     def __repr__(self) -> str:
@@ -59,18 +58,18 @@ class Webhook:
 def _split(url: str) -> SplitResult:
     if not isinstance(url, str):
         raise TypeError(f"a webhook's url must be a str, got {type(url).__name__}")
-    # No text of JSON or of an HTTP request says any of these otherwise than as it is.
+    # JSON and HTTP would escape these characters, and `redacted` looks for the literal URL.
     if not url.isascii() or not url.isprintable() or set(url) & set(" \"'\\<>"):
-        raise ValueError("a webhook's url must be of ASCII letters, digits and signs; what else is in it, %-encoded")
+        raise ValueError("a webhook's url must be ASCII; percent-encode spaces, quotes and other characters")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("a webhook's url must have a host, and a port from 0 to 65535 if any") from None
+        raise ValueError("a webhook's url must have a host and, optionally, a port from 0 to 65535") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("a webhook's url must begin with https:// or http:// and a host")
+        raise ValueError("a webhook's url must start with https:// or http:// and a host")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("a webhook's url must have no user name and no password; a secret goes into its path")
+        raise ValueError("a webhook's url must not contain a user name or password; put the secret into its path")
     return parts
 
 

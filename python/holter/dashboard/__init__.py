@@ -1,7 +1,7 @@
-"""The dashboard: runs in the browser, live, read-only, from this machine alone unless the user says otherwise.
+"""The dashboard: shows runs in the browser, live and read-only. By default only this machine can reach it.
 
-`serve` is what `holter serve` calls, `start` is the same in the background, `make_app` is the ASGI application.
-Needs the extra `serve`. Nothing heavy is imported before it is needed: a server answers within a second.
+`serve` runs it (`holter serve`), `start` runs it in the background, `make_app` returns the ASGI application. Needs the
+extra `serve`. Imports are lazy, so that the server starts within a second.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ __all__ = ["Dashboard", "make_app", "serve", "start"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the application when it is asked for: it needs the extra, which the message of `serve` tells of."""
+    """Import `make_app` on first use, because it needs the extra `serve`."""
     if name != "make_app":
         raise AttributeError(f"module 'holter.dashboard' has no attribute {name!r}")
     from holter.dashboard.api._app import make_app

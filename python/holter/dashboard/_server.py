@@ -1,7 +1,6 @@
-"""Runs the dashboard: picks a port, makes a token where one is needed, starts uvicorn, ends it in good time.
+"""Runs the dashboard: picks a port, generates a token if required, starts uvicorn, and stops it promptly.
 
-The one file of the dashboard that starts threads: for `start`, which returns, for opening the browser, and for what the
-first page would wait for.
+This is the only module of the dashboard that starts threads: for `start`, for opening the browser, and for warming up.
 """
 
 import contextlib
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PORT", "Dashboard", "serve", "start"]
 
 PORT: Final = 6116
-_PORTS_TRIED: Final = 20
+_NUM_PORTS: Final = 20
 _STOP_SECS: Final = 1
 _MAX_CONNECTIONS: Final = 512
 _START_SECS: Final = 30.0
@@ -41,21 +40,21 @@ def serve(
     allowed_hosts: Collection[str] = (),
     announce: Callable[[str], object] | None = None,
 ) -> None:
-    """Serve the runs below a folder until SIGINT or SIGTERM comes.
+    """Serve the runs below a folder until SIGINT or SIGTERM.
 
     Args:
-        root: A folder that holds runs, or one run. It need not be there yet.
-        host: The address to listen on. Anything but this machine's own loopback needs a token.
-        port: The port; if None, 6116 or the next one that is free.
-        token: What clients must know, at least 16 characters. If None, one is made where `host` needs one.
-        open_browser: Whether the page is opened in the user's browser.
-        notebook: Whether a page of the same machine may show the dashboard in a frame, as Jupyter does.
-        allowed_hosts: Further names that the server is reached by.
-        announce: Called with the address to open, token included, once the server answers; prints it if None.
+        root: A folder of runs, or one run. It may be missing and appear later.
+        host: The address to listen on. Every address except loopback requires a token.
+        port: The port; if None, 6116 or the next free one.
+        token: The token that clients must send, at least 16 characters. If None, it is generated if `host` requires it.
+        open_browser: Whether to open the page in the user's browser.
+        notebook: Whether a page on the same machine may show the dashboard in a frame, as Jupyter does.
+        allowed_hosts: Additional host names of the server.
+        announce: Called with the address to open, including the token, once the server is ready; prints it if None.
 
     Raises:
-        OSError: If the port is in use, or the address is not this machine's.
-        ValueError: If the token is no good one.
+        OSError: If the port is in use, or the address does not belong to this machine.
+        ValueError: If the token is too short or has invalid characters.
         ImportError: If the extra `serve` is not installed.
     """
     import click
@@ -68,7 +67,7 @@ def serve(
                 threading.Thread(target=_open, args=(prepared.url,), daemon=True).start()
 
         server = prepared.server(ready)
-        with contextlib.suppress(KeyboardInterrupt):  # how it ends; uvicorn passes it on when all is closed
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn re-raises it after a graceful shutdown
             server.run(sockets=[prepared.listener])
 
 
@@ -81,16 +80,16 @@ def start(
     notebook: bool = False,
     allowed_hosts: Collection[str] = (),
 ) -> "Dashboard":
-    """Serve the runs below a folder in the background, as in a notebook; takes what `serve` takes.
+    """Serve the runs below a folder in the background, for example in a notebook; see `serve` for the arguments.
 
     Returns:
-        The running dashboard; `stop` ends it, and so does leaving its `with` block.
+        The running dashboard; stop it with `stop`, or use it as a context manager.
     """
     return Dashboard(_Prepared(root, host, port, token, notebook=notebook, allowed_hosts=allowed_hosts))
 
 
 class Dashboard:
-    """A dashboard that runs on a thread of its own; made by `start`."""
+    """A dashboard that runs on a background thread; returned by `start`."""
 
     def __init__(self, prepared: "_Prepared") -> None:
         self._prepared = prepared
@@ -107,15 +106,15 @@ class Dashboard:
         self._thread.start()
         if not started.wait(_START_SECS) or not self._server.started:
             self.stop()
-            raise RuntimeError(f"the dashboard has not started within {_START_SECS:g} s")
+            raise RuntimeError(f"the dashboard did not start within {_START_SECS:g} s")
 
     @property
     def url(self) -> str:
-        """The address to open, token included."""
+        """The address to open, including the token."""
         return self._prepared.url
 
     def stop(self) -> None:
-        """End the server and wait until it has ended; idempotent."""
+        """Stop the server and wait for it; idempotent."""
         self._server.should_exit = True
         self._prepared.app.live.stop()
         self._thread.join()
@@ -134,7 +133,7 @@ class Dashboard:
 
 
 class _Prepared:
-    """A listening socket and the application behind it, ready to run."""
+    """A listening socket and its application, ready to run."""
 
     def __init__(
         self,
@@ -147,7 +146,7 @@ class _Prepared:
         allowed_hosts: Collection[str],
     ) -> None:
         try:
-            import uvicorn  # noqa: F401  here, so that what is missing is said before a port is taken
+            import uvicorn  # noqa: F401  before a port is taken, to report a missing package
 
             from holter.dashboard.api._app import make_app
         except ModuleNotFoundError as error:
@@ -160,7 +159,7 @@ class _Prepared:
         self.url = _url(host, self.listener.getsockname()[1], token)
 
     def server(self, on_ready: Callable[[], object]) -> "uvicorn.Server":
-        """Return the server, which calls `on_ready` once it answers."""
+        """Return the server, which calls `on_ready` once it accepts requests."""
         import uvicorn
 
         app = self.app
@@ -182,7 +181,7 @@ class _Prepared:
             http="h11",
             lifespan="off",
             limit_concurrency=_MAX_CONNECTIONS,
-            log_config=None,  # what is logged, and where, is the program's choice
+            log_config=None,  # logging belongs to the program
             loop="asyncio",
             proxy_headers=False,
             server_header=False,
@@ -205,41 +204,41 @@ class _Prepared:
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens on the port, or on the first free one.
+    """Return a socket that listens on the port, or on the first free one if it is None.
 
     Raises:
-        OSError: If there is none.
+        OSError: If no socket can listen.
     """
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise OSError(f"there is no address for the host {host!r}: {error.strerror}") from error
-    family, address = min((item[0], item[4][0]) for item in found)  # IPv4 where there is a choice
-    ports = [port] if port is not None else [*range(PORT, PORT + _PORTS_TRIED), 0]
+        raise OSError(f"cannot resolve the host {host!r}: {error.strerror}") from error
+    family, address = min((item[0], item[4][0]) for item in found)  # prefer IPv4
+    ports = [port] if port is not None else [*range(PORT, PORT + _NUM_PORTS), 0]
     while True:
         candidate = ports.pop(0)
         try:
             listener = socket.create_server((str(address), candidate), family=family)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not ports:
-                raise _why_not(error, host, candidate) from error
+                raise _explain(error, host, candidate) from error
         else:
-            # asyncio does so only for sockets that name their protocol; else each answer waits 40 ms for an ACK.
+            # asyncio sets this only if the protocol is explicit; without it each response waits 40 ms for an ACK.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return listener
 
 
-def _why_not(error: OSError, host: str, port: int) -> OSError:
+def _explain(error: OSError, host: str, port: int) -> OSError:
     if error.errno == errno.EADDRINUSE:
-        advice = "choose another one, or none to take the next that is free"
-        return OSError(errno.EADDRINUSE, f"port {port} of {host} is in use; {advice}")
+        hint = "choose another port, or omit it to use the next free one"
+        return OSError(errno.EADDRINUSE, f"port {port} on {host} is already in use; {hint}")
     if error.errno == errno.EACCES:
-        return PermissionError(errno.EACCES, f"port {port} is for the system; choose one of 1024 or above")
+        return PermissionError(errno.EACCES, f"port {port} is reserved for the system; choose 1024 or above")
     return OSError(error.errno or 0, f"cannot listen on {host} port {port}: {error.strerror or error}")
 
 
 def _url(host: str, port: int, token: str | None) -> str:
-    """The address to open; of a server on all addresses, by the machine's name."""
+    """Return the address to open; for a server on all addresses, it has the machine's name."""
     name = socket.gethostname() if host in ("0.0.0.0", "::", "") else host  # noqa: S104  compared, not bound
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")

@@ -1,1 +1,1 @@
-"""The demo: a small Atlas-like language model trained on real text with every probe on. `python -m holter.demo`."""
+"""The demo: trains a small Atlas-like language model on real text with all probes. `python -m holter.demo`."""

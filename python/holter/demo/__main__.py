@@ -1,4 +1,4 @@
-"""The demo's command, `python -m holter.demo` and `holter demo`."""
+"""The demo's command line: `python -m holter.demo` and `holter demo`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 DEFAULT_STEPS = 600
 INTERRUPTED = 130
-"""The exit status of a program that Ctrl-C ended, by the shell's convention."""
+"""The shell's exit status for SIGINT."""
 
 
 @click.command(context_settings={"max_content_width": 100, "show_default": True})
@@ -16,40 +16,40 @@ INTERRUPTED = 130
     "--data",
     type=click.Choice(["prose", "code"]),
     default="prose",
-    help="What to read: Python's language reference, or the standard library's source code.",
+    help="The text: Python's language reference, or the standard library's source code.",
 )
-@click.option("--steps", type=click.IntRange(min=1), default=DEFAULT_STEPS, help="How many training steps.")
-@click.option("--seed", type=int, default=0, help="Seed of the model's initial weights.")
+@click.option("--steps", type=click.IntRange(min=1), default=DEFAULT_STEPS, help="Number of training steps.")
+@click.option("--seed", type=int, default=0, help="Seed for the initial weights.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     show_default="runs/<data>, or the next free runs/<data>-N",
-    help="The run's directory. Refused if it holds a run already.",
+    help="Directory of the run; must not contain one.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,
-    help="Threads that compute. The model is so small that a second one gains little.",
+    help="Number of PyTorch threads. More threads gain little, because the model is small.",
 )
 def main(data: str, steps: int, seed: int, out: Path | None, threads: int) -> None:
-    """Train a small language model on real text and record its every vital sign.
+    """Train a small language model on real text and record all vital signs.
 
-    The model is a byte-level transformer whose blocks also have a matrix memory (M_init) and a mixer (alpha). At every
-    step Holter records the gradient norm of every parameter, the entropy and sparsity of every layer's attention, what
-    every memory reads and writes, and every mixer's alpha with its gradient; and now and then the effective rank of
-    every M_init and the perplexity on held-out text. With the default number of steps it takes about a minute.
+    The model is a byte-level transformer with a matrix memory (M_init) and a mixer (alpha) in each block. Every step
+    records the gradient norm of every parameter, the entropy and sparsity of every layer's attention, the norms that
+    every memory reads and writes, and every mixer's alpha with its gradient. Every few steps record the effective rank
+    of every M_init and the perplexity on held-out text. The default number of steps takes about a minute.
 
     \b
     Examples:
-      python -m holter.demo                          the first run, on English
-      python -m holter.demo --data code              the second: the same architecture, different data
-      python -m holter.demo --steps 50 --out /tmp/x  a glance
-    """  # noqa: D301  \b is click's sign for lines that stay as they are
+      python -m holter.demo                          first run, on English
+      python -m holter.demo --data code              second run: same architecture, different data
+      python -m holter.demo --steps 50 --out /tmp/x  quick look
+    """  # noqa: D301  \b prevents click from rewrapping
     try:
-        import torch  # here, so that --help works without it and its absence can be explained
+        import torch  # not at the top, so that --help and the error message work without it
     except ImportError:
-        message = "the demo trains with PyTorch, which is missing: pip install holter[torch]"
+        message = "the demo needs PyTorch; install it with: pip install 'holter[torch]'"
         raise click.ClickException(message) from None
     torch.set_num_threads(threads)
     from holter.demo.run import run_demo

@@ -1,4 +1,4 @@
-"""What the demo shows: a progress bar on a terminal, a line now and then in a pipe, and in the end where to look."""
+"""The demo's output: a progress bar on a terminal, a few lines in a pipe, and next steps at the end."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from holter.demo.train import Outcome
 
-LINES_IN_A_PIPE = 10
+LINES_IN_PIPE = 10
 
 QUERY = "\"SELECT step, value FROM metrics WHERE name='grad_norm/blocks.0.M_init'\""
 
 
 class TrainingDisplay:
-    """Shows a training while it runs. A context manager, so that a bar is taken down again."""
+    """Shows the progress of a training. A context manager that removes the bar at the end."""
 
     def __init__(self, console: Console, data: str, steps: int) -> None:
         self._console = console
         self._steps = steps
         self._perplexity = math.nan
-        self._line_every = max(1, steps // LINES_IN_A_PIPE)
+        self._line_every = max(1, steps // LINES_IN_PIPE)
         self._progress: Progress | None = None
         if console.is_terminal:
             self._progress = Progress(
@@ -61,7 +61,7 @@ class TrainingDisplay:
             self._progress.stop()
 
     def step(self, step: int, loss: float) -> None:
-        """A step has been trained."""
+        """Show a completed step."""
         if self._progress is not None:
             self._progress.update(self._task, completed=step + 1, loss=loss)
         elif (step + 1) % self._line_every == 0:
@@ -71,7 +71,7 @@ class TrainingDisplay:
             )
 
     def validated(self, step: int, perplexity: float) -> None:
-        """The held-out text has been looked at before this step."""
+        """Show the perplexity of the held-out text before this step."""
         del step
         self._perplexity = perplexity
         if self._progress is not None:
@@ -79,9 +79,9 @@ class TrainingDisplay:
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
-    """One paragraph: did it learn?"""
+    """Print the result of the training."""
     if outcome.interrupted:
-        console.print(f"\nStopped after {outcome.steps} steps; everything up to there is recorded.")
+        console.print(f"\nStopped after {outcome.steps} steps; all of them are recorded.")
     console.print(
         f"\n{outcome.steps} steps in {outcome.seconds:.0f} s. Perplexity per byte of held-out text: "
         f"[bold]{outcome.perplexity:.2f}[/bold] (byte frequencies alone: {outcome.unigram_perplexity:.1f}).",
@@ -91,7 +91,7 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
 
 
 def show_recorded(console: Console, path: Path, names: list[str], points: int) -> None:
-    """What the run holds, family by family."""
+    """Print the recorded series by family."""
     families = Counter(_family(name) for name in names)
     table = Table(title=f"{points:,} points of {len(names)} metrics in {path}", title_justify="left")
     table.add_column("metric")
@@ -102,25 +102,25 @@ def show_recorded(console: Console, path: Path, names: list[str], points: int) -
     console.print(table)
 
 
-def show_how_to_look(console: Console, path: Path, data: str) -> None:
-    """Ways to the charts and to the numbers, to be copied as they stand."""
+def show_next_steps(console: Console, path: Path, data: str) -> None:
+    """Print commands that show the run, ready to copy."""
     database = path / "metrics.sqlite"
     holter = _command()
     other = "prose" if data == "code" else "code"
     lines = [
         "",
-        "[bold]Look at it[/bold]",
+        "[bold]Next steps[/bold]",
         "",
-        "  in the browser, also while a run is going on:",
+        "  in the browser, also during a run:",
         f"    {holter} serve {path.parent}",
         "",
         "  in the terminal:",
         f"    {holter} plot {path} 'attention_entropy/layer_*'",
         "",
-        "  with SQLite's shell, also while a run is going on:",
+        "  with the SQLite shell, also during a run:",
         f"    sqlite3 {database} {QUERY}",
         "",
-        "  with pyarrow (or DuckDB, Polars, Spark), many runs at once:",
+        "  with pyarrow (or DuckDB, Polars, Spark), for many runs at once:",
         "    import pyarrow.dataset as ds",
         f'    run = ds.dataset("{path / "parquet"}")',
         "    run.to_table(filter=ds.field('name') == 'attention_entropy/layer_0').to_pandas()",
@@ -129,7 +129,7 @@ def show_how_to_look(console: Console, path: Path, data: str) -> None:
         "    import holter",
         f'    holter.open_run("{path}").series("memory_rw_ratio/layer_0").values',
         "",
-        f"  the same model on other data, to compare: python -m holter.demo --data {other}",
+        f"  compare with the same model on other data: python -m holter.demo --data {other}",
         f"    {holter} compare {path} {path.parent / other}",
     ]
     for line in lines:
@@ -137,17 +137,17 @@ def show_how_to_look(console: Console, path: Path, data: str) -> None:
 
 
 def _command() -> str:
-    """The command `holter` as a shell finds it: an environment that is not activated is not searched."""
+    """Return the command `holter` as a shell can find it, even if the environment is not activated."""
     if shutil.which("holter"):
         return "holter"
-    beside = Path(sys.executable).with_name("holter")
-    if not beside.exists():
+    script = Path(sys.executable).with_name("holter")
+    if not script.exists():
         return f"{sys.executable} -m holter.cli"
-    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
 def _family(name: str) -> str:
-    """`grad_norm/blocks.0.M_init` and its kin are one line of the table, `grad_norm/*`."""
+    """Return the table row of a series, such as `grad_norm/*` for `grad_norm/blocks.0.M_init`."""
     head, slash, rest = name.partition("/")
     if not slash:
         return name

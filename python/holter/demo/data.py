@@ -1,8 +1,7 @@
-"""The demo's text: real English or real source code, from the standard library, so that nothing is downloaded.
+"""The demo's text: English or source code from the standard library, so that nothing is downloaded.
 
-`prose` is Python's own language reference (`pydoc_data.topics`, what `help("if")` shows); `code` is the source of the
-standard library's top-level modules. Both give the same number of bytes, so that two runs differ in nothing but the
-data, which is the comparison the demo is there to show.
+`prose` is Python's language reference (`pydoc_data.topics`, which `help("if")` shows); `code` is the source of the
+standard library's top-level modules. Both have the same number of bytes, so that two runs differ only in the data.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS_BYTES = 360_000
-"""Bytes per corpus: about what is left of the prose once its repeated paragraphs are removed."""
+"""Bytes per corpus: about the size of the prose without repeated paragraphs."""
 
-HELD_OUT_PART = 10
-"""One document in this many is never trained on."""
+HELD_OUT_EVERY = 10
+"""One document in this many is held out."""
 
 
 class CorpusMissingError(RuntimeError):
-    """This Python comes without the text that was asked for."""
+    """This Python installation lacks the requested text."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,9 @@ class Corpus:
     held_out: Tensor
 
     def unigram_perplexity(self) -> float:
-        """What a model that knew only how often each byte occurs would reach on the held-out bytes (per byte).
+        """Return the perplexity per held-out byte of a model that uses only the byte frequencies.
 
-        The frequencies are those of the training bytes, with one added to every count.
+        The frequencies are those of the training bytes, with add-one smoothing.
         """
         counts = torch.bincount(self.train, minlength=256).double() + 1.0
         negative_log = -(counts / counts.sum()).log()
@@ -49,28 +48,28 @@ class Corpus:
 
 
 def load_corpus(name: str) -> Corpus:
-    """Read the corpus `prose` or `code`; the same bytes every time on one version of Python.
+    """Read the corpus `prose` or `code`, which depends only on the Python version.
 
     Raises:
-        ValueError: `name` is neither of the two.
-        CorpusMissingError: the standard library is installed without its sources.
+        ValueError: If `name` is neither of the two.
+        CorpusMissingError: If the standard library is installed without its sources.
     """
     if name == "prose":
         documents = _prose()
     elif name == "code":
         documents = _code()
     else:
-        raise ValueError(f"data must be 'prose' or 'code', not {name!r}")
+        raise ValueError(f"data must be 'prose' or 'code', got {name!r}")
     train, held_out = _split(_shuffled(documents))
     if len(train) < CORPUS_BYTES // 4:
-        raise CorpusMissingError(f"this Python has too little text for --data {name}: {len(train):,} bytes were found")
+        raise CorpusMissingError(f"this Python has too little text for --data {name}: found {len(train):,} bytes")
     return Corpus(name, _as_tensor(train), _as_tensor(held_out))
 
 
 def _prose() -> dict[str, str]:
-    """Sections of the language reference; a paragraph that several topics share is kept once.
+    """Return the sections of the language reference, with each repeated paragraph only once.
 
-    Topics quote one another: without this the held-out topics would be partly known from the training ones.
+    Topics quote each other; without this, the training text would contain parts of the held-out topics.
     """
     try:
         from pydoc_data.topics import topics
@@ -89,7 +88,7 @@ def _prose() -> dict[str, str]:
 
 
 def _code() -> dict[str, str]:
-    """The source text of the standard library's top-level modules."""
+    """Return the source text of the standard library's top-level modules."""
     folder = Path(sysconfig.get_path("stdlib"))
     documents = {path.name: path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.py"))}
     if not documents:
@@ -98,17 +97,17 @@ def _code() -> dict[str, str]:
 
 
 def _shuffled(documents: dict[str, str]) -> list[bytes]:
-    """The documents in an order that depends on their names only, never on a random state."""
+    """Return the documents in an order that depends only on their names, not on a random state."""
     order = sorted(documents, key=lambda name: hashlib.sha256(name.encode()).digest())
     return [documents[name].encode() for name in order]
 
 
 def _split(documents: list[bytes]) -> tuple[bytes, bytes]:
-    """Whole documents to either side, together not more than the corpus's size."""
+    """Split the documents into training and held-out text, truncated to the corpus size."""
     sides = [bytearray(), bytearray()]
-    limits = [CORPUS_BYTES * (HELD_OUT_PART - 1) // HELD_OUT_PART, CORPUS_BYTES // HELD_OUT_PART]
+    limits = [CORPUS_BYTES * (HELD_OUT_EVERY - 1) // HELD_OUT_EVERY, CORPUS_BYTES // HELD_OUT_EVERY]
     for index, document in enumerate(documents):
-        side = 1 if index % HELD_OUT_PART == 0 else 0
+        side = 1 if index % HELD_OUT_EVERY == 0 else 0
         sides[side] += document[: max(0, limits[side] - len(sides[side]))]
     return bytes(sides[0]), bytes(sides[1])
 
@@ -118,17 +117,17 @@ def _as_tensor(text: bytes) -> Tensor:
 
 
 def streams(text: Tensor, batch: int, context: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless contiguous reading of `text` by `batch` readers, so that a memory carried on is about the same text.
+    """Read `text` endlessly with `batch` contiguous readers, so that carried memories belong to the same text.
 
     Yields:
-        Inputs and targets, both int64 `[batch, context]`; targets are the inputs moved on by one byte. Each reader
-        starts at its own place and wraps around at the end.
+        Inputs and targets, both int64 `[batch, context]`; targets are the inputs shifted by one byte. Each reader
+        starts at a different position and wraps around at the end.
     """
     length = len(text) - 1
     starts = torch.arange(batch) * (length // batch)
     window = torch.arange(context)
     position = 0
     while True:
-        places = (starts[:, None] + position + window) % length
-        yield text[places], text[places + 1]
+        indices = (starts[:, None] + position + window) % length
+        yield text[indices], text[indices + 1]
         position += context

@@ -1,8 +1,8 @@
 """The demo's model: a byte-level language model with attention, a matrix memory and a mixer in each block.
 
-It is small enough for two CPU cores and has the parts whose vital signs Holter is made to record. Its parameters
-carry the names that such a model has in practice: `embedding`, `blocks.{i}.M_init`, `blocks.{i}.attention.*`,
-`blocks.{i}.memory.*`, `blocks.{i}.mixer.alpha_logit`. It knows nothing of Holter.
+It is small enough for two CPU cores, and has the components whose vital signs Holter records. Its parameters have the
+names that are usual in such models: `embedding`, `blocks.{i}.M_init`, `blocks.{i}.attention.*`, `blocks.{i}.memory.*`,
+`blocks.{i}.mixer.alpha_logit`. It does not depend on Holter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the model. `chunk` is how many tokens the memory reads before it writes them, all at once."""
+    """Sizes of the model. `chunk` is the number of tokens that the memory reads before it writes them together."""
 
     vocabulary: int = 256
     width: int = 64
@@ -29,7 +29,7 @@ class ModelConfig:
 
 
 class Attention(nn.Module):
-    """Causal multi-head attention with rotary positions, inside one window of `context` tokens."""
+    """Causal multi-head attention with rotary positions within a window of `context` tokens."""
 
     cosine: Tensor
     sine: Tensor
@@ -46,7 +46,7 @@ class Attention(nn.Module):
         self.register_buffer("sine", angles.sin(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[batch, tokens, width]` to the same shape."""
+        """Map `[batch, tokens, width]` to the same shape."""
         batch, tokens, width = x.shape
         qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -56,7 +56,7 @@ class Attention(nn.Module):
         return result
 
     def _rotate(self, x: Tensor) -> Tensor:
-        """Rotary position embedding (Su et al., 2021) of `[batch, heads, tokens, head width]`."""
+        """Apply rotary position embedding (Su et al., 2021) to `[batch, heads, tokens, head width]`."""
         tokens = x.shape[2]
         cosine, sine = self.cosine[:tokens], self.sine[:tokens]
         left, right = x.chunk(2, dim=-1)
@@ -64,14 +64,14 @@ class Attention(nn.Module):
 
 
 class MatrixMemory(nn.Module):
-    """An associative memory: a matrix M per sequence, read by M q and written along the sequence.
+    """An associative memory: one matrix M per sequence, read as M q and updated along the sequence.
 
-    For each chunk of tokens it first reads with the matrix as it stands, then takes one gradient step on the chunk's
-    own error ½ Σ γ_i ‖M k_i - v_i‖² (a delta rule over a window, as in Omega-rule memories) and forgets a little:
+    For each chunk of tokens, it first reads with the current matrix, then takes one gradient step on the chunk's error
+    ½ Σ γ_i ‖M k_i - v_i‖² (a delta rule over a window, as in Omega-rule memories) with decay:
 
         M ← keep · M + Σ γ_i (v_i - M k_i) k_iᵀ / ‖K Kᵀ‖_F
 
-    ‖K Kᵀ‖_F bounds the largest curvature of that error, so that a step never overshoots however alike the keys are.
+    ‖K Kᵀ‖_F bounds the largest curvature of the error, so a step never overshoots, however similar the keys are.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -88,16 +88,16 @@ class MatrixMemory(nn.Module):
 
         Args:
             x: `[batch, tokens, width]`.
-            matrix: the memory before the first token, `[batch, memory width, memory width]`.
+            matrix: The memory before the first token, `[batch, memory width, memory width]`.
 
         Returns:
-            What was read, `[batch, tokens, width]`, and the memory after the last token.
+            The read values, `[batch, tokens, width]`, and the memory after the last token.
         """
         query, key, value = self.qkv(x).chunk(3, dim=-1)
         query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
         rate = self.rate(x).sigmoid()
         keep = self.keep_logit.sigmoid()
-        # The curvature needs no memory state, so that all chunks' values come from one product.
+        # The curvature does not depend on the memory, so one product computes it for all chunks.
         parts = key.view(len(key), -1, self.chunk, key.shape[-1])
         curvature = torch.linalg.matrix_norm(parts @ parts.mT).clamp_min(1.0)
         reads = []
@@ -113,18 +113,18 @@ class MatrixMemory(nn.Module):
 
 
 class Mixer(nn.Module):
-    """M3 mixing: how much of the memory carried from the previous window goes on, and how much starts anew."""
+    """M3 mixing: interpolates between the memory carried from the previous window and the initial one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.alpha_logit = nn.Parameter(torch.tensor(0.0))
 
     def get_alpha(self) -> Tensor:
-        """The share of the carried memory, a 0-d tensor in (0, 1)."""
+        """Return the weight of the carried memory, a 0-d tensor in (0, 1)."""
         return self.alpha_logit.sigmoid()
 
     def forward(self, carried: Tensor, initial: Tensor) -> Tensor:
-        """Returns alpha · carried + (1 - alpha) · initial."""
+        """Return alpha · carried + (1 - alpha) · initial."""
         return torch.lerp(initial, carried, self.get_alpha())
 
 
@@ -147,7 +147,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, carried: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the new residual stream and the memory to carry to the next window."""
+        """Return the new residual stream and the memory to carry to the next window."""
         x = x + self.attention(self.attention_norm(x))
         read, matrix = self.memory(self.memory_norm(x), self.mixer(carried, self.M_init.expand_as(carried)))
         x = x + read
@@ -165,19 +165,19 @@ class AtlasLanguageModel(nn.Module):
         self.final_norm = nn.LayerNorm(config.width)
 
     def initial_memories(self, batch: int) -> list[Tensor]:
-        """What to pass as `carried` for text that nothing precedes: every block's own `M_init`."""
+        """Return the memories to pass as `carried` at the start of a text: the `M_init` of each block."""
         blocks: list[Block] = list(self.blocks)  # type: ignore[arg-type]
         return [block.M_init.detach().expand(batch, -1, -1) for block in blocks]
 
     def forward(self, tokens: Tensor, carried: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """One window of text.
+        """Process one window of text.
 
         Args:
             tokens: int64 `[batch, tokens]`.
-            carried: each block's memory from the previous window, without its gradient.
+            carried: Each block's memory from the previous window, detached.
 
         Returns:
-            Logits `[batch, tokens, vocabulary]`, and the memories to carry on, detached from the graph.
+            Logits `[batch, tokens, vocabulary]`, and the memories for the next window, detached.
         """
         x = F.embedding(tokens, self.embedding)
         memories = []

@@ -1,7 +1,7 @@
-"""The demo's training loop: what a user's own loop looks like with everything recorded.
+"""The demo's training loop: an example of a loop with all vital signs recorded.
 
-The lines that are Holter's are few: `watch` before the loop, `clip_grad_norm_` in place of torch's, and `log_many` for
-what only the loop knows.
+Only a few lines use Holter: `watch` before the loop, `clip_grad_norm_` in place of torch's, and `log_many` for the
+loss and the learning rate.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ BATCH = 8
 LEARNING_RATE = 4e-3
 MIXER_LEARNING_RATE = 4e-2
 WARMUP_STEPS = 40
-LARGEST_GRADIENT_NORM = 1.0
+MAX_GRADIENT_NORM = 1.0
 VALIDATION_EVERY = 50
 VALIDATION_WINDOWS = 12
 RANK_EVERY = 25
 
 
 class Reporter(Protocol):
-    """Who is told how the training goes."""
+    """Receives progress updates."""
 
     def step(self, step: int, loss: float) -> None:
-        """A step has been trained."""
+        """Report a completed step."""
 
     def validated(self, step: int, perplexity: float) -> None:
-        """The held-out text has been looked at."""
+        """Report the perplexity of the held-out text."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
-        steps: how many steps were trained.
-        interrupted: whether Ctrl-C ended it.
-        seconds: how long it took.
-        perplexity: per byte of held-out text, at the end.
-        unigram_perplexity: what knowing nothing but how often each byte occurs would reach there.
+        steps: The number of completed steps.
+        interrupted: Whether Ctrl-C ended it.
+        seconds: Its duration.
+        perplexity: Final perplexity per byte of held-out text.
+        unigram_perplexity: The same for a model that uses only the byte frequencies.
     """
 
     steps: int
@@ -62,21 +62,21 @@ class Outcome:
 
 
 def train(data: str, steps: int, seed: int, logger: Logger, reporter: Reporter) -> Outcome:
-    """Train a model on one of the corpora, everything recorded; Ctrl-C ends it early and in order.
+    """Train a model on one of the corpora with everything recorded; Ctrl-C ends it early and cleanly.
 
     Args:
         data: `prose` or `code`.
-        steps: how many steps.
-        seed: of the initial weights. The text is read in the same order whatever the seed.
-        logger: records the run.
-        reporter: shows the progress.
+        steps: The number of steps.
+        seed: The seed for the initial weights. It does not affect the order of the text.
+        logger: Records the run.
+        reporter: Shows the progress.
     """
     torch.manual_seed(seed)
     corpus = load_corpus(data)
     model = AtlasLanguageModel(ModelConfig())
     optimizer = make_optimizer(model)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _learning_rate(step, steps))
-    began = time.monotonic()
+    start = time.monotonic()
     done = 0
     with watch_everything(model, logger, optimizer) as vital_signs:
         memories = model.initial_memories(BATCH)
@@ -89,7 +89,7 @@ def train(data: str, steps: int, seed: int, logger: Logger, reporter: Reporter) 
                 loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
-                vital_signs.clip_grad_norm_(LARGEST_GRADIENT_NORM)
+                vital_signs.clip_grad_norm_(MAX_GRADIENT_NORM)
                 rate = schedule.get_last_lr()[0]
                 optimizer.step()
                 schedule.step()
@@ -101,18 +101,18 @@ def train(data: str, steps: int, seed: int, logger: Logger, reporter: Reporter) 
         except KeyboardInterrupt:
             interrupted = True
     perplexity = _validate(model, corpus, done, logger, reporter)
-    return Outcome(done, interrupted, time.monotonic() - began, perplexity, corpus.unigram_perplexity())
+    return Outcome(done, interrupted, time.monotonic() - start, perplexity, corpus.unigram_perplexity())
 
 
 def watch_everything(model: AtlasLanguageModel, logger: Logger, optimizer: torch.optim.Optimizer) -> Watch:
-    """Every probe that fits this model, at every step."""
+    """Watch the model with every applicable probe at every step."""
     return watch(
         model,
         logger,
         optimizer,
         attention=Attention(rows=32, every=1),
         probes=[
-            # The memory's forward takes (x, matrix before) and returns (what was read, matrix after).
+            # The memory's forward takes (x, matrix before) and returns (read values, matrix after).
             Probe("blocks.*.memory", "memory_read_norm", lambda _memory, _inputs, output: output[0]),
             Probe("blocks.*.memory", "memory_write_norm", lambda _memory, inputs, output: output[1] - inputs[1]),
             Ratio("memory_rw_ratio", "memory_read_norm", "memory_write_norm"),
@@ -126,7 +126,7 @@ def watch_everything(model: AtlasLanguageModel, logger: Logger, optimizer: torch
 
 
 def make_optimizer(model: AtlasLanguageModel) -> torch.optim.Optimizer:
-    """AdamW. The mixers' single numbers learn faster, so that a short run shows them move."""
+    """Create AdamW with a higher learning rate for the scalar mixers, so that a short run shows them change."""
     mixers = [parameter for name, parameter in model.named_parameters() if name.endswith(".alpha_logit")]
     rest = [parameter for name, parameter in model.named_parameters() if not name.endswith(".alpha_logit")]
     groups = [
@@ -137,13 +137,13 @@ def make_optimizer(model: AtlasLanguageModel) -> torch.optim.Optimizer:
 
 
 def _learning_rate(step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to a tenth, as a factor."""
+    """Return the factor of the learning rate: linear warm-up, then cosine decay to a tenth."""
     warm = min(1.0, (step + 1) / WARMUP_STEPS)
     return warm * (0.55 + 0.45 * math.cos(math.pi * min(1.0, step / max(1, steps))))
 
 
 def _validate(model: AtlasLanguageModel, corpus: Corpus, step: int, logger: Logger, reporter: Reporter) -> float:
-    """Perplexity per byte of held-out text, read from its beginning with the memories carried along."""
+    """Return the perplexity per byte of the start of the held-out text."""
     model.eval()
     losses = []
     with torch.no_grad():

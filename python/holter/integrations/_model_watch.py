@@ -1,7 +1,7 @@
-"""A framework's training, watched by `holter.torch.watch` on every process that has to take part.
+"""Watches a framework's training with `holter.torch.watch`, on every process that must take part.
 
-One process watches for all. Only where parameters are sharded (FSDP2, tensor parallelism) every process has to: their
-gradients' norms need a reduction, in which a process that is missing would be waited for without end.
+Usually the main process watches. If parameters are sharded (FSDP2, tensor parallelism), every process must watch:
+gradient norms then need a reduction, which blocks until all processes join it.
 """
 
 from __future__ import annotations
@@ -23,61 +23,61 @@ if TYPE_CHECKING:
 
 
 class ModelWatch:
-    """The watch of one training after the other.
+    """Watches consecutive trainings.
 
     Args:
-        options: arguments of `holter.torch.watch`, without the model, the logger and the optimizer.
+        options: Arguments of `holter.torch.watch`, without the model, the logger and the optimizer.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
         self._watch: Watch | None = None
-        self._part: LazyLogger | None = None
-        self._commits = False
+        self._rank_logger: LazyLogger | None = None
+        self._commits_manually = False
 
     @property
     def current(self) -> Watch | None:
-        """The watch that goes on in this process; None if none does."""
+        """The active watch of this process; None if it does not watch."""
         return self._watch
 
-    def begin(self, model: nn.Module, optimizers: Sequence[Optimizer], main: LazyLogger | None) -> None:
-        """Watch a model, unless another process does it for this one. All processes call this together.
+    def start(self, model: nn.Module, optimizers: Sequence[Optimizer], main: LazyLogger | None) -> None:
+        """Watch a model, unless another process does. All processes must call this together.
 
         Args:
-            model: the model that is trained.
-            optimizers: the optimizers to follow; where there are none, `step_computed` has to be called.
-            main: what the main process records with; None on the others.
+            model: The model being trained.
+            optimizers: The optimizers to follow; if empty, call `commit_step` after each step.
+            main: The logger of the main process; None on the others.
 
         Raises:
-            TypeError, ValueError: as `holter.torch.watch`.
+            TypeError, ValueError: As `holter.torch.watch`.
         """
-        self.end()
-        logger = self._logger(model, main)
+        self.stop()
+        logger = self._open_logger(model, main)
         if logger is not None:
-            self._commits = not optimizers
+            self._commits_manually = not optimizers
             self._watch = watch(model, logger, list(optimizers) or None, **self._options)
 
-    def step_begins(self, step: int) -> None:
-        """Say which step is under way. Never goes back, so that nothing recorded is replaced."""
+    def set_step(self, step: int) -> None:
+        """Set the current step. It never decreases, so that no recorded point is replaced."""
         if self._watch is not None and self._watch.step < step:
             self._watch.step = step
 
-    def step_computed(self) -> None:
-        """The gradients of a step are complete and not cleared yet: commit them where no optimizer is followed."""
-        if self._watch is not None and self._commits:
+    def commit_step(self) -> None:
+        """Commit the step if no optimizer is followed. The gradients must be complete and not yet cleared."""
+        if self._watch is not None and self._commits_manually:
             self._watch.commit()
 
-    def end(self, *, has_failed: bool = False) -> None:
-        """End the watch if one goes on, and close the part of the run that it alone wrote. May be called again."""
+    def stop(self, *, has_failed: bool = False) -> None:
+        """Stop watching, and close the run of this rank if it was opened for the watch. Can be called repeatedly."""
         running, self._watch = self._watch, None
-        part, self._part = self._part, None
+        logger, self._rank_logger = self._rank_logger, None
         if running is not None:
             running.close()
-        if part is not None:
-            part.close(has_failed=has_failed)
+        if logger is not None:
+            logger.close(has_failed=has_failed)
 
-    def _logger(self, model: nn.Module, main: LazyLogger | None) -> Logger | None:
-        """Where this process records what it sees; None if it need not look."""
+    def _open_logger(self, model: nn.Module, main: LazyLogger | None) -> Logger | None:
+        """Open the logger of this process; return None if it need not watch."""
         if not _is_sharded(model):
             return main.open() if main is not None else None
         path = [main.path if main is not None else None]
@@ -85,13 +85,13 @@ class ModelWatch:
         if main is not None:
             return main.open()
         if path[0] is None:
-            raise RuntimeError("the process of rank 0 records no run, so that the others cannot record theirs")
-        self._part = LazyLogger(path[0], rank=torch.distributed.get_rank())
-        return self._part.open()
+            raise RuntimeError("the process of rank 0 does not record a run, so the other ranks cannot join it")
+        self._rank_logger = LazyLogger(path[0], rank=torch.distributed.get_rank())
+        return self._rank_logger.open()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process needs to watch: a watch that goes on stays where it is."""
-        return {"_options": self._options, "_watch": None, "_part": None, "_commits": False}
+        """Return the options alone: an active watch stays in its process."""
+        return {"_options": self._options, "_watch": None, "_rank_logger": None, "_commits_manually": False}
 
 
 def _is_sharded(model: nn.Module) -> bool:

@@ -3,7 +3,7 @@
     accelerator = Accelerator(log_with=HolterTracker("run-1"))
     accelerator.init_trackers("project", config={"lr": 3e-4})
 
-The model is watched by one more line, on the main process:
+To watch the model, add one line on the main process:
 `holter.torch.watch(model, accelerator.get_tracker("holter", unwrap=True), optimizer.optimizer)`.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.tracking import GeneralTracker, on_main_process
 
-from holter.integrations._lazy_logger import LazyLogger, flat
+from holter.integrations._lazy_logger import LazyLogger, flatten
 
 if TYPE_CHECKING:
     import os
@@ -28,13 +28,13 @@ __all__ = ["HolterTracker"]
 class HolterTracker(GeneralTracker):
     """Records into `logging_dir/run_name`, on the main process.
 
-    The configuration that `init_trackers` gets is the run's. Numbers in nested dicts are recorded under their joined
-    names; what is no number is left out and named once. Without a step, values go under the next one.
+    The configuration passed to `init_trackers` becomes the run's. Names in nested dicts are joined with slashes; values
+    that are not numbers are skipped with one warning. Without a step, values are recorded at the next step.
 
     Args:
-        run_name: the run's name, and its directory's; a run that is there is gone on with.
-        logging_dir: where runs go.
-        settings: further arguments of `holter.Logger`, such as `tags`.
+        run_name: The name of the run and of its directory; an existing run is resumed.
+        logging_dir: The parent directory of the runs.
+        settings: Other arguments of `holter.Logger`, such as `tags`.
     """
 
     name = "holter"
@@ -45,46 +45,46 @@ class HolterTracker(GeneralTracker):
         super().__init__()
         self.run_name = run_name
         self._run = LazyLogger(Path(logging_dir, run_name), **{"name": run_name, **settings})
-        self._is_begun = False
+        self._is_started = False
 
     @property
     def tracker(self) -> holter.Logger:
-        """The run's logger; opens the run, so that its configuration should be known by then."""
+        """The run's logger. Reading this opens the run, so pass the configuration first."""
         return self._run.open()
 
     @on_main_process
     def start(self) -> None:
-        """Nothing is opened yet: the configuration comes next."""
-        self._is_begun = True
+        """Do not open the run yet: the configuration comes next."""
+        self._is_started = True
 
     @on_main_process
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
-        """Keep hyper-parameters in the run's configuration."""
-        self._is_begun = True  # accelerate had no `start` before 1.8
+        """Store hyperparameters in the run's configuration."""
+        self._is_started = True  # accelerate had no `start` before 1.8
         self._run.configure(values)
 
     @on_main_process
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         """Record numbers."""
-        del kwargs  # meant for one tracker or another
-        self._run.record(step, flat(values))
+        del kwargs  # for other trackers
+        self._run.record(step, flatten(values))
 
     @on_main_process
     def log_images(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
-        """Not recorded; said once."""
+        """Skip, with one warning."""
         del step, kwargs
-        self._run.leave_out("images", example=next(iter(values), ""))
+        self._run.warn_skipped("images", example=next(iter(values), ""))
 
     @on_main_process
     def log_table(self, table_name: str, *args: Any, **kwargs: Any) -> None:
-        """Not recorded; said once."""
+        """Skip, with one warning."""
         del args, kwargs
-        self._run.leave_out("tables", example=table_name)
+        self._run.warn_skipped("tables", example=table_name)
 
     @on_main_process
     def finish(self) -> None:
-        """Close the run; one that nothing was logged to keeps its configuration."""
-        if self._is_begun:
-            self._is_begun = False
+        """Close the run; an empty run is created to keep the configuration."""
+        if self._is_started:
+            self._is_started = False
             self._run.open()
         self._run.close()

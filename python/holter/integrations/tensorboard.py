@@ -1,9 +1,9 @@
-"""TensorBoard: a `SummaryWriter` with the signatures of torch's, which records a Holter run.
+"""TensorBoard: a `SummaryWriter` with torch's signatures that records a Holter run.
 
     from holter.integrations.tensorboard import SummaryWriter  # instead of torch.utils.tensorboard
 
-Neither torch nor tensorboard is needed for it. Holter keeps numbers: what else is added is left out, said once for each
-kind, and never an error.
+It needs neither torch nor tensorboard. Holter records only numbers: anything else is skipped with one warning for each
+kind, and is never an error.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ __all__ = ["SummaryWriter"]
 _QUANTILES = {"min": 0.0, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 
-def _left_out(what: str) -> Callable[..., None]:
-    """A method for what Holter does not keep."""
+def _skipped(kind: str) -> Callable[..., None]:
+    """Make a method for data that Holter does not record."""
 
     def add(self: SummaryWriter, *args: Any, **kwargs: Any) -> None:
         name = args[0] if args else kwargs.get("tag", kwargs.get("main_tag", ""))
-        self._run.leave_out(what, example=name if isinstance(name, str) else type(name).__name__)
+        self._run.warn_skipped(kind, example=name if isinstance(name, str) else type(name).__name__)
 
-    add.__doc__ = f"Not recorded: {what}. Said once."
+    add.__doc__ = f"Skip {kind}, with one warning."
     return add
 
 
 class SummaryWriter:
-    """Records into `log_dir`, which is the run's directory; a run that is there is gone on with.
+    """Records into `log_dir`, the run's directory; an existing run is resumed.
 
-    Values are kept in float64. Without a `global_step` a tag counts its own, from 0, where torch has 0 for all. After
-    `close` the next call goes on with the run.
+    Values are stored as float64. Without a `global_step`, each tag counts its own steps from 0; torch uses 0 for all.
+    After `close`, the next call resumes the run.
 
     Args:
-        log_dir: by default `runs/<date and time>_<host><comment>`.
-        comment: put behind the default `log_dir`.
-        purge_step: not needed: a step that is logged again replaces the value. Said once.
-        max_queue: not used: what was added survives the process.
-        flush_secs: not used, for the same reason.
-        filename_suffix: not used.
-        settings: further arguments of `holter.Logger`, such as `config` or `tags`.
+        log_dir: The run's directory; by default `runs/<date and time>_<host><comment>`.
+        comment: Appended to the default `log_dir`.
+        purge_step: Ignored with a warning, because a step that is logged again replaces the value.
+        max_queue: Ignored, because recorded points survive the process.
+        flush_secs: Ignored, for the same reason.
+        filename_suffix: Ignored.
+        settings: Other arguments of `holter.Logger`, such as `config` or `tags`.
     """
 
     def __init__(  # noqa: PLR0917  torch's signature
@@ -73,9 +73,9 @@ class SummaryWriter:
         self.log_dir = os.fspath(log_dir)
         self._run = LazyLogger(self.log_dir, **settings)
         self._next_steps: dict[str, int] = {}
-        self._hyper_parameters: dict[str, Any] = {}
+        self._hyperparameters: dict[str, Any] = {}
         if purge_step is not None:
-            self._run.leave_out("purged steps (a step that comes again replaces its value)", example=str(purge_step))
+            self._run.warn_skipped("purge_step (logging a step again replaces its value)", example=str(purge_step))
 
     def get_logdir(self) -> str:
         """Return the run's directory."""
@@ -90,7 +90,7 @@ class SummaryWriter:
         new_style: bool = False,  # noqa: FBT001, FBT002
         double_precision: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        """Record a number, or an array or tensor of one element."""
+        """Record a number, or an array or tensor with one element."""
         del new_style, double_precision
         self._record(tag, {tag: scalar_value}, global_step, walltime)
 
@@ -114,12 +114,12 @@ class SummaryWriter:
         walltime: float | None = None,
         max_bins: int | None = None,
     ) -> None:
-        """Record quantiles of the finite values, and how many are not finite.
+        """Record quantiles of the finite values, and the number of non-finite ones.
 
-        They are `tag/min`, `tag/p05`, `tag/p25`, `tag/p50`, `tag/p75`, `tag/p95`, `tag/max` and `tag/nonfinite`.
+        The series are `tag/min`, `tag/p05`, `tag/p25`, `tag/p50`, `tag/p75`, `tag/p95`, `tag/max` and `tag/nonfinite`.
 
         Raises:
-            ValueError: if there is no value.
+            ValueError: If `values` is empty.
         """
         del bins, max_bins
         array = _array(values)
@@ -140,37 +140,37 @@ class SummaryWriter:
         run_name: str | None = None,
         global_step: int | None = None,
     ) -> None:
-        """Keep hyper-parameters in the run's configuration, and record the metrics.
+        """Store hyperparameters in the run's configuration, and record the metrics.
 
-        A run has one configuration, where torch makes a run of its own for each call.
+        A run has one configuration; torch creates a separate run for each call.
         """
         del hparam_domain_discrete, run_name
         if not isinstance(hparam_dict, dict) or not isinstance(metric_dict, dict):
             raise TypeError("hparam_dict and metric_dict must be dictionaries")
-        known = self._hyper_parameters
+        known = self._hyperparameters
         replaced = [name for name, value in hparam_dict.items() if name in known and known[name] != value]
         if replaced:
-            self._run.leave_out("earlier values of hyper-parameters (a run has one configuration)", example=replaced[0])
+            self._run.warn_skipped("replaced hyperparameters (a run has one configuration)", example=replaced[0])
         known.update(hparam_dict)
         self._run.configure(hparam_dict)
         for name, value in metric_dict.items():
             self.add_scalar(name, value, global_step)
 
-    add_text = _left_out("texts")
-    add_tensor = _left_out("tensors")
-    add_histogram_raw = _left_out("histograms of counts")
-    add_image = add_images = add_image_with_boxes = _left_out("images")
-    add_figure = _left_out("figures")
-    add_video = _left_out("videos")
-    add_audio = _left_out("audio")
-    add_graph = add_onnx_graph = _left_out("graphs")
-    add_embedding = _left_out("embeddings")
-    add_pr_curve = add_pr_curve_raw = _left_out("precision-recall curves")
-    add_custom_scalars = add_custom_scalars_multilinechart = add_custom_scalars_marginchart = _left_out("layouts")
-    add_mesh = _left_out("meshes")
+    add_text = _skipped("texts")
+    add_tensor = _skipped("tensors")
+    add_histogram_raw = _skipped("histograms of counts")
+    add_image = add_images = add_image_with_boxes = _skipped("images")
+    add_figure = _skipped("figures")
+    add_video = _skipped("videos")
+    add_audio = _skipped("audio")
+    add_graph = add_onnx_graph = _skipped("graphs")
+    add_embedding = _skipped("embeddings")
+    add_pr_curve = add_pr_curve_raw = _skipped("precision-recall curves")
+    add_custom_scalars = add_custom_scalars_multilinechart = add_custom_scalars_marginchart = _skipped("layouts")
+    add_mesh = _skipped("meshes")
 
     def flush(self) -> None:
-        """Wait until everything added so far survives a loss of power; the process's death it survives without."""
+        """Wait until everything added so far survives power loss. It survives process death without a flush."""
         if self._run.is_open:
             self._run.flush()
 
@@ -191,7 +191,7 @@ class SummaryWriter:
 
     def _record(self, tag: str, values: Mapping[str, Any], step: int | None, walltime: float | None) -> None:
         if walltime is not None:
-            self._run.leave_out("times given by the caller (a point has the time at which it was logged)", example=tag)
+            self._run.warn_skipped("walltime (a point has the time at which it was logged)", example=tag)
         if step is None:
             step = self._next_steps.get(tag, 0)
             self._next_steps[tag] = step + 1
@@ -199,7 +199,7 @@ class SummaryWriter:
 
 
 def _array(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """All elements as float64; of a tensor whatever its type and device."""
+    """Convert an array, or a tensor of any type and device, to a flat float64 array."""
     if hasattr(values, "detach"):
         values = values.detach().cpu().double().numpy()
     return np.asarray(values, dtype=np.float64).ravel()

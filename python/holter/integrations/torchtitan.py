@@ -1,9 +1,9 @@
-"""torchtitan: a logger in the place of its own for TensorBoard and Weights & Biases, or beside them.
+"""torchtitan: a logger that replaces or accompanies its loggers for TensorBoard and Weights & Biases.
 
     if torch.distributed.get_rank() == 0:
         trainer.metrics_processor.logger = HolterLogger("runs/run-1", config_dict=config)
 
-Where one of torchtitan's own is switched on, `trainer.metrics_processor.logger.add_logger(…)` puts it beside.
+If one of torchtitan's own loggers is enabled, use `trainer.metrics_processor.logger.add_logger(…)` instead.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["HolterLogger"]
 
 
 class HolterLogger(BaseLogger):
-    """Records torchtitan's metrics by their own names.
+    """Records torchtitan's metrics under their original names.
 
-    To be made on the process that torchtitan logs on: that of rank 0, under pipeline parallelism mostly the first one
-    of the last stage. The arguments are those of torchtitan's own loggers.
+    Create it on the process on which torchtitan logs: rank 0, or with pipeline parallelism usually the first rank of
+    the last stage. The arguments match those of torchtitan's own loggers.
 
     Args:
-        log_dir: the run's directory; a run that is there is gone on with.
-        config_dict: the job's configuration, kept with the run.
-        tag: put before every metric's name, with a slash.
-        settings: further arguments of `holter.Logger`, such as `tags`.
+        log_dir: The run's directory; an existing run is resumed.
+        config_dict: The job's configuration, stored with the run.
+        tag: Prepended to every metric's name, with a slash.
+        settings: Other arguments of `holter.Logger`, such as `tags`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class HolterLogger(BaseLogger):
         return self._run.open()
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Record what are numbers of the metrics."""
+        """Record the metrics that are numbers."""
         self._run.record(step, {f"{self._prefix}{name}": value for name, value in metrics.items()})
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`holter-sync.json`: what the copy of a rank says of itself. A file is in it only when it is complete there."""
+"""`holter-sync.json`: the manifest of a rank's copy. It lists a file only when the file is complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MAX_BYTES", "CopiedFile", "Manifest"]
 
 VERSION = 1
 MAX_BYTES = 64 << 20
-"""More is no manifest: a run of a billion points has one of 12 kB."""
+"""Upper bound for a valid manifest; that of a billion points has 12 kB."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -25,7 +25,7 @@ class CopiedFile:
     Attributes:
         size: Its size in bytes.
         sha256: Its SHA-256 in hexadecimal.
-        mtime_ns: When its source was last written to: with the size it tells whether that has changed.
+        mtime_ns: Modification time of its source, which together with the size detects changes.
     """
 
     size: int
@@ -35,12 +35,12 @@ class CopiedFile:
 
 @dataclass
 class Manifest:
-    """What is complete at the destination.
+    """The complete files at the destination.
 
     Attributes:
-        run_id: The `id` of the rank's `run.json`: a copy of another run is never mixed with this one.
-        files: By their names below the rank's directory.
-        is_complete: Whether the last sync of it came to its end.
+        run_id: The `id` in the rank's `run.json`, so that copies of different runs are never mixed.
+        files: The files by name, relative to the rank's directory.
+        is_complete: Whether the last sync completed.
     """
 
     run_id: str
@@ -48,32 +48,32 @@ class Manifest:
     is_complete: bool = False
 
     def dump(self) -> bytes:
-        """Return the file's content."""
+        """Serialize the manifest."""
         files = {name: vars(self.files[name]) for name in sorted(self.files)}
         facts = {"version": VERSION, "run_id": self.run_id, "is_complete": self.is_complete, "files": files}
         return json.dumps(facts, indent=1).encode() + b"\n"
 
     @classmethod
     def parse(cls, content: bytes) -> Manifest:
-        """Read what may have been written by anybody: files of other names than a copy has are passed over.
+        """Parse untrusted content; ignore files whose names do not occur in copies.
 
         Raises:
-            FormatVersionError: A newer Holter wrote it.
-            ValueError: It is no manifest.
+            FormatVersionError: If a newer Holter wrote it.
+            ValueError: If it is not a manifest.
         """
         try:
             facts = json.loads(content)
         except (ValueError, RecursionError):
-            raise ValueError("it is no JSON") from None
+            raise ValueError("not valid JSON") from None
         if not isinstance(facts, dict) or not isinstance(facts.get("version"), int):
-            raise ValueError("it has no version")  # noqa: TRY004 - it is the content that is wrong
+            raise ValueError("it has no version")  # noqa: TRY004 - the content is invalid, not an argument's type
         if facts["version"] > VERSION:
             raise FormatVersionError(
-                f"it has version {facts['version']}, and this Holter knows {VERSION}: update Holter"
+                f"its version {facts['version']} is newer than the supported version {VERSION}: update Holter"
             )
         run_id, files = facts.get("run_id"), facts.get("files")
         if not isinstance(run_id, str) or not isinstance(files, dict):
-            raise ValueError("it names no run and its files")  # noqa: TRY004 - it is the content that is wrong
+            raise ValueError("it has no run_id or files")  # noqa: TRY004 - the content is invalid
         known = {name: entry for name, value in files.items() if is_copied(name) and (entry := _entry(value))}
         return cls(run_id, known, facts.get("is_complete") is True)
 

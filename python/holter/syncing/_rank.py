@@ -1,7 +1,7 @@
-"""Brings the copy of one rank up to date: parts first, then lines, then `run.json`, and what it says of itself last.
+"""Updates the copy of one rank: parts first, then JSON Lines files, then `run.json`, and the copy's own manifest last.
 
-So what `run.json` speaks of is there before it is, and the copy can be read at any moment. A sync that is killed leaves
-a copy that the next one goes on with. A part that the run has merged into another is removed when that one is there.
+So everything that `run.json` refers to exists before it does, and the copy is readable at any moment. After a sync is
+killed, the next one continues. A part that the run has merged into another is removed once the other has been copied.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holter.exceptions import FormatVersionError
 from holter.syncing._manifest import MAX_BYTES, CopiedFile, Manifest
@@ -25,172 +25,169 @@ if TYPE_CHECKING:
 __all__ = ["RankSync", "sha256_of"]
 
 MAX_SCANS = 100
-"""Parts are merged when a run is closed, once: a rank whose parts go faster than this is being played with."""
-BYTES_BETWEEN_NOTES = 64 << 20
-SECS_BETWEEN_NOTES = 5.0
-"""So much, or so long, is copied again at most by the sync after one that was killed."""
-LINES_WORTH_WAITING = 4 << 20
+"""Parts are merged once, when a run is closed: more changes than this mean that something else deletes them."""
+BYTES_BETWEEN_MANIFESTS = 64 << 20
+SECS_BETWEEN_MANIFESTS = 5.0
+"""The most that a sync copies again after a killed one, in bytes and in seconds of copying."""
+LARGE_LINES_BYTES = 4 << 20
 LINES_GROWTH = 1.25
-"""Lines are copied as a whole: those of a live run again only when there are so many more."""
+"""JSON Lines files are copied whole; large ones of a live run only after they have grown by this factor."""
 _WHOLE_RUN = frozenset({"metrics.sqlite", "journal.holter"})
 
 
 class RankSync:
-    """The copy of one rank, in two steps: `plan` finds out what is to be done, `execute` does it.
+    """Updates the copy of one rank, in two steps: `plan` and `execute`.
 
     Args:
         source: The rank's directory.
-        destination: Where copies go.
-        folder: Where this one lies there.
-        again: Files that are to be copied whatever is known of them.
+        destination: The folder of copies.
+        folder: The path of this copy, relative to the destination.
+        recopy: Files to copy even if they are unchanged.
         is_live: Whether the run is being recorded.
     """
 
     def __init__(
-        self, source: Source, destination: Destination, folder: str, again: Collection[str], *, is_live: bool
+        self, source: Source, destination: Destination, folder: str, recopy: Collection[str], *, is_live: bool
     ) -> None:
         self._source = source
         self._destination = destination
         self._folder = folder
-        self._again = again
+        self._recopy = recopy
         self._is_live = is_live
-        self._noted_bytes, self._noted_at = 0, time.monotonic()
+        self._saved_bytes, self._saved_at = 0, time.monotonic()
         self.copied: dict[str, int] = {}
         self.removed: list[str] = []
 
     def plan(self) -> None:
-        """Find out what is to be copied and removed.
+        """Determine the files to copy and remove.
 
         Raises:
-            FileExistsError: Another run, or a whole one, is at the destination.
-            FormatVersionError: A newer Holter made the copy that is there.
-            OSError: The destination cannot be read.
-            ValueError: `run.json` is damaged.
+            FileExistsError: If the destination holds another run, or a complete run instead of a copy.
+            FormatVersionError: If a newer Holter made the existing copy.
+            OSError: If the destination cannot be read.
+            ValueError: If `run.json` is damaged.
         """
         self._run_file, content = self._source.manifest()
-        self._facts = _facts(content)
-        self._there = self._destination.list(self._folder)
+        self._run_id = _run_id(content)
+        self._remote = self._destination.list(self._folder)
         parts = self._destination.list(f"{self._folder}/{PARTS}")
-        self._unfinished = {self._folder: self._there, f"{self._folder}/{PARTS}": parts}
+        self._unfinished = {self._folder: self._remote, f"{self._folder}/{PARTS}": parts}
         self._manifest = self._read_manifest()
-        self._there = {**self._there, **{f"{PARTS}/{name}": size for name, size in parts.items()}}
-        self._look(self._source.scan())
+        self._remote = {**self._remote, **{f"{PARTS}/{name}": size for name, size in parts.items()}}
+        self._use_scan(self._source.scan())
         self._is_run_file_new = not self._is_unchanged(self._run_file)
 
     @property
     def todo(self) -> dict[str, int]:
-        """The files that are to be copied and their sizes."""
+        """The sizes of the files to copy, by name."""
         files = [*self._todo, *([self._run_file] if self._is_run_file_new else [])]
         return {file.name: file.size for file in files}
 
     @property
     def stale(self) -> list[str]:
         """The parts of the copy that the run has merged into others."""
-        # Only if a newer one was merged here: that some are gone is no reason to remove the last copy of them.
-        here = {file.name for file in self._scan.files}
-        gone = sorted(name for name in self._there if name not in here)
-        return [name for name in gone if self._is_before_merged(name)]
+        # Only parts older than a merged one: if the user deleted parts, their last copy must stay.
+        local = {file.name for file in self._scan.files}
+        missing = sorted(name for name in self._remote if name not in local)
+        return [name for name in missing if self._is_before_merged(name)]
 
     @property
     def num_unchanged(self) -> int:
-        """How many files need not be copied."""
+        """The number of files that need no copying."""
         return len(self._scan.files) + 1 - len(self.todo)
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What cannot be copied."""
+        """The files that cannot be copied."""
         return self._scan.left_out
 
-    def pretend(self) -> None:
-        """Take what was planned for done, and do nothing."""
+    def simulate(self) -> None:
+        """Record the planned changes as made, without making them."""
         self.copied, self.removed = self.todo, self.stale
 
-    def execute(self, progress: Callable[[int], None]) -> None:
-        """Do what was planned; a run that goes on meanwhile is followed.
+    def execute(self, on_progress: Callable[[int], None]) -> None:
+        """Make the planned changes, and follow a run that changes during the sync.
 
         Args:
-            progress: Is told how many bytes of this rank have been copied.
+            on_progress: Called with the number of bytes of this rank copied so far.
 
         Raises:
-            OSError: The source cannot be read or the destination not be written to. What was copied so far stays.
+            OSError: If the source cannot be read or the destination cannot be written. Files copied so far stay.
         """
-        changes = self.todo or self.stale or self._forgotten() or self._is_refreshed
+        changes = self.todo or self.stale or self._obsolete_entries() or self._is_refreshed
         for folder, names in self._unfinished.items():
             self._destination.remove_unfinished(folder, names)
         if self._manifest.is_complete and not changes:
             return
         self._manifest.is_complete = False
-        self._copy_all(progress)
+        self._copy_all(on_progress)
         for name in self.stale:
             self._destination.remove(f"{self._folder}/{name}")
-            del self._there[name]
+            del self._remote[name]
             self.removed.append(name)
-        for name in self._forgotten():
+        for name in self._obsolete_entries():
             del self._manifest.files[name]
         if self._is_run_file_new:
-            self._copy(self._run_file, progress)
+            self._copy(self._run_file, on_progress)
         self._manifest.is_complete = True
-        self._note()
+        self._save_manifest()
 
-    def _forgotten(self) -> list[str]:
-        """What is noted of parts that were merged here and are gone there."""
-        return [name for name in self._manifest.files if name not in self._there and self._is_before_merged(name)]
+    def _obsolete_entries(self) -> list[str]:
+        """Return the manifest's entries of merged parts that no longer exist in the copy."""
+        return [name for name in self._manifest.files if name not in self._remote and self._is_before_merged(name)]
 
     def _is_before_merged(self, name: str) -> bool:
         folder, _, base = name.rpartition("/")
         number = part_number(base) if folder == PARTS else None
         return number is not None and number < self._scan.merged_until
 
-    def _copy_all(self, progress: Callable[[int], None]) -> None:
+    def _copy_all(self, on_progress: Callable[[int], None]) -> None:
         for _ in range(MAX_SCANS):
             try:
                 for file in self._todo:
-                    self._copy(file, progress)
+                    self._copy(file, on_progress)
             except FileNotFoundError:
                 pass  # merged into another part since the directory was listed
             else:
                 return
-            self._look(self._source.scan())
-        raise OSError(f"{self._folder}: its files go faster than they can be copied")
+            self._use_scan(self._source.scan())
+        raise OSError(f"{self._folder}: its files are deleted faster than they can be copied")
 
-    def _copy(self, file: SourceFile, progress: Callable[[int], None]) -> None:
+    def _copy(self, file: SourceFile, on_progress: Callable[[int], None]) -> None:
         before = sum(self.copied.values())
         with self._source.content(file) as path:
             sha256 = sha256_of(path)
             target = f"{self._folder}/{file.name}"
-            self._destination.put(path, target, file.size, lambda size: progress(before + size))
+            self._destination.put(path, target, file.size, lambda size: on_progress(before + size))
         self._manifest.files[file.name] = CopiedFile(file.size, sha256, file.mtime_ns)
-        self._there[file.name] = file.size
+        self._remote[file.name] = file.size
         self.copied[file.name] = file.size
         done = before + file.size
-        is_late = time.monotonic() - self._noted_at >= SECS_BETWEEN_NOTES
-        if file is not self._run_file and (is_late or done - self._noted_bytes >= BYTES_BETWEEN_NOTES):
-            self._note()
-            self._noted_bytes, self._noted_at = done, time.monotonic()
+        is_late = time.monotonic() - self._saved_at >= SECS_BETWEEN_MANIFESTS
+        if file is not self._run_file and (is_late or done - self._saved_bytes >= BYTES_BETWEEN_MANIFESTS):
+            self._save_manifest()
+            self._saved_bytes, self._saved_at = done, time.monotonic()
 
-    def _note(self) -> None:
+    def _save_manifest(self) -> None:
         self._destination.put_bytes(self._manifest.dump(), f"{self._folder}/{MANIFEST}")
 
-    def _look(self, scan: Scan) -> None:
+    def _use_scan(self, scan: Scan) -> None:
         self._scan = scan
         self._is_refreshed = False
         self._todo = [file for file in scan.files if not self._is_unchanged(file)]
 
     def _is_unchanged(self, file: SourceFile) -> bool:
         known = self._manifest.files.get(file.name)
-        if known is None or file.name in self._again or self._there.get(file.name) != known.size:
+        if known is None or file.name in self._recopy or self._remote.get(file.name) != known.size:
             return False
-        if (
-            self._is_live
-            and file.name in LINES
-            and LINES_WORTH_WAITING < known.size <= file.size < LINES_GROWTH * known.size
-        ):
+        has_grown_little = LARGE_LINES_BYTES < known.size <= file.size < LINES_GROWTH * known.size
+        if self._is_live and file.name in LINES and has_grown_little:
             return True
         if known.size != file.size:
             return False
         if known.mtime_ns == file.mtime_ns:
             return True
-        # The run itself may be a copy, whose files have other times.
+        # The run may itself be a copy whose files have different times.
         try:
             with self._source.content(file) as path:
                 is_same = sha256_of(path) == known.sha256
@@ -202,56 +199,56 @@ class RankSync:
         return is_same
 
     def _read_manifest(self) -> Manifest:
-        """What is known of the copy; nothing if there is none, or none that can be believed.
+        """Read the copy's manifest; return an empty one if it is missing or damaged.
 
         Raises:
-            FileExistsError: What is there is not a copy of this run.
-            FormatVersionError: A newer Holter made it.
+            FileExistsError: If the destination is not a copy of this run.
+            FormatVersionError: If a newer Holter made the copy.
         """
-        run_id = self._facts["id"]
         where = f"{self._destination.url}: {self._folder}"
-        if MANIFEST not in self._there and self._there.keys() & _WHOLE_RUN:
-            raise FileExistsError(f"{where} is a whole run, not a copy: choose another place for copies")
-        known = Manifest(run_id)
-        if self._there.get(MANIFEST, MAX_BYTES + 1) <= MAX_BYTES:
+        if MANIFEST not in self._remote and self._remote.keys() & _WHOLE_RUN:
+            raise FileExistsError(f"{where} is a run, not a copy: choose another destination")
+        known = Manifest(self._run_id)
+        if self._remote.get(MANIFEST, MAX_BYTES + 1) <= MAX_BYTES:
             try:
                 known = Manifest.parse(self._destination.read(f"{self._folder}/{MANIFEST}"))
             except FormatVersionError as error:
                 raise FormatVersionError(f"{where}/{MANIFEST}: {error}") from None
             except ValueError:
-                known = Manifest(self._run_id_there())
-        elif RUN_FILE in self._there:
-            known = Manifest(self._run_id_there())
-        if known.run_id != run_id:
-            raise FileExistsError(f"{where} is a copy of another run: copy this one as another --name, or elsewhere")
+                known = Manifest(self._remote_run_id())
+        elif RUN_FILE in self._remote:
+            known = Manifest(self._remote_run_id())
+        if known.run_id != self._run_id:
+            raise FileExistsError(f"{where} is a copy of another run: choose another --name or destination")
         return known
 
-    def _run_id_there(self) -> str:
-        if RUN_FILE not in self._there:
-            return str(self._facts["id"])
+    def _remote_run_id(self) -> str:
+        if RUN_FILE not in self._remote:
+            return self._run_id
         try:
-            return str(_facts(self._destination.read(f"{self._folder}/{RUN_FILE}"))["id"])
+            return _run_id(self._destination.read(f"{self._folder}/{RUN_FILE}"))
         except ValueError:
-            return str(self._facts["id"])  # cut short by a remote that neither puts whole files nor renames
+            return self._run_id  # truncated by a remote that supports neither atomic uploads nor renames
 
 
-def _facts(content: bytes) -> dict[str, Any]:
-    """What `run.json` says.
+def _run_id(content: bytes) -> str:
+    """Return the `id` in the content of `run.json`.
 
     Raises:
-        ValueError: It is none.
+        ValueError: If the content is invalid.
     """
     try:
         facts = json.loads(content)
     except (ValueError, RecursionError):
-        raise ValueError(f"{RUN_FILE} is damaged: it is no JSON") from None
-    if not isinstance(facts, dict) or not isinstance(facts.get("id"), str):
-        raise ValueError(f"{RUN_FILE} is damaged: it names no id")  # noqa: TRY004 - it is the content that is wrong
-    return facts
+        raise ValueError(f"{RUN_FILE} is damaged: it is not valid JSON") from None
+    run_id = facts.get("id") if isinstance(facts, dict) else None
+    if not isinstance(run_id, str):
+        raise ValueError(f"{RUN_FILE} is damaged: it has no id")  # noqa: TRY004 - the content is invalid
+    return run_id
 
 
 def sha256_of(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:  # noqa: PTH123 - a path of a descriptor
         while block := file.read(1 << 20):

@@ -1,18 +1,18 @@
-"""What is told of a copy."""
+"""The results of `sync_run` and `verify_run`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Damage", "LeftOut", "Synced"]
+__all__ = ["Damage", "LeftOut", "SyncResult"]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something that belongs to a run and is not in its copy.
+    """A file or directory of a run that is not in its copy.
 
     Attributes:
-        name: The file or directory, below the run's directory.
+        name: Its path, relative to the run's directory.
         reason: Why, and what to do.
     """
 
@@ -22,10 +22,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Damage:
-    """A file of a copy that is not as it was copied.
+    """A missing or changed file of a copy.
 
     Attributes:
-        name: The file, below the run's directory.
+        name: Its path, relative to the run's directory.
         reason: What is wrong with it.
     """
 
@@ -34,16 +34,16 @@ class Damage:
 
 
 @dataclass(frozen=True)
-class Synced:
-    """What was done, or with `is_dry_run` would be done, to bring a copy up to date.
+class SyncResult:
+    """The changes that a sync made, or would make in a dry run.
 
     Attributes:
-        name: Where the copy lies below the destination.
-        status: As `Run.status`, before anything was copied.
-        is_live: Whether the run was being recorded then: if so, there will be more to copy.
-        copied: The files that were copied and their sizes in bytes, by their names below the run's directory.
-        num_unchanged: How many files were there already.
-        removed: Parts that were removed from the copy, because the run has merged them into others.
+        name: The path of the copy, relative to the destination.
+        status: `Run.status` before the sync.
+        is_live: Whether the run was being recorded, so that a later sync will have more to copy.
+        copied: The sizes in bytes of the copied files, by path relative to the run's directory.
+        num_unchanged: The number of files that were already up to date.
+        removed: Parts removed from the copy because the run merged them into others.
         left_out: What is missing from the copy, and why.
     """
 
@@ -57,5 +57,5 @@ class Synced:
 
     @property
     def num_bytes(self) -> int:
-        """The bytes of the files that were copied."""
+        """Total size of the copied files."""
         return sum(self.copied.values())

@@ -1,4 +1,4 @@
-"""Brings the copy of a run up to date: each rank by itself, so that ranks of other machines may be copied by those."""
+"""Updates the copy of a run, each rank separately, so that each machine can copy its own ranks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import holter
 from holter.syncing._names import RUN_FILE, checked_folder, rank_folder
 from holter.syncing._rank import RankSync
-from holter.syncing._report import LeftOut, Synced
+from holter.syncing._report import LeftOut, SyncResult
 from holter.syncing._source import Source
 
 if TYPE_CHECKING:
@@ -26,114 +26,112 @@ def sync_run(
     destination: Destination,
     *,
     name: str | None = None,
-    again: Collection[str] = (),
+    recopy: Collection[str] = (),
     is_dry_run: bool = False,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Synced:
-    """Copy what is new or changed of a run: its manifest, its closed Parquet parts and its whole JSON lines.
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> SyncResult:
+    """Copy the new and changed files of a run: its manifest, closed Parquet parts and complete JSON lines.
 
-    The database and the journal are not copied. Nothing is locked: of a run that is being recorded the copy has what is
-    complete, and the next call brings the rest. A call that is interrupted is gone on with by the next one.
+    The database and the journal are not copied. Nothing is locked: of a live run the complete files are copied, and a
+    later call copies the rest. After an interruption, the next call continues.
 
     Args:
         path: The run's directory.
-        destination: The folder that the copy goes into.
-        name: Where it goes there, with `/` for folders in folders; what the run's directory is called if None.
-        again: Files to be copied whatever is known of them, by their names below the run's directory: see `verify_run`.
-        is_dry_run: Whether only to say what would be done.
-        progress: Is told how many bytes have been copied, of how many.
+        destination: The folder of copies.
+        name: The path of the copy in it, with `/` between nested folders; by default the name of the run's directory.
+        recopy: Files to copy even if they are unchanged, by path relative to the run's directory; see `verify_run`.
+        is_dry_run: Whether to only report the changes.
+        on_progress: Called with the number of bytes copied so far, and the total.
 
     Returns:
-        What was copied and removed, and what is left out.
+        The files copied, removed and left out.
 
     Raises:
-        FileExistsError: Another run, or a whole one, is where the copy would go.
-        FileNotFoundError: There is no run.
-        FormatVersionError: A newer Holter wrote the run, or made the copy.
-        OSError: A file cannot be read, or the destination cannot be written to. What was copied is there all the same.
-        StoreError: The run cannot be read.
-        ValueError: The name is none for a copy, or the run's manifest is damaged.
+        FileExistsError: If the destination holds another run, or a complete run instead of a copy.
+        FileNotFoundError: If there is no run.
+        FormatVersionError: If a newer Holter wrote the run or made the copy.
+        OSError: If a file cannot be read or the destination cannot be written. Files copied so far stay.
+        StoreError: If the run cannot be read.
+        ValueError: If the name is invalid, or the run's manifest is damaged.
     """
     run = holter.open_run(path)
     folder = folder_of(run, name)
-    _check_place(run.path, destination, folder)
+    _check_destination(run.path, destination, folder)
     is_live, status = run.is_live, run.status
-    left_out = _not_in_parts(run)
+    left_out = _points_outside_parts(run)
     with contextlib.ExitStack() as stack:
-        ranks = _opened(run, stack, left_out)
-        work: dict[str, RankSync] = {}
-        for prefix, source in ranks.items():
-            wanted = {file.removeprefix(prefix) for file in again if file.startswith(prefix)}
-            where = f"{folder}/{prefix}".rstrip("/")
-            work[prefix] = RankSync(source, destination, where, wanted, is_live=is_live)
-            work[prefix].plan()
-        num_unchanged = sum(one.num_unchanged for one in work.values())
+        ranks: dict[str, RankSync] = {}
+        for prefix, source in _open_ranks(run, stack, left_out).items():
+            files = {file.removeprefix(prefix) for file in recopy if file.startswith(prefix)}
+            rank_path = f"{folder}/{prefix}".rstrip("/")
+            ranks[prefix] = RankSync(source, destination, rank_path, files, is_live=is_live)
+            ranks[prefix].plan()
+        num_unchanged = sum(rank.num_unchanged for rank in ranks.values())
         if is_dry_run:
-            for one in work.values():
-                one.pretend()
+            for rank in ranks.values():
+                rank.simulate()
         else:
-            _execute(work, progress)
-    copied = {prefix + file: size for prefix, one in work.items() for file, size in one.copied.items()}
-    removed = [prefix + file for prefix, one in work.items() for file in one.removed]
-    left_out += [LeftOut(prefix + it.name, it.reason) for prefix, one in work.items() for it in one.left_out]
-    return Synced(folder, status, is_live, copied, num_unchanged, tuple(removed), tuple(left_out))
+            _execute(ranks, on_progress)
+    copied = {prefix + file: size for prefix, rank in ranks.items() for file, size in rank.copied.items()}
+    removed = [prefix + file for prefix, rank in ranks.items() for file in rank.removed]
+    left_out += [LeftOut(prefix + file.name, file.reason) for prefix, rank in ranks.items() for file in rank.left_out]
+    return SyncResult(folder, status, is_live, copied, num_unchanged, tuple(removed), tuple(left_out))
 
 
 def folder_of(run: holter.Run, name: str | None) -> str:
-    """Return where the copy of a run goes below the destination.
+    """Return the path of a run's copy, relative to the destination.
 
     Raises:
-        ValueError: There is no place for it.
+        ValueError: If the run is only one rank, or the name is not a valid path.
     """
     if run.rank > 0 and run.path.name == rank_folder(run.rank):
-        raise ValueError(f"{run.path} is one rank of a run: name the run's directory, {run.path.parent}")
-    # pathlib would keep a `..`, or follow links.
+        raise ValueError(f"{run.path} is one rank of a run: pass the run's directory, {run.path.parent}")
+    # pathlib would keep a `..`, or follow symlinks.
     own = os.path.basename(os.path.abspath(run.path))  # noqa: PTH100, PTH119
     return checked_folder(own if name is None else name)
 
 
-def _opened(run: holter.Run, stack: contextlib.ExitStack, left_out: list[LeftOut]) -> dict[str, Source]:
-    """The directories of the ranks, by what stands before the names of their files."""
+def _open_ranks(run: holter.Run, stack: contextlib.ExitStack, left_out: list[LeftOut]) -> dict[str, Source]:
+    """Open the directories of the ranks, by the path prefix of their files."""
     opened: dict[str, Source] = {}
     for rank in run.ranks:
         below = rank_folder(rank)
         try:
             opened[f"{below}/" if below else ""] = stack.enter_context(Source(run.path, below))
         except OSError as error:
-            left_out.append(
-                LeftOut(below or RUN_FILE, f"it cannot be opened, and no link is followed: {error.strerror}")
-            )
+            reason = f"it cannot be opened (symlinks are not followed): {error.strerror}"
+            left_out.append(LeftOut(below or RUN_FILE, reason))
     return opened
 
 
-def _execute(work: dict[str, RankSync], progress: Callable[[int, int], None]) -> None:
-    total, done = sum(sum(one.todo.values()) for one in work.values()), 0
-    for one in work.values():
+def _execute(ranks: dict[str, RankSync], on_progress: Callable[[int, int], None]) -> None:
+    total, done = sum(sum(rank.todo.values()) for rank in ranks.values()), 0
+    for rank in ranks.values():
 
-        def told(size: int, before: int = done) -> None:
-            # A run that goes on while it is copied has more to copy in the end than it had.
-            progress(before + size, max(total, before + size))
+        def report(size: int, before: int = done) -> None:
+            # A live run can grow beyond the total that was planned.
+            on_progress(before + size, max(total, before + size))
 
-        one.execute(told)
-        done += sum(one.copied.values())
+        rank.execute(report)
+        done += sum(rank.copied.values())
 
 
-def _check_place(path: Path, destination: Destination, folder: str) -> None:
-    """Refuse to copy a run onto itself or into itself.
+def _check_destination(path: Path, destination: Destination, folder: str) -> None:
+    """Check that a run is not copied onto or into itself.
 
     Raises:
-        FileExistsError: The copy would be there.
+        FileExistsError: If it would be.
     """
-    there = destination.local_path(folder)
-    if there is not None and path.resolve() in (there.resolve(), *there.resolve().parents):
+    local = destination.local_path(folder)
+    if local is not None and path.resolve() in (local.resolve(), *local.resolve().parents):
         raise FileExistsError(
-            f"the copy of {path} would be {there}, in the run itself: choose another place for copies"
+            f"the copy of {path} would be written into the run itself, at {local}: choose another destination"
         )
 
 
-def _not_in_parts(run: holter.Run) -> list[LeftOut]:
-    """Points that no sync can copy, because they are in no part and will be in none."""
+def _points_outside_parts(run: holter.Run) -> list[LeftOut]:
+    """Report points that cannot be copied because the run has no Parquet sink."""
     if "parquet" in run.manifest.get("sinks", ()):
         return []
-    reason = "the run has no Parquet, so its points are not copied: `holter export` writes them into a file"
+    reason = "the run has no Parquet sink, so its points are not copied; use `holter export` to write them to a file"
     return [LeftOut("metrics.sqlite", reason)]

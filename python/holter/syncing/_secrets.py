@@ -1,4 +1,4 @@
-"""Keeps passwords out of what is told: of URLs that hold one, and of messages that repeat it."""
+"""Removes passwords from URLs and messages."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
 __all__ = ["Redaction"]
 
 _PASSWORD = re.compile(r"(^|://)([^\s/:@]*):(?!//)(\S+)@")
-"""Up to the last @: one that holds a / makes no proper URL, but is a password."""
+"""Greedy up to the last @: a password with an unescaped / makes the URL invalid, but is still a password."""
 _QUERY = re.compile(r"\?\S*")
 _SECRET_OPTION = re.compile(r"pass|secret|token|key|credential|signature|sas", re.IGNORECASE)
 HIDDEN = "***"
 
 
 class Redaction:
-    """What must not be told of a destination.
+    """The secrets of a destination.
 
     Args:
-        url: The URL as it was given.
+        url: The URL as the user gave it.
         options: The options of its file system.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         self.url = _QUERY.sub(f"?{HIDDEN}", _PASSWORD.sub(rf"\1\2:{HIDDEN}@", url))
-        """The URL as it may be told: without a password, and without what may be a signature."""
-        told = [found[3] for found in _PASSWORD.finditer(url)]
-        told += [found[0][1:] for found in _QUERY.finditer(url)]
-        told += [value for name, value in options.items() if isinstance(value, str) and _SECRET_OPTION.search(name)]
-        secrets = {form for text in told for form in (text, unquote(text)) if form}
+        """The URL without its password and its query, which may hold a signature."""
+        found = [match[3] for match in _PASSWORD.finditer(url)]
+        found += [match[0][1:] for match in _QUERY.finditer(url)]
+        found += [value for name, value in options.items() if isinstance(value, str) and _SECRET_OPTION.search(name)]
+        secrets = {form for text in found for form in (text, unquote(text)) if form}
         self._secrets = sorted(secrets, key=len, reverse=True)
 
     def clean(self, text: str) -> str:
-        """Return the text with every secret hidden."""
+        """Return the text with every secret replaced by asterisks."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return text

@@ -1,4 +1,4 @@
-"""One rank's directory as it is copied: which files are complete, and what each holds. No link in it is followed."""
+"""The complete files in one rank's directory. Symlinks in it are not followed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holter.syncing._footer import replaced_parts
+from holter._parts import list_parts
 from holter.syncing._names import LINES, PARTS, RUN_FILE, part_number
 from holter.syncing._report import LeftOut
 
@@ -25,18 +25,18 @@ __all__ = ["Scan", "Source", "SourceFile"]
 
 _BLOCK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO in a file's place must not be waited for
-_LINK = "it is a symbolic link, and none is followed: put the file itself there"
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # opening a FIFO must not block
+_LINK = "symlinks are not followed: replace it with the file"
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to be copied.
+    """A file to copy.
 
     Attributes:
-        name: Its path below the directory of its rank.
-        size: How many bytes of it are complete.
-        mtime_ns: When it was last written to.
+        name: Its path, relative to the rank's directory.
+        size: The number of complete bytes.
+        mtime_ns: Its modification time.
     """
 
     name: str
@@ -46,12 +46,12 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Scan:
-    """A rank's directory at one moment.
+    """A snapshot of a rank's directory.
 
     Attributes:
-        files: What can be copied, but for the manifest `run.json`: the parts by their numbers, then the lines.
-        merged_until: The number of the newest part that was merged of others; -1 without one.
-        left_out: What belongs to the run and cannot be copied.
+        files: The files to copy, without `run.json`: the parts by number, then the JSON Lines files.
+        merged_until: The number of the newest part that was merged from others; -1 without one.
+        left_out: Files of the run that cannot be copied.
     """
 
     files: tuple[SourceFile, ...]
@@ -63,11 +63,11 @@ class Source:
     """The directory of a rank; a context manager.
 
     Args:
-        path: The run's directory, which may itself be a link: it was named.
-        below: The directory of a further rank in it, which may not.
+        path: The run's directory. It may be a symlink, because the user named it.
+        below: The directory of another rank in it, which must not be a symlink.
 
     Raises:
-        OSError: If it, or its `run.json`, cannot be opened.
+        OSError: If the directory or its `run.json` cannot be opened.
     """
 
     def __init__(self, path: Path, below: str = "") -> None:
@@ -94,23 +94,23 @@ class Source:
         os.close(self._folder)
 
     def manifest(self) -> tuple[SourceFile, bytes]:
-        """Return `run.json` as it was when the directory was opened: all that it speaks of is found by `scan`."""
+        """Return `run.json` as it was when the directory was opened, so that `scan` finds all it refers to."""
         facts = os.fstat(self._run_file)
         return SourceFile(RUN_FILE, facts.st_size, facts.st_mtime_ns), os.pread(self._run_file, facts.st_size, 0)
 
     def scan(self) -> Scan:
-        """Find what is complete now."""
+        """Find the files that are complete now."""
         left_out: list[LeftOut] = []
         parts, merged_until = self._parts(left_out)
-        lines = [found for name in LINES if (found := self._look(name, left_out))]
+        lines = [found for name in LINES if (found := self._find(name, left_out))]
         return Scan((*parts, *lines), merged_until, tuple(left_out))
 
     @contextlib.contextmanager
     def content(self, file: SourceFile) -> Iterator[str]:
-        """Give a path under which the file's complete bytes can be read, whatever is done to the directory meanwhile.
+        """Yield a path to the file's complete bytes that stays valid while the directory changes.
 
         Raises:
-            FileNotFoundError: The part has been merged into another one.
+            FileNotFoundError: If the part has been merged into another.
         """
         with contextlib.ExitStack() as stack:
             if file.name == RUN_FILE:
@@ -119,8 +119,8 @@ class Source:
                 descriptor = self._open(file.name)
                 stack.callback(os.close, descriptor)
             if file.name in LINES:
-                # The writer appends to it: what is copied must be of one moment, and end with a whole line.
-                descriptor = stack.enter_context(_beginning_of(descriptor, file.size))
+                # The writer appends to it: copy a snapshot that ends with a complete line.
+                descriptor = stack.enter_context(_prefix(descriptor, file.size))
             yield f"/proc/self/fd/{descriptor}"
 
     def _open(self, name: str) -> int:
@@ -136,8 +136,8 @@ class Source:
             raise OSError(errno.EINVAL, "not a regular file", name)
         return descriptor
 
-    def _look(self, name: str, left_out: list[LeftOut]) -> SourceFile | None:
-        """What can be copied of a file; None if it is not there, or has nothing that is complete."""
+    def _find(self, name: str, left_out: list[LeftOut]) -> SourceFile | None:
+        """Return the file, or None if it is missing, unusable or has no complete content."""
         try:
             descriptor = self._open(name)
         except FileNotFoundError:
@@ -147,72 +147,63 @@ class Source:
             return None
         try:
             facts = os.fstat(descriptor)
-            size = _whole_lines(descriptor, facts.st_size) if name in LINES else facts.st_size
+            size = _complete_lines(descriptor, facts.st_size) if name in LINES else facts.st_size
             return SourceFile(name, size, facts.st_mtime_ns) if size else None
         finally:
             os.close(descriptor)
 
     def _parts(self, left_out: list[LeftOut]) -> tuple[list[SourceFile], int]:
         found: dict[int, SourceFile] = {}
-        merged: dict[int, frozenset[int]] = {}
-        for number in sorted(self._part_numbers(left_out)):
-            file = self._look(f"{PARTS}/part-{number:06}.parquet", left_out)
+        merged: dict[int, list[int]] = {}
+        for number, replaces in sorted(self._part_numbers(left_out).items()):
+            file = self._find(f"{PARTS}/part-{number:06}.parquet", left_out)
             if file is None:
                 continue
             found[number] = file
-            replaced = self._replaced_by(file)
-            if replaced is not None:
-                merged[number] = replaced
-        # What was merged is there until the writer has removed it, or after a crash: its points are to count once.
-        twice = frozenset[int]().union(*merged.values())
-        return [file for number, file in found.items() if number not in twice], max(merged, default=-1)
+            if replaces:
+                merged[number] = replaces
+        # Replaced parts exist until the writer removes them, or after a crash; their points must not count twice.
+        replaced = {number for numbers in merged.values() for number in numbers}
+        return [file for number, file in found.items() if number not in replaced], max(merged, default=-1)
 
-    def _part_numbers(self, left_out: list[LeftOut]) -> list[int]:
+    def _part_numbers(self, left_out: list[LeftOut]) -> dict[int, list[int]]:
+        """Return the numbers of the parts, each with those that it replaces."""
         try:
             folder = os.open(PARTS, _FOLDER | os.O_NOFOLLOW, dir_fd=self._folder)
         except FileNotFoundError:
-            return []
+            return {}
         except OSError as error:
-            is_link = error.errno in (
-                errno.ELOOP,
-                errno.ENOTDIR,
-            )  # Linux says the latter of a link where a folder is asked for
+            is_link = error.errno in (errno.ELOOP, errno.ENOTDIR)  # Linux reports the latter with O_DIRECTORY
             left_out.append(LeftOut(PARTS, _LINK if is_link else str(error.strerror)))
-            return []
+            return {}
         try:
+            # A damaged part is copied as it is. The names come first: a part that is merged in between is listed only
+            # by `list_parts`, together with the parts that it replaces.
             names = os.listdir(folder)  # noqa: PTH208 - of a descriptor
-            return [number for name in names if (number := part_number(name)) is not None]
+            replaces: dict[str, list[int]] = {name: [] for name in names}
+            replaces |= {part.file_name: part.replaces for part in list_parts(f"/proc/self/fd/{folder}")}
         finally:
             os.close(folder)
-
-    def _replaced_by(self, part: SourceFile) -> frozenset[int] | None:
-        try:
-            descriptor = self._open(part.name)
-        except OSError:
-            return None  # gone meanwhile: copying it will find out
-        try:
-            return replaced_parts(descriptor)
-        finally:
-            os.close(descriptor)
+        return {number: numbers for name, numbers in replaces.items() if (number := part_number(name)) is not None}
 
 
 @contextlib.contextmanager
-def _beginning_of(descriptor: int, size: int) -> Iterator[int]:
-    """Give a file of its own with the first bytes of another."""
+def _prefix(descriptor: int, size: int) -> Iterator[int]:
+    """Yield the descriptor of a temporary file with the first bytes of another."""
     with tempfile.TemporaryFile() as copy:
         offset = 0
         while offset < size:
             block = os.pread(descriptor, min(_BLOCK, size - offset), offset)
             if not block:
-                raise OSError(errno.EIO, "the file has become shorter while it was read")
+                raise OSError(errno.EIO, "the file shrank while it was being read")
             copy.write(block)
             offset += len(block)
         copy.flush()
         yield copy.fileno()
 
 
-def _whole_lines(descriptor: int, size: int) -> int:
-    """How many bytes there are up to the last newline."""
+def _complete_lines(descriptor: int, size: int) -> int:
+    """Return the number of bytes up to and including the last newline."""
     end = size
     while end > 0:
         start = max(end - _BLOCK, 0)

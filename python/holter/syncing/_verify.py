@@ -1,4 +1,4 @@
-"""Reads a copy back, and compares every byte by its SHA-256 with what was copied."""
+"""Reads a copy back and compares the SHA-256 of every file with its manifest."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ def verify_run(
     destination: Destination,
     *,
     name: str | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[int, list[Damage]]:
-    """Read the copy of a run back: what its manifests list has to be there, byte by byte as it was copied.
+    """Read a run's copy back, and compare every file with the copy's manifests.
 
-    Each file is brought here and forgotten again; so much free space in the temporary folder as the largest one has is
-    enough. To mend the copy give the names of what is damaged to `sync_run` as `again`.
+    Each file is downloaded to the temporary folder and deleted, so the folder needs as much space as the largest file.
+    To repair the copy, pass the names of the damaged files to `sync_run` as `recopy`.
 
     Args:
         path: The run's directory.
-        destination: The folder that holds the copy.
-        name: Where it lies there, as for `sync_run`.
-        progress: Is told how many bytes have been read, of how many.
+        destination: The folder of copies.
+        name: The path of the copy in it, as for `sync_run`.
+        on_progress: Called with the number of bytes read so far, and the total.
 
     Returns:
-        How many files were looked at, and those that are not as they were copied.
+        The number of files checked, and the damaged ones.
 
     Raises:
-        FileNotFoundError: There is no run.
-        OSError: The destination cannot be read.
-        ValueError: The name is none for a copy.
+        FileNotFoundError: If there is no run.
+        OSError: If the destination cannot be read.
+        ValueError: If the name is invalid.
     """
     run = holter.open_run(path)
     folder = folder_of(run, name)
@@ -56,12 +56,12 @@ def verify_run(
     damage: list[Damage] = []
     for rank in run.ranks:
         prefix = f"{rank_folder(rank)}/" if rank else ""
-        where = f"{folder}/{prefix}".rstrip("/")
-        there = destination.list(where)
-        there |= {f"{PARTS}/{file}": size for file, size in destination.list(f"{where}/{PARTS}").items()}
-        sizes |= {f"{prefix}{file}": size for file, size in there.items()}
+        rank_path = f"{folder}/{prefix}".rstrip("/")
+        found = destination.list(rank_path)
+        found |= {f"{PARTS}/{file}": size for file, size in destination.list(f"{rank_path}/{PARTS}").items()}
+        sizes |= {f"{prefix}{file}": size for file, size in found.items()}
         try:
-            manifest = _manifest(destination, f"{where}/{MANIFEST}", there)
+            manifest = _manifest(destination, f"{rank_path}/{MANIFEST}", found)
         except ValueError as error:
             damage.append(Damage(f"{prefix}{MANIFEST}", str(error)))
         else:
@@ -72,25 +72,25 @@ def verify_run(
         if reason:
             damage.append(Damage(file, reason))
         done += entry.size
-        progress(done, total)
+        on_progress(done, total)
     return len(expected), damage
 
 
-def _manifest(destination: Destination, path: str, there: dict[str, int]) -> Manifest:
-    if MANIFEST not in there:
-        raise ValueError("it is missing, so nothing is known of the copy")
+def _manifest(destination: Destination, path: str, found: dict[str, int]) -> Manifest:
+    if MANIFEST not in found:
+        raise ValueError("it is missing, so the copy cannot be verified")
     return Manifest.parse(destination.read(path))
 
 
 def _difference(destination: Destination, path: str, entry: CopiedFile, size: int | None) -> str:
-    """In what a file is not as it was copied; empty if in nothing."""
+    """Describe how a file differs from its manifest entry; empty if it does not."""
     if size is None:
         return "it is missing"
     if size != entry.size:
-        return f"it has {size} bytes, and {entry.size} were copied"
+        return f"it has {size} bytes instead of {entry.size}"
     with tempfile.TemporaryDirectory(prefix="holter-sync-") as temporary:
         local = Path(temporary) / "file"
         destination.fetch(path, local)
         if sha256_of(str(local)) != entry.sha256:
-            return "its content is not what was copied: the checksums differ"
+            return "its checksum differs from the manifest"
     return ""

@@ -1,9 +1,9 @@
-"""TensorBoard's own page on Holter's runs, live, with nothing copied.
+"""Show Holter runs in TensorBoard, live and without copying.
 
-serve         serve a folder's runs to a TensorBoard that is started for it, until it is stopped
-data_server   serve them to a TensorBoard that was started with `--grpc_data_provider`
+serve         start a TensorBoard that shows the runs of a folder
+data_server   serve runs to a TensorBoard that you start with `--grpc_data_provider`
 
-It needs the extra `tensorboard`. Importing this module does not.
+These functions need the extra `tensorboard`; importing this module does not.
 """
 
 from holter.tensorboard._program import TensorBoardEndedError, serve

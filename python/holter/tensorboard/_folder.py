@@ -1,6 +1,6 @@
-"""The runs below a folder, as TensorBoard names them: by their path, ranks included; looked for once a second at most.
+"""The runs below a folder by path, ranks included. The folder is scanned at most once a second.
 
-A run is only ever looked up by a name that was found by looking, so that no text of a client becomes a path.
+Requests are matched against the names found by a scan, so a client's text never becomes a path.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["Folder"]
 
 _MAX_AGE_SECS: Final = 1.0
-_REST: Final = 2.0
-"""A look that takes long is not repeated before so many times as long have gone by."""
+_MIN_PAUSE_FACTOR: Final = 2.0
+"""Minimum pause after a scan, as a multiple of its duration."""
 
 
 class Folder:
-    """The folder that is served. May be used by several threads at once.
+    """The served folder; thread-safe.
 
     Args:
-        root: A folder that holds runs, or one run. It need not be there yet, nor stay there.
-        on_unreadable: Called once for each run that cannot be read and each reason: with its path, and the reason.
+        root: A folder of runs, or one run. It may appear later and disappear again.
+        on_unreadable: Called with the path of a run that cannot be read and the reason, once for each pair.
     """
 
     def __init__(
@@ -36,28 +36,28 @@ class Folder:
     ) -> None:
         self.root = Path(root).absolute()
         self._on_unreadable = on_unreadable
-        self._told: set[tuple[Path, str]] = set()
-        self._looking = threading.Lock()
+        self._reported: set[tuple[Path, str]] = set()
+        self._lock = threading.Lock()
         self._runs: dict[str, holter.Run] = {}
         self._fresh_until = -float("inf")
 
     def runs(self) -> dict[str, holter.Run]:
-        """Return the runs by name, the oldest first, as they were found within the last second."""
-        with self._looking:
-            begun = time.monotonic()
-            if begun >= self._fresh_until:
-                self._runs = self._look()
-                ended = time.monotonic()
-                self._fresh_until = ended + max(_MAX_AGE_SECS, _REST * (ended - begun))
+        """Return the runs by name, oldest first, from a recent scan."""
+        with self._lock:
+            start = time.monotonic()
+            if start >= self._fresh_until:
+                self._runs = self._scan()
+                end = time.monotonic()
+                self._fresh_until = end + max(_MAX_AGE_SECS, _MIN_PAUSE_FACTOR * (end - start))
             return self._runs
 
-    def tell(self, path: Path, reason: str) -> None:
-        """Tell of what cannot be read, once."""
-        if self._on_unreadable is not None and (path, reason) not in self._told:
-            self._told.add((path, reason))
+    def report(self, path: Path, reason: str) -> None:
+        """Report a path that cannot be read, once for each reason."""
+        if self._on_unreadable is not None and (path, reason) not in self._reported:
+            self._reported.add((path, reason))
             self._on_unreadable(path, reason)
 
-    def _look(self) -> dict[str, holter.Run]:
+    def _scan(self) -> dict[str, holter.Run]:
         known = {run.path: (name, run) for name, run in self._runs.items()}
         found: dict[str, holter.Run] = {}
         for run in self._members():
@@ -65,32 +65,32 @@ class Folder:
             try:
                 is_same = bool(name) and same.id == run.id
             except (OSError, holter.HolterError) as error:
-                self.tell(run.path, str(error))
+                self.report(run.path, str(error))
                 continue
-            # The one from before remembers what it has read of the journal.
+            # Keep the previous object, which caches what it has read of the journal.
             found[name if is_same else self._free_name(run.path, found)] = same if is_same else run
         return found
 
     def _members(self) -> list[holter.Run]:
-        """The runs and their ranks, the oldest first."""
+        """Return the runs and their ranks, oldest first."""
         try:
-            runs = holter.list_runs(self.root, on_unreadable=self.tell)
+            runs = holter.list_runs(self.root, on_unreadable=self.report)
         except FileNotFoundError:
-            return []  # there may be runs later
+            return []  # the folder may appear later
         except (OSError, holter.HolterError) as error:
-            self.tell(self.root, str(error))
+            self.report(self.root, str(error))
             return []
         members: list[holter.Run] = []
         for run in runs:
             try:
-                members.extend(run.open_rank(rank) for rank in run.ranks)  # those before one that fails are kept
-            except (OSError, holter.HolterError) as error:  # noqa: PERF203  the other runs are shown
-                self.tell(run.path, str(error))
+                members.extend(run.open_rank(rank) for rank in run.ranks)  # keeps the ranks before a failing one
+            except (OSError, holter.HolterError) as error:  # noqa: PERF203  other runs are still shown
+                self.report(run.path, str(error))
         return members
 
     def _free_name(self, path: Path, taken: dict[str, holter.Run]) -> str:
         relative = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-        # A path may have bytes that are not Unicode, which protobuf would refuse.
+        # A path can contain bytes that are not valid Unicode, which protobuf rejects.
         name = (self.root.name or "run" if relative == "." else relative).encode("utf-8", "replace").decode("utf-8")
         while name in taken:
             name += "~"

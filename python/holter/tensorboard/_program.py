@@ -1,7 +1,7 @@
-"""TensorBoard as a child process: started against our data server, ended with us, its messages passed on.
+"""TensorBoard as a child process that reads from our data server and ends with this process.
 
-The child is the TensorBoard of this Python. It stays in our process group, so that Ctrl-C and the end of the terminal
-reach both; whatever else ends us ends it too, but for SIGKILL.
+The child is the TensorBoard of this Python environment. It stays in our process group, so that Ctrl-C and a closed
+terminal reach both; every other end of this process, except SIGKILL, ends the child too.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["RESERVED", "TensorBoardEndedError", "serve"]
 
 RESERVED: Final = ("--bind_all", "--db", "--grpc_data_provider", "--host", "--logdir", "--logdir_spec", "--port")
-"""TensorBoard's flags that are ours to set; also in their short forms, which its parser takes."""
+"""TensorBoard flags that Holter sets. TensorBoard's parser also accepts abbreviations of them."""
 _URL: Final = re.compile(r"^TensorBoard \S+ at (http\S+)")
 _STOP_SECS: Final = 10.0
 
 
 class TensorBoardEndedError(Exception):
-    """TensorBoard ended by itself.
+    """TensorBoard exited before it was stopped.
 
     Attributes:
         status: Its exit status; negative for a signal.
-        last_words: The last line that it wrote.
+        last_line: Its last line of output.
     """
 
-    def __init__(self, status: int, last_words: str) -> None:
-        super().__init__(f"TensorBoard ended with exit status {status}: {last_words}")
+    def __init__(self, status: int, last_line: str) -> None:
+        super().__init__(f"TensorBoard ended with exit status {status}: {last_line}")
         self.status = status
-        self.last_words = last_words
+        self.last_line = last_line
 
 
 def serve(
@@ -52,46 +52,47 @@ def serve(
     on_message: Callable[[str], object] | None = None,
     on_unreadable: Callable[[Path, str], object] | None = None,
 ) -> None:
-    """Show the runs below a folder in TensorBoard until SIGINT, SIGTERM or SIGHUP comes; only by the main thread.
+    """Show the runs below a folder in TensorBoard until SIGINT, SIGTERM or SIGHUP. Call this from the main thread.
 
     Args:
-        root: A folder that holds runs, or one run. It need not be there yet.
-        announce: Called with the address of the page once it answers.
-        port: The port; if None, TensorBoard's own choice, which is 6006 or the next one that is free.
-        arguments: Further arguments of TensorBoard's.
-        on_message: Called with each line that TensorBoard writes.
-        on_unreadable: Called once for each run that cannot be read and each reason, by any thread.
+        root: A folder of runs, or one run. It may appear later.
+        announce: Called with the URL of the page once it is available.
+        port: The port; if None, TensorBoard chooses 6006 or the next free one.
+        arguments: Additional arguments for TensorBoard.
+        on_message: Called with each line of TensorBoard's output.
+        on_unreadable: Called with the path of a run that cannot be read and the reason, once for each pair, from any
+            thread.
 
     Raises:
         ImportError: If the extra `tensorboard` is not installed.
-        OSError: If there is no free port for the data server, or no process can be started.
-        TensorBoardEndedError: If TensorBoard ended by itself.
-        ValueError: If an argument is one of those that are ours to set.
+        OSError: If the data server finds no free port, or the process cannot be started.
+        TensorBoardEndedError: If TensorBoard exits early.
+        ValueError: If `arguments` contains a flag that Holter sets.
     """
     for argument in arguments:
         if reserved := _reserved(argument):
-            raise ValueError(f"{reserved} is set by Holter, so it must not be among TensorBoard's arguments")
-    with data_server(root, on_unreadable=on_unreadable) as address, _signals_that_interrupt():
-        last_words = ""
+            raise ValueError(f"Holter sets {reserved}: remove it from TensorBoard's arguments")
+    with data_server(root, on_unreadable=on_unreadable) as address, _interrupt_on_signals():
+        last_line = ""
         with _child(address, port, arguments) as child:
             assert child.stderr is not None  # noqa: S101  it is a pipe
             try:
                 for line in child.stderr:
-                    last_words = line.strip() or last_words
+                    last_line = line.strip() or last_line
                     if found := _URL.match(line):
                         announce(found[1])
                     elif on_message is not None:
                         on_message(line.rstrip())
             except KeyboardInterrupt:
                 return
-            raise TensorBoardEndedError(child.wait(), last_words)
+            raise TensorBoardEndedError(child.wait(), last_line)
 
 
 @contextmanager
 def _child(address: str, port: int | None, arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """TensorBoard, which ends when the block does."""
+    """Run TensorBoard until the block ends."""
     command = [
-        # gRPC goes through http_proxy even to this machine, unless it is told not to.
+        # Without this, gRPC uses http_proxy even for connections to this machine.
         *("env", "no_grpc_proxy=127.0.0.1"),
         *(sys.executable, "-m", "tensorboard.main", *arguments, "--grpc_data_provider", address, "--host", "127.0.0.1"),
         *(() if port is None else ("--port", str(port))),
@@ -104,14 +105,14 @@ def _child(address: str, port: int | None, arguments: Sequence[str]) -> Iterator
         finally:
             child.terminate()
             try:
-                child.communicate(timeout=_STOP_SECS)  # reads what it still has to say, which would hold it up
+                child.communicate(timeout=_STOP_SECS)  # drains stderr, on which the child would block
             except subprocess.TimeoutExpired:
                 child.kill()
 
 
 @contextmanager
-def _signals_that_interrupt() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP do what Ctrl-C does."""
+def _interrupt_on_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, like Ctrl-C."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -126,6 +127,6 @@ def _signals_that_interrupt() -> Iterator[None]:
 
 
 def _reserved(argument: str) -> str:
-    """The flag of ours that an argument would set; "" if it sets none."""
+    """Return the reserved flag that an argument sets, possibly abbreviated; "" if it sets none."""
     flag = argument.partition("=")[0]
-    return next((own for own in RESERVED if len(flag) > 2 and own.startswith(flag)), "")
+    return next((reserved for reserved in RESERVED if len(flag) > 2 and reserved.startswith(flag)), "")

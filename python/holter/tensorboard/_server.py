@@ -1,6 +1,6 @@
-"""The data server: gRPC on this machine's loopback, on a port that the system picks.
+"""The data server: gRPC on the loopback interface, on a free port.
 
-The one file here that starts threads: gRPC hands each question to one of a few.
+This is the only file in the package that starts threads: gRPC handles requests in a small pool.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ _STOP_SECS: Final = 1.0
 def data_server(
     root: str | os.PathLike[str] = "runs", *, on_unreadable: Callable[[Path, str], object] | None = None
 ) -> Iterator[str]:
-    """Serve the runs below a folder to TensorBoard, as long as the `with` block lasts.
+    """Serve the runs below a folder to TensorBoard until the `with` block ends.
 
         with data_server("runs") as address:  # tensorboard --grpc_data_provider ADDRESS
             ...
 
-    Only this machine can reach it; any program on it can, as with TensorBoard itself. Runs are only read.
+    Any program on this machine can connect, as with TensorBoard itself, but no other machine. Runs are never changed.
 
     Args:
-        root: A folder that holds runs, or one run. It need not be there yet.
-        on_unreadable: Called once for each run that cannot be read and each reason, by any thread.
+        root: A folder of runs, or one run. It may appear later.
+        on_unreadable: Called with the path of a run that cannot be read and the reason, once for each pair, from any
+            thread.
 
     Yields:
-        Its address, such as `127.0.0.1:40123`.
+        The server's address, such as `127.0.0.1:40123`.
 
     Raises:
         ImportError: If the extra `tensorboard` is not installed.
@@ -50,17 +51,19 @@ def data_server(
 
         from holter.tensorboard._provider import Provider
     except ImportError as error:
-        raise ImportError(f"TensorBoard's page needs {_missing(error)}: pip install 'holter[tensorboard]'") from error
+        raise ImportError(
+            f"serving TensorBoard needs {_missing(error)}; install it with: pip install 'holter[tensorboard]'"
+        ) from error
     server = grpc.server(
         futures.ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix="holter-tensorboard"),
-        # Otherwise two servers may share one port, and each would get half of the questions.
+        # Otherwise two servers can share a port, and each gets half of the requests.
         options=[("grpc.so_reuseport", 0), ("grpc.max_send_message_length", -1)],
     )
     services.add_TensorBoardDataProviderServicer_to_server(Provider(Folder(root, on_unreadable)), server)
     try:
         port = server.add_insecure_port("127.0.0.1:0")
     except RuntimeError as error:
-        raise OSError(f"there is no free port on 127.0.0.1: {error}") from error
+        raise OSError(f"no free port on 127.0.0.1: {error}") from error
     server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -69,6 +72,6 @@ def data_server(
 
 
 def _missing(error: ImportError) -> str:
-    """The package to name: grpc's module is in the package grpcio."""
+    """Return the name of the missing package; the module grpc is in grpcio."""
     name = (error.name or "tensorboard").partition(".")[0]
     return "grpcio" if name == "grpc" else name

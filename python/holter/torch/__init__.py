@@ -1,10 +1,10 @@
 """Probes for PyTorch training: `watch(model, logger)` records a model's vital signs at every step.
 
-watch        every probe on one model            Watch      the handle it returns
-Attention    how attention is looked at          Parameter  a parameter to follow, with its gradient
+watch        attach every probe to a model       Watch      the handle that `watch` returns
+Attention    attention settings                  Parameter  record a parameter and its gradient
 Probe        a metric of any module              Ratio      the quotient of two metrics
-Rank         the effective rank of matrices
-emit         a tensor from inside a forward      attention  the same for an attention of one's own
+Rank         effective rank of matrices
+emit         record a tensor inside a forward    attention  report a custom attention inside a forward
 """
 
 from holter.torch._attention import Attention

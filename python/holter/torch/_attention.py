@@ -1,7 +1,7 @@
-"""Attention: the entropy and the sparsity of every layer's attention, as the model runs it.
+"""Entropy, sparsity and largest logit of every layer's attention.
 
-Which layer a call belongs to is known from light hooks around the modules that attend. The calls themselves are seen
-where they pass by: `torch.nn.functional.scaled_dot_product_attention`, and one explicit line for whatever does not.
+Hooks around the attention modules determine the layer of each call. The calls themselves are observed by patching
+`torch.nn.functional.scaled_dot_product_attention` and its alternatives, or reported by `holter.torch.attention`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from holter.torch._attention_math import AttentionCall, exact, make_call, offset_of, sampled
+from holter.torch._attention_math import AttentionCall, exact, make_call, sampled, stratum_offset
 from holter.torch._cadence import Cadence
-from holter.torch._compiled import AttentionPulse, is_out_of_reach
+from holter.torch._compiled import AttentionTargets, in_capture_or_functorch
 from holter.torch._flex import flex_calls
 from holter.torch._hooks import Hook
 from holter.torch._multihead import multihead_calls
@@ -37,14 +37,23 @@ ENTROPY, SPARSITY, LARGEST_LOGIT = "attention_entropy", "attention_sparsity", "a
 
 @dataclass(frozen=True)
 class Attention:
-    """How attention is looked at.
+    """Settings for attention statistics.
+
+    With w the weights of a query after the softmax and before dropout: `attention_entropy/…` is the mean of -Σ w log w
+    over batch, heads and queries, in nats. `attention_sparsity/…` is the share of weights above `threshold`, from 0 to
+    1, masked positions included. `attention_max_logit/…` is the largest unmasked score before the softmax.
 
     Attributes:
-        rows: how many queries of each call; their statistics estimate those of all without bias.
-        every: every how many steps. The first forward pass of such a step counts.
-        threshold: sparsity is the share of weights above it.
-        exact: look at every query instead.
-        standard_error: also record `attention_entropy_se/…` and `attention_sparsity_se/…`.
+        rows: Number of queries to sample from each call. The means over them are unbiased estimates of those over all
+            queries; the largest logit is that of the sampled queries.
+        every: Record every this many steps. Only the first forward pass of such a step counts.
+        threshold: Sparsity counts the weights above it.
+        exact: Use every query instead of a sample.
+        standard_error: Also record `attention_entropy_se/…` and `attention_sparsity_se/…`, by successive differences
+            (Wolter, Introduction to Variance Estimation, 8.2).
+
+    Raises:
+        ValueError: If `rows` or `every` is less than 1.
     """
 
     rows: int = 32
@@ -59,8 +68,12 @@ class Attention:
         Cadence(self.every)
 
 
-def settings_of(attention: str | Attention | None) -> Attention | None:
-    """What `watch`'s argument means."""
+def resolve_attention(attention: str | Attention | None) -> Attention | None:
+    """Normalize the `attention` argument of `watch`.
+
+    Raises:
+        ValueError: If it is none of the accepted values.
+    """
     if attention is None or isinstance(attention, Attention):
         return attention
     if attention == "sampled":
@@ -72,24 +85,24 @@ def settings_of(attention: str | Attention | None) -> Attention | None:
 
 @dataclass(eq=False)
 class _Layer:
-    """A module that attends: its path, and the names that its numbers are recorded under."""
+    """An attention module: its path, and the names of its metrics."""
 
     path: str
     names: tuple[str, ...] = field(default=())
 
 
 class AttentionProbe:
-    """Follows one model's attention.
+    """Observes one model's attention.
 
     Args:
-        paths: the model's modules by path.
-        settings: how to look.
-        values: where results go.
-        faults: where failures go.
-        step: the number of the step under way.
-        include: patterns of module paths to look at; None for all.
-        exclude: patterns of module paths to leave out.
-        tellers: ids of the modules that tell of their attention by the explicit line.
+        paths: The model's modules by path.
+        settings: What to record, and how often.
+        values: Receives the results.
+        faults: Reports failures.
+        step: Returns the number of the current step.
+        include: Patterns of module paths to record; None for all.
+        exclude: Patterns of module paths not to record.
+        reporters: Ids of the modules whose forward calls `holter.torch.attention`.
     """
 
     def __init__(
@@ -102,31 +115,35 @@ class AttentionProbe:
         step: Callable[[], int],
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
-        tellers: Collection[int] = (),
+        reporters: Collection[int] = (),
     ) -> None:
         self._settings = settings
         self._values = values
         self._faults = faults
         self._step = step
         self._cadence = Cadence(settings.every)
-        self._inside: list[_Layer] = []
+        self._running: list[_Layer] = []
         self._handles: list[RemovableHandle] = []
         self._layers: dict[int, _Layer] = {}
-        wanted = {path: module for path, module in paths.items() if selected(path, include, exclude)}
-        self._paths = {id(module): path for path, module in wanted.items()}
-        for path, label in attending_modules(wanted).items():
+        included = {path: module for path, module in paths.items() if selected(path, include, exclude)}
+        self._paths = {id(module): path for path, module in included.items()}
+        for path, label in attention_modules(included).items():
             self._layers[id(paths[path])] = _Layer(path, self._names(label))
-        self.is_certain = any(_is_attention(paths[layer.path]) for layer in self._layers.values())
-        for path, module in wanted.items():
-            is_told_of = id(module) in tellers and id(module) not in self._layers
-            if is_told_of and not any(_is_inside(path, layer.path) for layer in self._layers.values()):
-                self._discovered(module)
-        self.pulse = AttentionPulse(faults, rows=0 if settings.exact else settings.rows, threshold=settings.threshold)
-        self.pulse.fallback = next((tensor.device for module in paths.values() for tensor in module.parameters()), CPU)
+        has_attention_modules = any(_is_attention(paths[layer.path]) for layer in self._layers.values())
+        for path, module in included.items():
+            is_new = id(module) in reporters and id(module) not in self._layers
+            if is_new and not any(_is_inside(path, layer.path) for layer in self._layers.values()):
+                self._add_layer(module)
+        self.targets = AttentionTargets(
+            faults, rows=0 if settings.exact else settings.rows, threshold=settings.threshold
+        )
+        parameters = (parameter for module in paths.values() for parameter in module.parameters())
+        self.targets.default_device = next((parameter.device for parameter in parameters), CPU)
         for layer in self._layers.values():
-            self.pulse.add(paths[layer.path], layer.names, len(layer.names), layer.names)
+            self.targets.add(paths[layer.path], layer.names, len(layer.names), layer.names)
         self._hook(paths[layer.path] for layer in self._layers.values())
-        values.await_from(self.pulse, "attention call" if self.is_certain else None)
+        # Without modules that are certain to attend, missing values mean nothing.
+        values.add_targets(self.targets, "attention call" if has_attention_modules else None)
         self._patches: list[Patch[Any]] = [
             *_calls.find(),
             multihead_calls,
@@ -137,40 +154,40 @@ class AttentionProbe:
             patch.add(self)
 
     def close(self) -> None:
-        """Take every hook off and stop following calls."""
-        self.pulse.close()
+        """Remove every hook and patch."""
+        self.targets.close()
         for patch in reversed(self._patches):
             patch.remove(self)
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
-    def step_done(self, step: int) -> None:
-        """The step has been committed under this number."""
-        self._inside.clear()
+    def end_step(self, step: int) -> None:
+        """Mark the step as recorded under this number."""
+        self._running.clear()
         self._cadence.done(step)
 
-    def step_begins(self, step: int) -> None:
-        """The step with this number is under way."""
-        self.pulse.begin(step, is_active=self._cadence.due(step))
+    def begin_step(self, step: int) -> None:
+        """Begin the step with this number."""
+        self.targets.begin_step(step, is_active=self._cadence.due(step))
 
-    def seen(self, call: Callable[[], AttentionCall | None]) -> None:
-        """An attention call passed by in the module that is being run."""
-        if self._inside:
-            self._look(self._inside[-1], call)
+    def on_call(self, call: Callable[[], AttentionCall | None]) -> None:
+        """Measure an attention call of the module that is running."""
+        if self._running:
+            self._measure_if_due(self._running[-1], call)
 
-    def explicit(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
-        """A module tells of its own call."""
+    def on_module_call(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
+        """Measure an attention call of a given module."""
         layer = self._layers.get(id(module))
         if layer is None:
-            layer = self._inside[-1] if self._inside else self._discovered(module)
+            layer = self._running[-1] if self._running else self._add_layer(module)
         if layer is not None:
-            self._look(layer, call)
+            self._measure_if_due(layer, call)
 
-    def _look(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
+    def _measure_if_due(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
         if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or self._values.has(layer.names):
             return
-        if is_out_of_reach():
+        if in_capture_or_functorch():
             return
         self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
 
@@ -182,11 +199,11 @@ class AttentionProbe:
         if settings.exact:
             numbers = exact(found, settings.threshold)
         else:
-            numbers = sampled(found, settings.rows, offset_of(self._step()), settings.threshold)
+            numbers = sampled(found, settings.rows, stratum_offset(self._step()), settings.threshold)
         self._values.put(layer.names, numbers[: len(layer.names)])
 
-    def _discovered(self, module: nn.Module) -> _Layer | None:
-        """A layer for a module that nobody could have known to attend; None for one that is not to be recorded."""
+    def _add_layer(self, module: nn.Module) -> _Layer | None:
+        """Add a layer for a module that is not recognizable as attention; None if the module is excluded."""
         path = self._paths.get(id(module))
         if path is None:
             return None
@@ -203,29 +220,29 @@ class AttentionProbe:
         return tuple(f"{metric}/{label}" for metric in metrics)
 
     def _hook(self, modules: Iterable[nn.Module]) -> None:
-        """Keep `_inside` up to date.
+        """Keep `_running` up to date.
 
-        The two hooks are the same for every module, look nothing up before they know that they are not being compiled,
-        and have no options: otherwise a block that is compiled once for all layers would be compiled anew for each.
+        All modules share the two hooks, which look up the module only in eager code and are registered without options:
+        otherwise torch would compile a block once per layer, not once for all layers.
         """
-        inside, layers, pulse = self._inside, self._layers, self.pulse
+        running, layers, targets = self._running, self._layers, self.targets
 
         def enter(module: nn.Module, _inputs: Any) -> None:
             if torch.compiler.is_dynamo_compiling():
-                pulse.enter(module)
+                targets.enter(module)
             elif module.training:
                 layer = layers.get(id(module))
                 if layer is not None:
-                    inside.append(layer)
+                    running.append(layer)
 
         def leave(module: nn.Module, _inputs: Any, _output: Any) -> None:
             if torch.compiler.is_dynamo_compiling():
-                pulse.leave(module)
+                targets.leave(module)
                 return
-            # A module that raised (as a recomputation under checkpointing does in the end) has not left by itself.
+            # A module that raised, which ends every recomputation under checkpointing, is still on the stack.
             layer = layers.get(id(module))
-            if layer in inside:
-                while inside.pop() is not layer:
+            if layer in running:
+                while running.pop() is not layer:
                     pass
 
         before, after = Hook(enter), Hook(leave)
@@ -234,23 +251,23 @@ class AttentionProbe:
             self._handles.append(module.register_forward_hook(after))
 
 
-def attending_modules(paths: Mapping[str, nn.Module]) -> dict[str, str]:
-    """The modules that calls are counted for, with their labels.
+def attention_modules(paths: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Map the paths of the attention modules to their labels.
 
-    They are those with `attention` or `attn` in their class's name; the innermost of them give the labels, and one
-    around a single such module shares its label, since either may be the one that attends. A model without any is
-    taken by its numbered layers.
+    Attention modules have `attention` or `attn` in the names of their classes. The innermost of them determine the
+    labels. A module that contains a single innermost module shares its label, because either may make the call. In a
+    model without attention modules, the outermost numbered layers count.
     """
     named = [path for path, module in paths.items() if _is_attention(module)]
     if not named:
         return labels(path for path, module in paths.items() if _is_outermost_layer(path) and any(module.children()))
-    inside = {path: [other for other in named if other != path and _is_inside(other, path)] for path in named}
-    innermost = [path for path, others in inside.items() if not others]
+    nested = {path: [other for other in named if other != path and _is_inside(other, path)] for path in named}
+    innermost = [path for path, others in nested.items() if not others]
     result = labels(innermost)
-    for path, others in inside.items():
+    for path, others in nested.items():
         if others:
-            ends = [other for other in others if other in innermost]
-            result[path] = result[ends[0]] if len(ends) == 1 else path
+            leaves = [other for other in others if other in innermost]
+            result[path] = result[leaves[0]] if len(leaves) == 1 else path
     return result
 
 
@@ -269,27 +286,27 @@ def _is_attention(module: nn.Module) -> bool:
 
 
 def _sdpa(listeners: tuple[AttentionProbe, ...], original: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-    """Stands in for `scaled_dot_product_attention`: the same call, and every watch gets to see it."""
+    """Replace `scaled_dot_product_attention`."""
     if torch.compiler.is_dynamo_compiling():
         for listener in listeners:
-            listener.pulse.attend(_call_of_sdpa(*args, **kwargs))
-    elif not torch.compiler.is_compiling():  # torch's own tracing goes through the patched function once more
+            listener.targets.attend(_call_of_sdpa(*args, **kwargs))
+    elif not torch.compiler.is_compiling():  # torch's tracing calls the patched function a second time
         for listener in listeners:
-            listener.seen(lambda: _call_of_sdpa(*args, **kwargs))
+            listener.on_call(lambda: _call_of_sdpa(*args, **kwargs))
     return original(*args, **kwargs)
 
 
-def _call_of_sdpa(  # noqa: PLR0917  torch's own signature
+def _call_of_sdpa(  # noqa: PLR0917  torch's signature
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
-    is_causal: bool = False,  # noqa: FBT001, FBT002  torch's own signature
+    is_causal: bool = False,  # noqa: FBT001, FBT002  torch's signature
     scale: float | None = None,
-    enable_gqa: bool = False,  # noqa: FBT001, FBT002  torch's own signature
+    enable_gqa: bool = False,  # noqa: FBT001, FBT002  torch's signature
 ) -> AttentionCall | None:
-    """The call as the mathematics needs it; None for layouts that are not one rectangle."""
+    """Return the call; None for layouts that are not dense."""
     del value, dropout_p, enable_gqa
     return make_call(query, key, mask=attn_mask, is_causal=is_causal, scale=scale)
 

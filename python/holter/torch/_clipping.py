@@ -1,9 +1,9 @@
-"""Clipping: `torch.nn.utils.clip_grad_norm_` seen as it happens, so that the norms recorded are those before it.
+"""Clipping functions of `torch.nn.utils`, patched so that gradient norms are recorded before clipping.
 
-Training frameworks call it by that name; what was imported by its own name before the watch is seen a level below, in
-the function that does the scaling. Where its arithmetic is the same as ours (2-norm, float32 gradients of one
-device) the clipping is done with the norms that are recorded, which saves a pass over the gradients; the result is the
-same to the bit.
+Training frameworks call these functions through their module. A `clip_grad_norm_` that was imported by name before the
+watch is observed one level below, in the function that scales the gradients. If torch uses the arithmetic of
+`Gradients` (2-norm, float32 gradients on one device), the recorded norms are also used to clip. That saves a pass over
+the gradients, and the result is bit-identical.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 
 class ClipListener(Protocol):
-    """Who is told before gradients are clipped."""
+    """Receives a callback before gradients are clipped."""
 
-    def clipping(self, parameters: list[Tensor], max_norm: float | None) -> Tensor | None:
-        """These parameters' gradients are about to be clipped, to this 2-norm (None: in some other way).
+    def on_clip(self, parameters: list[Tensor], max_norm: float | None) -> Tensor | None:
+        """Handle the clipping of these parameters' gradients before it happens.
+
+        Args:
+            parameters: The parameters whose gradients are about to be clipped.
+            max_norm: The maximum total 2-norm if the listener may clip; None otherwise.
 
         Returns:
-            Their total norm where the listener has clipped them itself, exactly as torch would have; None otherwise.
+            The total norm if the listener has clipped the gradients, bit-identically to torch; None otherwise.
         """
 
 
@@ -42,74 +46,63 @@ def _clip_grad_norm(
     *args: Any,
     **kwargs: Any,
 ) -> Tensor:
-    """Stands in for `torch.nn.utils.clip_grad_norm_`."""
-    several = _several(parameters)
+    """Replace `torch.nn.utils.clip_grad_norm_`."""
+    parameters = _as_list(parameters)
     is_plain = float(norm_type) == 2.0 and not args and not kwargs
     total: Tensor | None = None
     with torch.no_grad():
         for listener in listeners:
-            # Only the last one may clip: what it has clipped, nobody could take the norms of any more.
+            # Only the last listener may clip: the others need the norms of the unclipped gradients.
             may_clip = is_plain and listener is listeners[-1]
-            total = listener.clipping(several, float(max_norm) if may_clip else None)
-    return original(several, max_norm, norm_type, *args, **kwargs) if total is None else total
+            total = listener.on_clip(parameters, float(max_norm) if may_clip else None)
+    return original(parameters, max_norm, norm_type, *args, **kwargs) if total is None else total
 
 
-def _scale_down(
+def _notify_and_call(
     listeners: tuple[ClipListener, ...],
     original: Callable[..., None],
     parameters: Tensor | Iterable[Tensor],
     *args: Any,
     **kwargs: Any,
 ) -> None:
-    """Stands in for what `clip_grad_norm_` calls once it has the total norm, so also where that was imported early."""
-    _tell(listeners, parameters := _several(parameters))
+    """Replace a function that changes gradients in place."""
+    _notify(listeners, parameters := _as_list(parameters))
     original(parameters, *args, **kwargs)
 
 
-def _clip_grad_value(
-    listeners: tuple[ClipListener, ...],
-    original: Callable[..., None],
-    parameters: Tensor | Iterable[Tensor],
-    *args: Any,
-    **kwargs: Any,
-) -> None:
-    """Stands in for `torch.nn.utils.clip_grad_value_`."""
-    _tell(listeners, parameters := _several(parameters))
-    original(parameters, *args, **kwargs)
-
-
-def tell_others(listener: ClipListener, parameters: Sequence[Tensor]) -> None:
-    """Tell all who listen, except this one, that it is about to clip these parameters' gradients."""
+def notify_others(listener: ClipListener, parameters: Sequence[Tensor]) -> None:
+    """Notify every listener except this one, which is about to clip these parameters' gradients."""
     others = (other for other in clip_calls[0].listeners if other is not listener)
-    _tell(tuple(others), list(parameters))
+    _notify(tuple(others), list(parameters))
 
 
-def _several(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+def _as_list(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
 
 
-def _tell(listeners: tuple[ClipListener, ...], parameters: list[Tensor]) -> None:
+def _notify(listeners: tuple[ClipListener, ...], parameters: list[Tensor]) -> None:
     with torch.no_grad():
         for listener in listeners:
-            listener.clipping(parameters, None)
+            listener.on_clip(parameters, None)
 
 
-_INSIDE = "_clip_grads_with_norm_"
-_SEES_INSIDE = hasattr(clip_grad, _INSIDE)
+# `clip_grad_norm_` calls this function once it has the total norm, so patching it also covers early imports.
+_INNER = "_clip_grads_with_norm_"
+_HAS_INNER = hasattr(clip_grad, _INNER)
 
 clip_calls: tuple[Patch[ClipListener], ...] = (
     Patch(torch.nn.utils, "clip_grad_norm_", _clip_grad_norm),
-    Patch(torch.nn.utils, "clip_grad_value_", _clip_grad_value),
-    *([Patch(clip_grad, _INSIDE, _scale_down)] if _SEES_INSIDE else []),
+    Patch(torch.nn.utils, "clip_grad_value_", _notify_and_call),
+    *([Patch(clip_grad, _INNER, _notify_and_call)] if _HAS_INNER else []),
 )
 
 
-def unseen_clipping() -> list[str]:
-    """Functions that clip and that were imported by name before a watch could replace them, as `module.function`.
+def unobserved_clip_functions() -> list[str]:
+    """Return the clipping functions that were imported by name too early to be patched, as `module.function`.
 
-    Where these are called the gradients have been clipped before anything of ours can look at them.
+    A call of such a function clips the gradients before a watch can measure them.
     """
-    names = ["clip_grad_value_"] if _SEES_INSIDE else ["clip_grad_norm_", "clip_grad_value_"]
+    names = ["clip_grad_value_"] if _HAS_INNER else ["clip_grad_norm_", "clip_grad_value_"]
     originals = {name: getattr(clip_grad, name) for name in names}
     return [
         f"{path}.{name}"

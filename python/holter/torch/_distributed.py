@@ -1,9 +1,9 @@
-"""Sharded tensors: norms of DTensors (FSDP2, tensor parallelism) with one reduction for all of them.
+"""Norms of DTensors (FSDP2, tensor parallelism), with a single reduction for all of them.
 
 Each process sums the squares of its own shards; one all-reduce of one vector over the whole mesh adds them up. A tensor
-that is replicated along a dimension of the mesh counts there as often as that dimension is long, so its share is
-divided by that. Every process of the mesh takes part, at the optimizer's step, where they are in step anyway; the group
-is our own, so that this can never come between the model's own exchanges.
+that is replicated along a mesh dimension would count once per process of that dimension, so its sum is divided by the
+dimension's size. Every process of the mesh takes part at the optimizer's step, where the processes are synchronized
+anyway. The all-reduce has a process group of its own, so that it cannot interleave with the model's collectives.
 """
 
 from __future__ import annotations
@@ -24,42 +24,45 @@ if torch.distributed.is_available():
     from torch.distributed.tensor import DTensor as _DTensor
 
 _groups: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()
-"""Of each mesh: the world's group when ours was made, and ours."""
+"""Maps each mesh to the world group at the time its own group was created, and to that group."""
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Whether a tensor is one process's part of a distributed one."""
+    """Return whether a tensor is a DTensor."""
     return _DTensor is not None and isinstance(tensor, _DTensor)
 
 
 def is_unreduced(tensor: Tensor) -> bool:
-    """Whether the processes' parts of a tensor have still to be added up."""
+    """Return whether a tensor has a partial placement: the sum over the processes has not been computed yet."""
     return is_sharded(tensor) and any(placement.is_partial() for placement in _placements(tensor))
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """The whole of a tensor, on every process; for small tensors only."""
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Gather the full tensor on every process. For small tensors only."""
     result: Tensor = tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
     return result
 
 
-def local(tensor: Tensor) -> Tensor:
-    """This process's part of a tensor. What is changed in it is changed in the tensor."""
+def local_tensor(tensor: Tensor) -> Tensor:
+    """Return this process's shard of a tensor, which shares its memory."""
     result: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
     return result
 
 
-def mesh_of(tensor: Tensor) -> Any:
-    """The mesh of processes that a tensor is spread over; None for a plain tensor."""
+def device_mesh(tensor: Tensor) -> Any:
+    """Return the device mesh of a DTensor; None for a plain tensor."""
     return tensor.device_mesh if is_sharded(tensor) else None  # type: ignore[attr-defined]
 
 
 def sharded_norms(tensors: Sequence[Any], local_norms: Tensor) -> Tensor:
-    """The norms of whole tensors from the norms of this process's parts of them.
+    """Return the 2-norms of full tensors, given the norms of this process's shards.
 
     Args:
-        tensors: DTensors of one mesh, none with a partial placement.
-        local_norms: the 2-norms of their local parts, 1-D.
+        tensors: DTensors of one mesh, without partial placements.
+        local_norms: The 2-norms of their local shards, 1-D.
+
+    Returns:
+        A 1-D tensor with one norm for each tensor, the same on every process.
     """
     mesh = tensors[0].device_mesh
     shares = [
@@ -74,18 +77,18 @@ def sharded_norms(tensors: Sequence[Any], local_norms: Tensor) -> Tensor:
 
 
 def _group_of(mesh: Any) -> Any:
-    """Our own group of all processes of a mesh; all of them make it together, when it is first needed.
+    """Return the process group for a mesh; all its processes create it together on first use.
 
-    It is kept until the program ends its process groups: to end it with the watch, all processes would have to wait for
-    each other there.
+    It lives until the program destroys its process groups: destroying it with the watch would make all processes wait
+    for each other there.
     """
     world = torch.distributed.group.WORLD
-    known = _groups.get(mesh)
-    if known is None or known[0] is not world:
+    cached = _groups.get(mesh)
+    if cached is None or cached[0] is not world:
         ranks = sorted(mesh.mesh.flatten().tolist())  # on the host
-        known = (world, torch.distributed.new_group(ranks, use_local_synchronization=True))
-        _groups[mesh] = known
-    return known[1]
+        cached = (world, torch.distributed.new_group(ranks, use_local_synchronization=True))
+        _groups[mesh] = cached
+    return cached[1]
 
 
 def _placements(tensor: Any) -> tuple[Any, ...]:

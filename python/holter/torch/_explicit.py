@@ -1,6 +1,6 @@
-"""One line inside a forward pass: `emit` for what a module does not return, `attention` for its own attention.
+"""Functions to call inside a module's forward: `emit` records a tensor, `attention` reports an attention call.
 
-Both cost a look-up and do nothing while no watch follows the module.
+While no watch follows the module, each costs a dictionary lookup and does nothing.
 """
 
 from __future__ import annotations
@@ -23,64 +23,64 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """A watch, as a module sees it."""
+    """Receives the tensors and attention calls that modules report."""
 
-    def emitted(self, module: nn.Module, metric: str, value: Any) -> None:
-        """A module named a tensor."""
+    def on_emit(self, module: nn.Module, metric: str, value: Any) -> None:
+        """Handle an emitted tensor."""
 
-    def attended(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
-        """A module told of an attention call; `call` gives it in full, if it is wanted."""
+    def on_attention(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
+        """Handle an attention call; `call` builds its description, which the listener may not need."""
 
-    def emitted_compiled(self, module: nn.Module, metric: str, value: Any) -> None:
-        """The same as `emitted`, in code that torch.compile traces."""
+    def on_emit_traced(self, module: nn.Module, metric: str, value: Any) -> None:
+        """Handle an emitted tensor in code that torch.compile traces."""
 
-    def attended_compiled(self, module: nn.Module, call: AttentionCall | None) -> None:
-        """The same as `attended`, in code that torch.compile traces."""
+    def on_attention_traced(self, module: nn.Module, call: AttentionCall | None) -> None:
+        """Handle an attention call in code that torch.compile traces."""
 
 
-# Keyed by identity: a watch holds its model, so an id here always means a living module.
+# Keyed by id: a watch keeps its model alive, so an id in here always belongs to a live module.
 _listeners: dict[int, tuple[Listener, ...]] = {}
-# Compiled code asks every one of them: an identity would have each layer compiled anew.
+# Compiled code notifies all listeners: a lookup by id would make torch compile each layer separately.
 _all_listeners: list[Listener] = []
 
 
-def listen(modules: Iterable[nn.Module], listener: Listener) -> None:
-    """Have what these modules emit go to a listener as well."""
+def add_listener(modules: Iterable[nn.Module], listener: Listener) -> None:
+    """Notify a listener of everything that these modules report."""
     _all_listeners.append(listener)
     for module in modules:
         _listeners[id(module)] = (*_listeners.get(id(module), ()), listener)
 
 
-def unlisten(modules: Iterable[nn.Module], listener: Listener) -> None:
-    """Undo `listen`."""
+def remove_listener(modules: Iterable[nn.Module], listener: Listener) -> None:
+    """Undo `add_listener`."""
     if listener in _all_listeners:
         _all_listeners.remove(listener)
     for module in modules:
-        left = tuple(other for other in _listeners.get(id(module), ()) if other is not listener)
-        if left:
-            _listeners[id(module)] = left
+        others = tuple(other for other in _listeners.get(id(module), ()) if other is not listener)
+        if others:
+            _listeners[id(module)] = others
         else:
             _listeners.pop(id(module), None)
 
 
 def emit(module: nn.Module, name: str, tensor: Any) -> None:
-    """Record a tensor from inside a module's forward pass; nothing happens while the module is not watched.
+    """Record a tensor from inside a module's forward. Does nothing while the module is not watched.
 
-    Recorded as `{name}/layer_{i}` with the module's layer: a 0-d tensor as it is, anything else by the 2-norm of all
-    its elements, as a `Probe`'s result.
+    Recorded as `{name}/layer_{i}`, with the module's layer number: the value of a 0-d tensor, or the 2-norm of all
+    elements of anything else, as for the result of a `Probe`.
 
     Args:
-        module: the module, `self` in its own forward.
-        name: the metric's name, for example `memory_write_norm`.
-        tensor: a tensor, or several in a tuple, list or mapping. It is neither changed nor kept.
+        module: The module: `self` in its own forward.
+        name: The metric's name, for example `memory_write_norm`.
+        tensor: A tensor of any shape and dtype, or a tuple, list or mapping of tensors. It is neither changed nor kept.
     """
     if torch.compiler.is_dynamo_compiling():
         for listener in _all_listeners:
-            listener.emitted_compiled(module, name, tensor)
+            listener.on_emit_traced(module, name, tensor)
         return
     for listener in _listeners.get(id(module), ()):
         if module.training and torch.is_grad_enabled():
-            listener.emitted(module, name, tensor)
+            listener.on_emit(module, name, tensor)
 
 
 def attention(
@@ -95,20 +95,21 @@ def attention(
     window: int | None = None,
     score_mod: Callable[..., Tensor] | None = None,
 ) -> None:
-    """Tell of an attention that no known function computes; nothing happens while the module is not watched.
+    """Report an attention call that is computed by a custom kernel. Does nothing while the module is not watched.
 
     Args:
-        module: the module, `self` in its own forward.
-        query: `[batch, heads, queries, width]`, as it goes into the product with the keys (after any rotation).
-        key: `[batch, key heads, keys, width]`.
-        mask: True where a query may attend, or a float that is added to the scores; broadcasts to
-            `[batch, heads, queries, keys]`. Or FlexAttention's BlockMask.
-        is_causal: query i sees keys 0 to i only.
-        scale: what the scores are multiplied with; None for 1/sqrt(width).
-        softcap: scores become softcap · tanh(scores / softcap) before the mask; None for no cap.
-        window: query i sees none of the keys up to i - window; None for no window.
-        score_mod: FlexAttention's function of a score and its place; None for none. In code that torch.compile traces,
-            a call with such a function or a BlockMask is passed over.
+        module: The module: `self` in its own forward.
+        query: `[batch, heads, queries, width]`, any floating-point dtype, as multiplied by the keys (after any
+            rotary embedding).
+        key: `[batch, key heads, keys, width]`; a key head may serve several query heads.
+        mask: A bool tensor, True where a query may attend, or a float tensor that is added to the scores; broadcasts
+            to `[batch, heads, queries, keys]`. Or a FlexAttention BlockMask.
+        is_causal: Query i attends to keys 0 to i only.
+        scale: The factor of the scores; None for 1/sqrt(width).
+        softcap: Replace the scores by softcap · tanh(scores / softcap) before the mask; None for no cap.
+        window: Query i does not attend to keys i - window and below; None for no window.
+        score_mod: A FlexAttention score function; None for none. In code that torch.compile traces, a call with a
+            score function or a BlockMask is not recorded.
     """
     dense, block_mask = split_mask(mask)
     has_functions = block_mask is not None or score_mod is not None
@@ -119,37 +120,37 @@ def attention(
 
     if torch.compiler.is_dynamo_compiling():
         for listener in () if has_functions else _all_listeners:
-            listener.attended_compiled(module, call())
+            listener.on_attention_traced(module, call())
         return
     for listener in _listeners.get(id(module), ()):
         if module.training and torch.is_grad_enabled():
-            listener.attended(module, call)
+            listener.on_attention(module, call)
 
 
-def tellers(modules: Collection[nn.Module], line: Callable[..., None]) -> set[int]:
-    """The ids of the modules in whose code one of the two lines stands; compiled code needs a place for each.
+def modules_calling(function: Callable[..., None], modules: Collection[nn.Module]) -> set[int]:
+    """Return the ids of the modules whose code calls `emit` or `attention`; compiled code needs a target for each.
 
-    Found by name: `emit(…)`, `torch_probes.emit(…)`, not what is called through another name or another function.
+    A call is found by name (`emit(…)`, `holter.torch.emit(…)`), not through another name or a helper function.
     """
     found: dict[type, bool] = {}
     for module in modules:
         kind = type(module)
         if kind not in found:
-            found[kind] = any(_mentions(function, line) for function in _functions(kind))
+            found[kind] = any(_mentions(method, function) for method in _methods(kind))
     return {id(module) for module in modules if found[type(module)]}
 
 
-def _functions(kind: type) -> Iterable[Any]:
-    """What a class and its own bases define; torch's modules never have the line."""
+def _methods(kind: type) -> Iterable[Any]:
+    """Yield the methods of a class and its bases, except those of torch, which never call these functions."""
     for base in kind.__mro__:
         if not base.__module__.startswith(("torch.", "builtins")):
             yield from (value for value in vars(base).values() if inspect.isfunction(value))
 
 
-def _mentions(function: Any, line: Callable[..., None]) -> bool:
-    names = function.__code__.co_names
-    values = [function.__globals__.get(name) for name in names]
-    if any(value is line for value in values):
+def _mentions(method: Any, function: Callable[..., None]) -> bool:
+    names = method.__code__.co_names
+    values = [method.__globals__.get(name) for name in names]
+    if any(value is function for value in values):
         return True
     has_module = any(inspect.ismodule(value) and value.__name__.startswith("holter") for value in values)
-    return line.__name__ in names and has_module
+    return function.__name__ in names and has_module

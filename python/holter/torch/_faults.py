@@ -1,4 +1,4 @@
-"""Faults: a probe that raises is switched off, counted and reported once; it never raises into the training."""
+"""Probe failures: a probe that raises is disabled and reported once, and never raises into the training."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ R = TypeVar("R")
 
 
 class Faults:
-    """Which probes have failed, and how.
+    """The failed probes of one watch.
 
     Attributes:
-        disabled: the failed probe's name -> the error's text. A probe is run until it fails once.
+        disabled: Maps each failed probe's name to the text of its error.
     """
 
     def __init__(self) -> None:
         self.disabled: dict[str, str] = {}
 
     def run(self, probe: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """What `function` returns; None where it raises now, or has raised before under the same name."""
+        """Return `function(*args, **kwargs)`; None if it raises, or if a probe of this name has raised before."""
         if probe in self.disabled:
             return None
         try:
             return function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  whatever a probe raises, the training goes on
+        except Exception as error:  # noqa: BLE001  an error in a probe must never reach the training
             self.report(probe, error)
             return None
 
     def report(self, probe: str, error: BaseException) -> None:
-        """Switch a probe off and say so, once."""
+        """Disable a probe and log a warning, once."""
         if probe in self.disabled:
             return
         self.disabled[probe] = f"{type(error).__name__}: {error}"
         _log.warning(
-            "%s failed and is off for the rest of this watch; the training goes on. %s",
+            "%s raised %s. It is disabled for the rest of this watch, so its metrics are missing from this step on; "
+            "training continues. Fix the error and start a new watch to record them",
             probe,
             self.disabled[probe],
             exc_info=(type(error), error, error.__traceback__),

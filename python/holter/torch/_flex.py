@@ -1,12 +1,12 @@
-"""FlexAttention: its calls as they pass by, with the user's own functions of scores and positions.
+"""FlexAttention calls, including the user's functions of scores and positions.
 
-Those functions are written for single numbers. Here they are run for the sampled queries only, over all of their keys
-at once, as FlexAttention's own reference does it.
+Those functions are written for single numbers. Here they run for the sampled queries only, vectorized over all keys,
+like FlexAttention's own reference implementation.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,38 +18,29 @@ from holter.torch._patches import Patches
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holter.torch._compiled import AttentionPulse
+    from holter.torch._compiled import CallListener
 
 try:
     from torch.nn.attention import flex_attention as _module
-except ImportError:  # a torch built without it
+except ImportError:  # a torch without FlexAttention
     _module = None  # type: ignore[assignment]
 
 
-class CallListener(Protocol):
-    """Who is told of attention calls in the module that is being run."""
-
-    pulse: AttentionPulse
-
-    def seen(self, call: Callable[[], AttentionCall | None]) -> None:
-        """An attention call passed by."""
-
-
 def split_mask(mask: Any) -> tuple[Tensor | None, Any]:
-    """A mask as a tensor, or as FlexAttention's BlockMask; the other of the two is None."""
-    is_of_blocks = _module is not None and isinstance(mask, _module.BlockMask)
-    return (None, mask) if is_of_blocks else (mask, None)
+    """Return a mask as `(tensor, BlockMask)`, one of which is None."""
+    is_block_mask = _module is not None and isinstance(mask, _module.BlockMask)
+    return (None, mask) if is_block_mask else (mask, None)
 
 
 def with_functions(
     call: AttentionCall, block_mask: Any = None, score_function: Callable[..., Tensor] | None = None
 ) -> AttentionCall:
-    """The call with FlexAttention's functions of scores and positions.
+    """Add FlexAttention's functions of scores and positions to a call.
 
     Args:
-        call: the rest of it; its own mask is not used beside a block mask.
-        block_mask: a BlockMask, or None.
-        score_function: a `score_mod`, or None.
+        call: The call. It must not have a mask if there is a block mask.
+        block_mask: A BlockMask, or None.
+        score_function: A `score_mod` function, or None.
     """
     if block_mask is None and score_function is None:
         return call
@@ -57,7 +48,7 @@ def with_functions(
 
     def adjust(scores: Tensor, rows: Tensor) -> Tensor:
         device = scores.device
-        places = (
+        indices = (
             torch.arange(batch, device=device, dtype=torch.int32),
             torch.arange(heads, device=device, dtype=torch.int32),
             rows.to(torch.int32),
@@ -65,17 +56,17 @@ def with_functions(
         )
         with _Indexing():
             if score_function is not None:
-                scores = _over_places(score_function, takes_score=True)(scores, *places).to(torch.float32)
+                scores = _vectorized(score_function, takes_score=True)(scores, *indices).to(torch.float32)
             if block_mask is not None:
-                visible = _over_places(block_mask.mask_mod, takes_score=False)(*places)
+                visible = _vectorized(block_mask.mask_mod, takes_score=False)(*indices)
                 scores = scores.masked_fill(~visible, float("-inf"))
         return scores
 
     return call.adjusted(adjust)
 
 
-def _over_places(function: Callable[..., Any], *, takes_score: bool) -> Callable[..., Tensor]:
-    """A function of one batch, head, query and key as one of all of them."""
+def _vectorized(function: Callable[..., Any], *, takes_score: bool) -> Callable[..., Tensor]:
+    """Vectorize a function of a single batch, head, query and key index over all of them."""
     first = (0,) if takes_score else ()
     for dims in ((None, None, None, 0), (None, None, 0, None), (None, 0, None, None), (0, None, None, None)):
         function = torch.vmap(function, in_dims=first + dims)
@@ -83,7 +74,7 @@ def _over_places(function: Callable[..., Any], *, takes_score: bool) -> Callable
 
 
 class _Indexing(TorchFunctionMode):
-    """Has `table[index]` look an element up where `index` is a number on the device, and not ask for its value."""
+    """Makes `table[index]` a lookup on the device if `index` is a 0-d tensor, without copying its value to the host."""
 
     def __torch_function__(
         self, function: Callable[..., Any], _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -95,11 +86,11 @@ class _Indexing(TorchFunctionMode):
                 issubclass(kind, (Tensor, int)) for kind in kinds
             ):
                 device = args[0].device
-                places = [
+                index_tensors = [
                     index if isinstance(index, Tensor) else torch.full((), index, dtype=torch.int64, device=device)
                     for index in indices
                 ]
-                return torch.ops.aten.index(args[0], places)
+                return torch.ops.aten.index(args[0], index_tensors)
         return function(*args, **(kwargs or {}))
 
 
@@ -115,10 +106,10 @@ def _flex(  # noqa: PLR0917  torch's own signature
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Stands in for `flex_attention`."""
+    """Replace `flex_attention`."""
     if torch.compiler.is_dynamo_compiling():
         for listener in listeners if score_mod is None and block_mask is None else ():
-            listener.pulse.attend(make_call(query, key, scale=scale))
+            listener.targets.attend(make_call(query, key, scale=scale))
     elif not torch.compiler.is_compiling():
 
         def call() -> AttentionCall | None:
@@ -126,9 +117,9 @@ def _flex(  # noqa: PLR0917  torch's own signature
             return None if found is None else with_functions(found, block_mask, score_mod)
 
         for listener in listeners:
-            listener.seen(call)
+            listener.on_call(call)
     return original(query, key, value, score_mod, block_mask, scale, *args, **kwargs)
 
 
 flex_calls: list[Patches[CallListener]] = [] if _module is None else [Patches(_module, "flex_attention", _flex)]
-"""The patches of `flex_attention`; none in a torch without it."""
+"""The patches of `flex_attention`; empty if torch does not have it."""

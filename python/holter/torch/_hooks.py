@@ -1,6 +1,6 @@
-"""Hooks: what is put on a module in a form that a copy of the module leaves behind.
+"""Module hooks that copies of a watched module do not inherit.
 
-torch copies and pickles a module with its hooks. A copy is not watched; in it there is a function that does nothing.
+torch copies and pickles a module together with its hooks. A copy is not watched, so each hook becomes a no-op in it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Hook:
         self._function(*arguments)
 
     def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
-        return _left_behind, ()
+        return _hook_of_copy, ()
 
 
-def _left_behind() -> Callable[..., None]:
-    return nothing
+def _hook_of_copy() -> Callable[..., None]:
+    return noop
 
 
-def nothing(*_arguments: Any) -> None:
-    """What a copy of a watched module has for each hook."""
+def noop(*_arguments: Any) -> None:
+    """Do nothing: stands in for each hook in a copy of a watched module."""

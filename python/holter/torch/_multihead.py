@@ -1,13 +1,13 @@
-"""`nn.MultiheadAttention` where it forms its weights itself (`need_weights=True`): its call, as it passes by.
+"""Attention calls of `nn.MultiheadAttention` when it computes the weights itself (`need_weights=True`).
 
-The weights that it returns are averaged over heads and come after dropout, so neither entropy nor sparsity can be had
-from them; queries and keys are projected once more instead. Where it calls `scaled_dot_product_attention` that call is
-seen, and nothing is done here, except in code that torch.compile traces.
+The weights that it returns are averaged over heads and include dropout, so neither entropy nor sparsity can be computed
+from them; queries and keys are projected a second time instead. If it calls `scaled_dot_product_attention`, that call
+is recorded and this patch does nothing, except in code that torch.compile traces.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -20,28 +20,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from holter.torch._compiled import AttentionPulse
-
-
-class CallListener(Protocol):
-    """Who is told of attention calls in the module that is being run."""
-
-    pulse: AttentionPulse
-
-    def seen(self, call: Callable[[], AttentionCall | None]) -> None:
-        """An attention call passed by."""
+    from holter.torch._compiled import CallListener
 
 
 def _forward(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Stands in for `multi_head_attention_forward`."""
+    """Replace `multi_head_attention_forward`."""
     if torch.compiler.is_dynamo_compiling():
-        # Dynamo takes the original as one operator, so that nothing it calls is seen.
+        # Dynamo treats the original as a single operator, so the calls inside it are not traced.
         kwargs_with_weights = {**kwargs, "need_weights": True}
         for listener in listeners:
-            listener.pulse.attend(_call(*args, **kwargs_with_weights))
-    elif not torch.compiler.is_compiling():  # torch's own tracing goes through the patched function once more
+            listener.targets.attend(_call(*args, **kwargs_with_weights))
+    elif not torch.compiler.is_compiling():  # torch's tracing calls the patched function a second time
         for listener in listeners:
-            listener.seen(lambda: _call(*args, **kwargs))
+            listener.on_call(lambda: _call(*args, **kwargs))
     return original(*args, **kwargs)
 
 
@@ -64,9 +55,9 @@ def _call(  # noqa: PLR0917  torch's own signature
     k_proj_weight: Tensor | None = None,
     **_others: Any,
 ) -> AttentionCall | None:
-    """The call; None where it will be seen anyway, or where keys are added to the given ones.
+    """Return the call; None if another patch records it, or if the module appends keys to the given ones.
 
-    What follows the weights is given by name, as `nn.MultiheadAttention` does.
+    The parameters after the projection weights are keyword-only, because `nn.MultiheadAttention` passes them by name.
     """
     del value, embed_dim_to_check, bias_v
     if not need_weights or bias_k is not None or add_zero_attn:
@@ -84,14 +75,14 @@ def _call(  # noqa: PLR0917  torch's own signature
 
 
 def _heads(projected: Tensor, heads: int) -> Tensor:
-    """`[tokens, batch, heads · width]`, or without a batch, to `[batch, heads, tokens, width]`."""
+    """Reshape `[tokens, batch, heads · width]` (the batch is optional) to `[batch, heads, tokens, width]`."""
     if projected.ndim == 2:
         projected = projected.unsqueeze(1)
     return projected.view(*projected.shape[:2], heads, -1).permute(1, 2, 0, 3)
 
 
 def _mask(attention_mask: Tensor | None, padding_mask: Tensor | None, batch: int, heads: int) -> Tensor | None:
-    """One additive mask of both; in this function's own masks True means hidden."""
+    """Combine both masks into an additive mask. In the given bool masks, True means masked."""
     total: Tensor | None = None
     if attention_mask is not None:
         total = _additive(attention_mask)

@@ -1,7 +1,7 @@
-"""Optimizers: when a training step ends, and what gradients are worth at that moment, without a line in the loop.
+"""Optimizer hooks that detect when gradients are complete and when a training step ends.
 
-A step ends when every followed optimizer has stepped, or when one of them steps a second time before the others have.
-A step that `GradScaler` skips never reaches the optimizer, so the scaler's own `step` is watched as well.
+A step ends when every followed optimizer has stepped, or when an optimizer steps again before the others have stepped.
+A step that `GradScaler` skips never reaches the optimizer, so `GradScaler.step` is patched as well.
 """
 
 from __future__ import annotations
@@ -22,37 +22,51 @@ if TYPE_CHECKING:
 
 
 class StepListener(Protocol):
-    """Who is told of the optimizers' steps."""
+    """Receives callbacks for the optimizers' steps."""
 
-    def gather(self, parameters: list[Tensor], scale: Tensor | None, found_inf: Tensor | None) -> None:
-        """The gradients of these parameters are complete now."""
+    def on_gradients(self, parameters: list[Tensor], scale: Tensor | None, found_inf: Tensor | None) -> None:
+        """Handle the completed gradients of these parameters.
 
-    def skipped(self) -> None:
-        """The gradients had overflowed: the optimizer will not run."""
+        Args:
+            parameters: The optimizer's parameters.
+            scale: The factor that the gradients are still multiplied by; None for 1.
+            found_inf: A one-element tensor, nonzero if the gradients overflowed; None if they did not.
+        """
 
-    def step_ended(self) -> None:
-        """Every optimizer has done its part of the step."""
+    def on_skipped_step(self) -> None:
+        """Handle overflowed gradients, because of which the scaler skips an optimizer."""
+
+    def on_step_end(self) -> None:
+        """Handle the end of a step: every optimizer has stepped."""
 
 
-def optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
+def resolve_optimizers(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
+    """Normalize the `optimizer` argument of `watch`.
+
+    Raises:
+        TypeError: If an element does not have the hooks of a `torch.optim.Optimizer`.
+    """
     if optimizer is None:
         return ()
     optimizers = tuple(optimizer) if isinstance(optimizer, (list, tuple)) else (optimizer,)
-    for one in optimizers:
-        # Wrappers (of other libraries) look like optimizers and may not have the hooks.
-        if not hasattr(one, "register_step_pre_hook"):
-            raise TypeError(f"optimizer must be a torch.optim.Optimizer or several, not {type(one).__name__}")
+    for each in optimizers:
+        # Wrappers of other libraries look like optimizers but may not have the hooks.
+        if not hasattr(each, "register_step_pre_hook"):
+            raise TypeError(
+                f"optimizer must be a torch.optim.Optimizer or a sequence of them, not {type(each).__name__}; for a "
+                "wrapper, pass the optimizer inside it, or pass None and call commit() after each backward pass"
+            )
     return optimizers
 
 
 class Optimizers:
-    """Follows one or several optimizers."""
+    """Follows one or more optimizers."""
 
     def __init__(self, optimizers: Sequence[Optimizer], listener: StepListener) -> None:
         self._optimizers = tuple(optimizers)
         self._listener = listener
         self._stepped: set[int] = set()
-        self._steps_seen = 0
+        self._num_steps = 0
         self._handles: list[RemovableHandle] = []
         for optimizer in self._optimizers:
             self._handles.append(optimizer.register_step_pre_hook(self._before))
@@ -60,32 +74,32 @@ class Optimizers:
         _scaler_steps.add(self)
 
     def close(self) -> None:
-        """Take every hook off."""
+        """Remove every hook."""
         _scaler_steps.remove(self)
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
     def scaler_step(self, optimizer: Optimizer, step: Callable[[], Any]) -> Any:
-        """Run a scaler's step of an optimizer, and notice if it left the optimizer out."""
-        if not any(optimizer is one for one in self._optimizers):
+        """Run a scaler's step of an optimizer, and detect whether it skipped the optimizer."""
+        if not any(optimizer is followed for followed in self._optimizers):
             return step()
-        before = self._steps_seen
+        before = self._num_steps
         result = step()
-        if self._steps_seen == before:
+        if self._num_steps == before:
             self._begin(optimizer)
-            self._listener.skipped()
+            self._listener.on_skipped_step()
             self._end(optimizer)
         return result
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._steps_seen += 1
+        self._num_steps += 1
         self._begin(optimizer)
         if not _has_closure(args, kwargs):
             self._gather(optimizer)
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        # A closure computes the gradients inside the step: only now are they there.
+        # A closure computes the gradients inside the step, so they are complete only now.
         if _has_closure(args, kwargs):
             self._gather(optimizer)
         self._end(optimizer)
@@ -93,18 +107,18 @@ class Optimizers:
     def _begin(self, optimizer: Optimizer) -> None:
         if id(optimizer) in self._stepped:
             self._stepped.clear()
-            self._listener.step_ended()
+            self._listener.on_step_end()
 
     def _end(self, optimizer: Optimizer) -> None:
         self._stepped.add(id(optimizer))
         if len(self._stepped) == len(self._optimizers):
             self._stepped.clear()
-            self._listener.step_ended()
+            self._listener.on_step_end()
 
     def _gather(self, optimizer: Optimizer) -> None:
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        # GradScaler leaves these two on an optimizer that unscales by itself, for the time of its step.
-        self._listener.gather(
+        # GradScaler sets these two attributes during the step of an optimizer that unscales gradients internally.
+        self._listener.on_gradients(
             parameters,
             _tensor_or_none(getattr(optimizer, "grad_scale", None)),
             _tensor_or_none(getattr(optimizer, "found_inf", None)),
@@ -112,7 +126,7 @@ class Optimizers:
 
 
 def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    # torch passes the bound arguments with the optimizer itself in front.
+    # torch passes the optimizer itself as the first positional argument.
     return any(callable(argument) for argument in (*args[1:], *kwargs.values()) if not _is_scaler(argument))
 
 
@@ -132,17 +146,17 @@ def _scaler_step(
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Stands in for `GradScaler.step`."""
+    """Replace `GradScaler.step`."""
 
     def step() -> Any:
         return original(scaler, optimizer, *args, **kwargs)
 
     for listener in listeners:
-        step = _watched(listener, optimizer, step)
+        step = _observed(listener, optimizer, step)
     return step()
 
 
-def _watched(listener: Optimizers, optimizer: Optimizer, step: Callable[[], Any]) -> Callable[[], Any]:
+def _observed(listener: Optimizers, optimizer: Optimizer, step: Callable[[], Any]) -> Callable[[], Any]:
     return lambda: listener.scaler_step(optimizer, step)
 
 

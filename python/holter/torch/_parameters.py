@@ -1,11 +1,12 @@
-"""Parameters followed by name: their value, the gradient of it, and how far they have moved.
+"""Parameters recorded by name: their values, their gradients and how far they have moved.
 
-Values are read as they were in the step's forward pass (before the optimizer changes them), gradients as they were
-before clipping. Transforms of a single number are applied off the training thread, so they cost no kernel.
+Values are those of the step's forward pass (before the optimizer changes them), gradients those before clipping.
+Transforms of single-element parameters run off the training thread, so that they launch no kernel.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,9 @@ import numpy as np
 import torch
 
 from holter.torch._cadence import Cadence
-from holter.torch._columns import Columns
-from holter.torch._distributed import whole
-from holter.torch._gradients import beside, norms
+from holter.torch._columns import Columns, cached_plans
+from holter.torch._distributed import full_tensor
+from holter.torch._gradients import norms, to_device
 from holter.torch._names import clean_path, labels, matches
 from holter.torch._transforms import TRANSFORMS, check
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one number of a step is."""
+    """The meaning of one element of a step's vector."""
 
     name: str
     transform: str | None = None
@@ -39,7 +40,7 @@ class _Reading:
 
 
 _OVERFLOWED = _Reading("overflowed")
-"""Stands among the readings for a GradScaler's flag; it is no metric."""
+"""Marks the element that holds a GradScaler's overflow flag. It is not a metric."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,18 @@ class Parameter:
     """What to record of the parameters whose name matches a pattern.
 
     Attributes:
-        metric: the metric's name, as `{metric}/layer_{i}`; the gradient's is `{metric}_grad/layer_{i}`. Parameters of
-            several elements give the mean of the (transformed) elements, and the mean of their gradients.
-        transform: applied to the value and not to the gradient: "sigmoid", "tanh", "exp", "softplus", or None.
-        value: record the value.
-        gradient: record the gradient; absent at steps where there is none.
-        change_every: every how many steps to record how far the parameter has moved since the last time, as
-            `{metric}_change/…` = ‖W - W_before‖ and `{metric}_rel_change/…` = that over ‖W_before‖; 0 for never. It
-            keeps one copy of the parameter on its device.
+        metric: The metric's name. The value is recorded as `{metric}/layer_{i}` and the gradient as
+            `{metric}_grad/layer_{i}`. For a parameter with several elements, both are means over the elements (of the
+            transformed elements for the value).
+        transform: Applied to the value, not to the gradient: "sigmoid", "tanh", "exp", "softplus" or None.
+        value: Record the value.
+        gradient: Record the gradient before clipping. Absent at steps where the parameter has none.
+        change_every: Record every this many steps how far the parameter W has moved since the previous record:
+            `{metric}_change/…` = ‖W - W_before‖ (2-norm) and `{metric}_rel_change/…` = ‖W - W_before‖ / ‖W_before‖.
+            0 disables it. Keeps one copy of the parameter on its device.
+
+    Raises:
+        ValueError: If `transform` is unknown or `change_every` is negative.
     """
 
     metric: str
@@ -71,7 +76,7 @@ class Parameter:
 
 @dataclass
 class _Followed:
-    """One parameter under one metric."""
+    """A parameter to record, with the label of its metrics."""
 
     parameter: Tensor
     settings: Parameter
@@ -79,15 +84,14 @@ class _Followed:
 
 
 class Parameters:
-    """Reads the followed parameters of one model.
+    """Reads the recorded parameters of one model.
 
     Raises:
-        ValueError: a pattern matches no parameter.
+        ValueError: If a pattern matches no parameter.
     """
 
     def __init__(self, model: nn.Module, logger: Logger, patterns: Mapping[str, Parameter]) -> None:
-        self._logger = logger
-        self._plans: dict[tuple[_Reading, ...], _Plan] = {}
+        self._plan = cached_plans(functools.partial(_Plan, logger))
         self._pending: list[tuple[tuple[_Reading, ...], Tensor]] = []
         self._followed: list[_Followed] = []
         self._changes: list[_Change] = []
@@ -95,66 +99,63 @@ class Parameters:
         for pattern, settings in patterns.items():
             found = {name: parameter for name, parameter in names.items() if matches(name, pattern)}
             if not found:
-                known = ", ".join(list(names)[:8])
-                raise ValueError(f"no parameter's name matches {pattern!r}; names are like {known}")
+                examples = ", ".join(list(names)[:8])
+                raise ValueError(f"no parameter name matches {pattern!r}; the model's names include {examples}")
             followed = [_Followed(found[name], settings, label) for name, label in labels(found).items()]
             self._followed += followed
             if settings.change_every:
                 self._changes.append(_Change(followed, settings, logger))
 
     def read(self, scale: Tensor | None = None, found_inf: Tensor | None = None, *, gradients: bool = True) -> None:
-        """Take values and gradients as they are now, to be staged with the step; only the first time in a step.
+        """Read the current values and gradients, to be staged with the step. Only the first call of a step reads.
 
         Args:
-            scale: what the gradients are still multiplied with, on its device.
-            found_inf: not zero where they have overflowed, and are not to be recorded; on its device.
-            gradients: whether there are gradients worth reading.
+            scale: The factor that the gradients are still multiplied by, a one-element tensor on its device.
+            found_inf: A one-element tensor, nonzero if the gradients overflowed and must not be recorded.
+            gradients: Whether to read gradients.
         """
         if not self._pending:
-            self._keep([self._value(one) for one in self._followed if one.settings.value])
+            self._keep([self._value(followed) for followed in self._followed if followed.settings.value])
             if gradients:
-                found = [self._gradient(one) for one in self._followed if one.settings.gradient]
-                self._keep([one for one in found if one is not None], scale)
+                found = [self._gradient(followed) for followed in self._followed if followed.settings.gradient]
+                self._keep([reading for reading in found if reading is not None], scale)
         if found_inf is not None and self._pending:
             self._pending.append(((_OVERFLOWED,), found_inf.detach().to(torch.float32).reshape(1)))
 
-    def overflowed(self) -> None:
-        """The optimizer is left out of this step: keep the values and forget the gradients."""
+    def drop_gradients(self) -> None:
+        """Discard the step's gradients and keep its values: the scaler skips the optimizer."""
         self._pending = [(readings, vector) for readings, vector in self._pending if not readings[0].is_gradient]
         self.read(gradients=False)
 
     def read_changes(self, staging: Staging, step: int) -> None:
-        """Compare with what the parameters were when this was last due, where it is due again."""
+        """Record how far parameters have moved since the last time, for those that are due at this step."""
         for change in self._changes:
             change.read(staging, step)
 
     def stage(self, staging: Staging) -> None:
-        """Hand what was read to staging, and begin anew."""
+        """Pass the step's readings to staging and reset for the next step."""
         pending, self._pending = self._pending, []
         if not pending:
             return
         key = tuple(reading for readings, _ in pending for reading in readings)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = _Plan(self._logger, key)
-        staging.put("recording of the parameters", plan.receive, [vector for _, vector in pending])
+        staging.put("recording of parameters", self._plan(key).receive, [vector for _, vector in pending])
 
     def _keep(self, found: list[tuple[_Reading, Tensor]], scale: Tensor | None = None) -> None:
-        """Copy these numbers, since the optimizer changes them before they have left the device: one kernel for all."""
+        """Copy these numbers with one kernel per device: the optimizer changes them before they leave the device."""
         by_device: dict[torch.device, list[tuple[_Reading, Tensor]]] = {}
-        for one in found:
-            by_device.setdefault(one[1].device, []).append(one)
+        for reading, number in found:
+            by_device.setdefault(number.device, []).append((reading, number))
         for device, group in by_device.items():
             vector = torch.cat([number.reshape(1) for _, number in group])
             if scale is not None:
-                vector = vector / beside(scale, device)
+                vector = vector / to_device(scale, device)
             self._pending.append((tuple(reading for reading, _ in group), vector))
 
     @staticmethod
     def _value(followed: _Followed) -> tuple[_Reading, Tensor]:
         settings = followed.settings
         name = f"{settings.metric}/{followed.label}"
-        value = whole(followed.parameter.detach())
+        value = full_tensor(followed.parameter.detach())
         if value.numel() == 1:
             return _Reading(name, settings.transform), value
         if settings.transform is not None:
@@ -166,14 +167,14 @@ class Parameters:
         gradient = followed.parameter.grad
         if gradient is None:
             return None
-        gradient = whole(gradient.detach())
+        gradient = full_tensor(gradient.detach())
         if gradient.numel() != 1:
             gradient = gradient.mean(dtype=torch.float32)
         return _Reading(f"{followed.settings.metric}_grad/{followed.label}", is_gradient=True), gradient
 
 
 class _Plan:
-    """One combination of readings: which of them are transformed, and which an overflow makes worthless."""
+    """One combination of readings: which to transform, and which to discard if the gradients overflowed."""
 
     def __init__(self, logger: Logger, readings: tuple[_Reading, ...]) -> None:
         self._has_flag = readings[-1] == _OVERFLOWED
@@ -182,11 +183,13 @@ class _Plan:
         self._columns = Columns(logger, [reading.name for reading in readings])
         self._values = [index for index, reading in enumerate(readings) if not reading.is_gradient]
         self._values_only = Columns(logger, [readings[index].name for index in self._values])
-        places: dict[str, list[int]] = {}
+        indices_by_transform: dict[str, list[int]] = {}
         for index, reading in enumerate(readings):
             if reading.transform is not None:
-                places.setdefault(reading.transform, []).append(index)
-        self._transforms = [(TRANSFORMS[transform].of_numbers, indices) for transform, indices in places.items()]
+                indices_by_transform.setdefault(reading.transform, []).append(index)
+        self._transforms = [
+            (TRANSFORMS[transform].of_numbers, indices) for transform, indices in indices_by_transform.items()
+        ]
 
     def receive(self, step: int, values: FloatArray) -> None:
         overflowed = False
@@ -202,22 +205,22 @@ class _Plan:
 
 
 class _Change:
-    """How far some parameters have moved since the last time that was recorded."""
+    """Records how far parameters have moved since the previous record."""
 
     def __init__(self, followed: list[_Followed], settings: Parameter, logger: Logger) -> None:
-        self._parameters = [one.parameter for one in followed]
+        self._parameters = [each.parameter for each in followed]
         self._cadence = Cadence(settings.change_every)
         self._before: list[Tensor] = []
         self._columns = Columns(
             logger,
-            [f"{settings.metric}_{which}/{one.label}" for which in ("change", "rel_change") for one in followed],
+            [f"{settings.metric}_{which}/{each.label}" for which in ("change", "rel_change") for each in followed],
         )
 
     def read(self, staging: Staging, step: int) -> None:
         if not self._cadence.due(step):
             return
         self._cadence.done(step)
-        now = [whole(parameter.detach()) for parameter in self._parameters]
+        now = [full_tensor(parameter.detach()) for parameter in self._parameters]
         if self._before:
             moved: Any = [after - before for after, before in zip(now, self._before, strict=True)]
             pairs = zip(moved, self._before, strict=True)

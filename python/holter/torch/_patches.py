@@ -1,6 +1,6 @@
-"""Patches: another library's function replaced for as long as a watch listens, and put back afterwards.
+"""Patches that replace functions of other libraries while a watch listens, and restore them afterwards.
 
-A patch is shared: the first listener installs it, the last one to leave removes it, in whatever order watches end.
+Watches share a patch: the first listener installs it, and the last one to leave removes it, in any order.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ L = TypeVar("L")
 
 _lock = threading.Lock()
 
-_MARK = "_holter_original"
-"""Under this a replacement has what it stands in for."""
+_ORIGINAL = "_holter_original"
+"""Attribute of a replacement that holds the function it replaces."""
 
 
-def holders(function: Any, home: Any) -> list[tuple[Any, str]]:
-    """The loaded modules that have a function, and its names in them: itself, or what torch.compile made of it.
+def find_bindings(function: Any, home: Any) -> list[tuple[Any, str]]:
+    """Find the loaded modules in which a function, or a compiled version of it, is bound, and its name in each.
 
-    Looked through are those that have something of the function's own name, and of torch only the one it is from.
+    Searches `home` and every module outside torch that has an attribute with the function's own name.
 
     Args:
-        function: what to look for. What a watch has put in its place counts as well.
-        home: the module that it is from.
+        function: The function to find. A watch's replacement of it also counts.
+        home: The module that defines it.
     """
     found = [(home, function.__name__)]
     seen = set()
     for path, module in sys.modules.copy().items():
         names = getattr(module, "__dict__", {})
-        # One module may be there under several names, the main one above all.
+        # A module may be loaded under several names, above all the main module.
         if function.__name__ in names and id(module) not in seen and not path.startswith(("torch.", "holter.")):
             seen.add(id(module))
-            found += [(module, name) for name, value in list(names.items()) if _is_made_of(value, function)]
+            found += [(module, name) for name, value in list(names.items()) if _wraps(value, function)]
     return found
 
 
-def _is_made_of(value: Any, function: Any) -> bool:
-    """Whether a value is this function, or a compiled one of it, or our replacement of one of them."""
+def _wraps(value: Any, function: Any) -> bool:
+    """Return whether a value is this function, a compiled version of it, or a watch's replacement of either."""
     while value is not function:
         if not inspect.isfunction(value):
             return False
-        value = vars(value).get(_MARK, vars(value).get("_torchdynamo_orig_callable"))
+        value = vars(value).get(_ORIGINAL, vars(value).get("_torchdynamo_orig_callable"))
     return True
 
 
 class Patches(Generic[L]):
-    """The patches of one function, one for each name under which loaded modules have it.
+    """The patches of a function, one for each name under which a loaded module has it.
 
     Args:
-        home: the module that the function is from.
-        name: its name there.
-        call: as a `Patch`'s.
+        home: The module that defines the function.
+        name: The function's name there.
+        call: As for `Patch`.
     """
 
     def __init__(self, home: Any, name: str, call: Callable[..., Any]) -> None:
@@ -67,23 +67,23 @@ class Patches(Generic[L]):
         self._patches: dict[tuple[int, str], Patch[L]] = {}
 
     def find(self) -> list[Patch[L]]:
-        """Those of the modules that are loaded now."""
+        """Return the patches for the modules that are currently loaded."""
         found = []
-        for owner, name in holders(self._original, self._home):
-            known = self._patches.get((id(owner), name))
-            if known is None or not known.is_of(owner):
-                known = self._patches[id(owner), name] = Patch(owner, name, self._call)
-            found.append(known)
+        for owner, name in find_bindings(self._original, self._home):
+            patch = self._patches.get((id(owner), name))
+            if patch is None or not patch.is_of(owner):
+                patch = self._patches[id(owner), name] = Patch(owner, name, self._call)
+            found.append(patch)
         return found
 
 
 class Patch(Generic[L]):
-    """One attribute of a module or class, or one entry of a dictionary.
+    """A patch of one attribute of a module or class, or of one entry of a dictionary.
 
     Args:
-        owner: the module, class or dictionary.
-        attribute: the function's name in it.
-        call: does the work: `call(listeners, original, *args, **kwargs)` returns what the caller is to get.
+        owner: The module, class or dictionary.
+        attribute: The function's name in it.
+        call: Runs instead of the function: `call(listeners, original, *args, **kwargs)` returns the caller's result.
     """
 
     def __init__(self, owner: Any, attribute: str, call: Callable[..., Any]) -> None:
@@ -96,22 +96,22 @@ class Patch(Generic[L]):
 
     @property
     def listeners(self) -> tuple[L, ...]:
-        """Who listens, in the order in which they began."""
+        """The current listeners, in the order in which they were added."""
         return self._listeners
 
     def is_of(self, owner: Any) -> bool:
-        """Whether this is the patch of that owner, and not of an earlier one of the same name."""
+        """Return whether this patch belongs to `owner` itself, not to an earlier object with the same id."""
         return self._owner is owner
 
     def add(self, listener: L) -> None:
-        """Start listening; the patch is installed where it does not lie on top."""
+        """Add a listener, and install the patch unless it is already the outermost function."""
         with _lock:
             self._listeners = (*self._listeners, listener)
             if self._replacement is None or self._get() is not self._replacement:
                 self._install()
 
     def remove(self, listener: L) -> None:
-        """Stop listening; the last listener to leave restores what was there, unless another lies on top by now."""
+        """Remove a listener; the last one restores the original, unless other code has replaced the patch since."""
         with _lock:
             self._listeners = tuple(other for other in self._listeners if other is not listener)
             if not self._listeners:
@@ -124,12 +124,12 @@ class Patch(Generic[L]):
 
         @functools.wraps(original)
         def replacement(*args: Any, **kwargs: Any) -> Any:
-            # Beneath another's wrapper one of ours may lie from an earlier time: only the last one tells.
+            # Another library's wrapper may still call an earlier replacement: only the latest one notifies listeners.
             if self._replacement is not replacement:
                 return original(*args, **kwargs)
             return self._call(self._listeners, original, *args, **kwargs)
 
-        setattr(replacement, _MARK, original)
+        setattr(replacement, _ORIGINAL, original)
         self._replacement = replacement
         self._set(replacement)
 

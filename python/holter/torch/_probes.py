@@ -1,8 +1,8 @@
-"""Probes of any module: declared from outside by a pattern, or named from inside a forward pass by `emit`.
+"""Probes of any module, selected by a pattern (`Probe`) or called inside a forward pass (`emit`).
 
-A probe sees a module's inputs and output, returns tensors, and never changes them. What it returns is reduced on its
-device and recorded with the step. Only training's forward passes are looked at: with gradients on, the module in
-training mode, once per step.
+A probe receives a module's inputs and output, returns tensors, and never changes them. Its result is reduced on its
+device and recorded with the step. Probes run once per step and only during training: with gradients enabled and the
+module in training mode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from holter.torch._compiled import EmitPulse, ProbePulse
+from holter.torch._compiled import EmitTargets, ProbeTargets
 from holter.torch._gradients import norms
 from holter.torch._hooks import Hook
 from holter.torch._names import labels, layer_number, matches
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 _CPU = torch.device("cpu")
-_EMITTED_PLACES = 16
-"""Metrics that a module may emit in compiled code at first; further ones have a place from the next step on."""
+_INITIAL_EMIT_ROWS = 16
+"""Number of metrics that a module can emit in compiled code in the first step; further metrics start one step later."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Probe:
     """A metric of every module whose path matches a pattern.
 
     Attributes:
-        module_pattern: shell-style pattern of module paths; `*` matches dots as well. `blocks.*.memory`.
-        metric: the metric's name; recorded as `{metric}/layer_{i}`, or `{metric}/{path}` where that is not unique.
-        function: `function(module, inputs, output)`, called after the module's forward without gradients; `inputs` is
-            the tuple of positional arguments. A function of four parameters gets the keyword arguments as the fourth.
-            It returns a 0-d tensor, recorded as it is; or a tensor, or a tuple, list or mapping of tensors, of which
-            the 2-norm of all their elements taken together is recorded; or None for nothing this time.
+        module_pattern: Shell-style pattern of module paths, for example `blocks.*.memory`; `*` also matches dots.
+        metric: The metric's name. Recorded as `{metric}/layer_{i}`, or as `{metric}/{path}` if the layer number is not
+            unique.
+        function: Called as `function(module, inputs, output)` after the module's forward, with gradients disabled;
+            `inputs` is the tuple of positional arguments. A function with four parameters receives the dict of keyword
+            arguments as the fourth. A 0-d tensor that it returns is recorded as is. Of any other tensor, or a tuple,
+            list or mapping of tensors, the 2-norm of all elements is recorded. None records nothing.
     """
 
     module_pattern: str
@@ -54,15 +55,15 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class _Placed:
-    """One probe on one module."""
+class _BoundProbe:
+    """A probe of one module, with the name of its metric."""
 
     name: str
     function: Callable[..., Any]
 
 
 class ProbeHooks:
-    """The forward hooks of all probes of one watch, and the reception of what modules emit."""
+    """The forward hooks of all probes of one watch, and the values that modules emit."""
 
     def __init__(
         self,
@@ -79,73 +80,73 @@ class ProbeHooks:
         self._due = due
         self._handles: list[RemovableHandle] = []
         self._paths = {id(module): path for path, module in paths.items()}
-        self._emitted: dict[tuple[str, int], str] = {}
-        self._probes: dict[int, list[_Placed]] = {}
-        self._with_keywords: dict[int, list[_Placed]] = {}
+        self._emitted_names: dict[tuple[str, int], str] = {}
+        self._probes: dict[int, list[_BoundProbe]] = {}
+        self._with_keywords: dict[int, list[_BoundProbe]] = {}
         self._hooks: dict[tuple[tuple[Callable[..., Any], ...], int, bool], Hook] = {}
-        self._targets = ProbePulse(faults)
-        self._emit_targets = EmitPulse(faults)
-        for pulse in (self._targets, self._emit_targets):
-            pulse.fallback = next((one.device for module in paths.values() for one in module.parameters()), _CPU)
+        self._targets = ProbeTargets(faults)
+        self._emit_targets = EmitTargets(faults)
+        parameters = (parameter for module in paths.values() for parameter in module.parameters())
+        device = next((parameter.device for parameter in parameters), _CPU)
+        self._targets.default_device = self._emit_targets.default_device = device
         for probe in probes:
             found = {path: module for path, module in paths.items() if matches(path, probe.module_pattern)}
             if not found:
                 raise ValueError(
-                    f"the probe {probe.metric!r} is for modules like {probe.module_pattern!r}, but the model has none; "
-                    f"its modules are {_some(paths)}"
+                    f"probe {probe.metric!r}: no module path matches {probe.module_pattern!r}; the model's modules "
+                    f"include {_preview(paths)}"
                 )
-            with_keywords = _takes_four(probe.function)
+            bound = self._with_keywords if _takes_keywords(probe.function) else self._probes
             for path, label in labels(found).items():
-                where = self._with_keywords if with_keywords else self._probes
-                where.setdefault(id(found[path]), []).append(_Placed(f"{probe.metric}/{label}", probe.function))
+                bound.setdefault(id(found[path]), []).append(_BoundProbe(f"{probe.metric}/{label}", probe.function))
         for module in paths.values():
             self._hook(module)
             if id(module) in emitters:
-                self._emit_targets.add(module, _Emitted(self, module), _EMITTED_PLACES)
-        values.await_from(self._targets, "probe")
-        values.await_from(self._emit_targets, None)
+                self._emit_targets.add(module, _EmittedNames(self, module), _INITIAL_EMIT_ROWS)
+        values.add_targets(self._targets, "probe")
+        values.add_targets(self._emit_targets, None)
 
-    def begin(self, step: int, *, is_active: bool) -> None:
-        """A step begins."""
-        self._targets.begin(step, is_active=is_active)
-        self._emit_targets.begin(step, is_active=is_active)
+    def begin_step(self, step: int, *, is_active: bool) -> None:
+        """Begin a step; `is_active` is whether compiled code records it."""
+        self._targets.begin_step(step, is_active=is_active)
+        self._emit_targets.begin_step(step, is_active=is_active)
 
     def emit(self, module: nn.Module, metric: str, value: Any) -> None:
-        """Take what a module emitted: the same reduction as for a probe's result."""
+        """Record a value that a module emits, reduced like a probe's result."""
         if not self._due():
             return
         name = self.emitted_name(module, metric)
         if not self._values.has((name,)):
-            self._faults.run(f"emit of {name}", self._keep, name, value)
+            self._faults.run(f"emit of {name}", self._record, name, value)
 
-    def emit_compiled(self, module: nn.Module, metric: str, value: Any) -> None:
-        """The same in code that torch.compile traces."""
+    def emit_traced(self, module: nn.Module, metric: str, value: Any) -> None:
+        """Record a value that a module emits in code that torch.compile traces."""
         target = self._emit_targets.target_of(module)
         if target is not None:
             with torch.no_grad():
-                self._emit_targets.emit(target, metric, _reduced(value))
+                self._emit_targets.emit(target, metric, _reduce_or_none(value))
 
     @property
     def emitted_metrics(self) -> list[str]:
-        """What compiled code has emitted so far, in the order of the places."""
-        return self._emit_targets.emitted
+        """The metrics that compiled code has emitted so far, in the order of their rows."""
+        return self._emit_targets.metrics
 
     def emitted_name(self, module: nn.Module, metric: str) -> str:
-        """What a metric of a module that emits is called."""
+        """Return the full name of a metric that a module emits."""
         key = (metric, id(module))
-        name = self._emitted.get(key)
+        name = self._emitted_names.get(key)
         if name is None:
-            # Which modules will emit is not known beforehand, so a number that two of them share goes to the first.
+            # The emitting modules are not known in advance: if two share a layer number, the first one gets it.
             path = self._paths[id(module)]
             number = layer_number(path)
             name = f"{metric}/{path}" if number is None else f"{metric}/layer_{number}"
-            if name in self._emitted.values():
+            if name in self._emitted_names.values():
                 name = f"{metric}/{path}"
-            self._emitted[key] = name
+            self._emitted_names[key] = name
         return name
 
     def close(self) -> None:
-        """Take every hook off."""
+        """Remove every hook."""
         self._targets.close()
         self._emit_targets.close()
         for handle in self._handles:
@@ -153,64 +154,63 @@ class ProbeHooks:
         self._handles.clear()
 
     def _hook(self, module: nn.Module) -> None:
-        """Give a module its hooks, and its target for when it is compiled."""
+        """Register a module's hooks, and create its target for compiled code."""
         probes, with_keywords = self._probes.get(id(module), []), self._with_keywords.get(id(module), [])
-        placed = probes + with_keywords
-        if not placed:
+        if not probes and not with_keywords:
             return
-        names = [one.name for one in placed]
+        names = [probe.name for probe in probes + with_keywords]
         self._targets.add(module, names, len(names), *((name,) for name in names))
-        functions = tuple(one.function for one in probes)
+        functions = tuple(probe.function for probe in probes)
         if functions:
             self._handles.append(module.register_forward_hook(self._make_hook(functions, 0)))
         if with_keywords:
-            functions = tuple(one.function for one in with_keywords)
+            functions = tuple(probe.function for probe in with_keywords)
             hook = self._make_hook(functions, len(probes), with_keywords=True)
             self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
 
     def _make_hook(self, functions: tuple[Callable[..., Any], ...], first: int, *, with_keywords: bool = False) -> Hook:
-        """The forward hook of all modules that have these probes; `first` is the place of the first one's value.
+        """Return the forward hook of all modules with these probes, whose values start at the target's row `first`.
 
-        It looks nothing up by module before it knows that it is not being compiled: otherwise a block that is compiled
-        once for all layers would be compiled anew for each. (The options of a hook do that as well, so only probes that
-        ask for keyword arguments have them.)
+        The hook looks up the module only in eager code: otherwise torch would compile a block once per layer, not once
+        for all layers. Registering a hook with options has the same effect, so only probes that take keyword arguments
+        use them.
         """
-        known = self._hooks.get((functions, first, with_keywords))
-        if known is not None:
-            return known
+        existing = self._hooks.get((functions, first, with_keywords))
+        if existing is not None:
+            return existing
         run, targets, probes = self._run, self._targets, self._with_keywords if with_keywords else self._probes
 
         def after(module: nn.Module, inputs: tuple[Any, ...], *rest: Any) -> None:
-            # The hook's arguments end with (keywords, output) or (output); a probe's with (output, keywords).
+            # A hook's arguments end with (keywords, output) or (output); a probe's end with (output, keywords).
             arguments = (module, inputs, *reversed(rest))
             if torch.compiler.is_dynamo_compiling():
-                _look_compiled(targets, functions, first, arguments)
+                _run_traced(targets, functions, first, arguments)
             else:
                 run(probes.get(id(module), ()), arguments)
 
         hook = self._hooks[functions, first, with_keywords] = Hook(after)
         return hook
 
-    def _run(self, all_placed: Iterable[_Placed], arguments: tuple[Any, ...]) -> None:
+    def _run(self, probes: Iterable[_BoundProbe], arguments: tuple[Any, ...]) -> None:
         if not arguments[0].training or not self._due():
             return
-        for placed in all_placed:
-            if not self._values.has((placed.name,)):
-                self._faults.run(f"probe {placed.name}", self._look, placed.name, placed.function, arguments)
+        for probe in probes:
+            if not self._values.has((probe.name,)):
+                self._faults.run(f"probe {probe.name}", self._evaluate, probe.name, probe.function, arguments)
 
-    def _look(self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def _evaluate(self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         with torch.no_grad():
-            self._keep(name, function(*arguments))
+            self._record(name, function(*arguments))
 
-    def _keep(self, name: str, value: Any) -> None:
+    def _record(self, name: str, value: Any) -> None:
         with torch.no_grad():
             reduced = reduce(value)
         if reduced is not None:
             self._values.put((name,), reduced)
 
 
-class _Emitted:
-    """The names of the places of a module that emits, as far as they are known."""
+class _EmittedNames:
+    """The names of the rows of an emitting module's target: those of the metrics emitted so far."""
 
     def __init__(self, hooks: ProbeHooks, module: nn.Module) -> None:
         self._hooks = hooks
@@ -221,28 +221,28 @@ class _Emitted:
             yield self._hooks.emitted_name(self._module, metric)
 
 
-def _look_compiled(
-    targets: ProbePulse, functions: tuple[Callable[..., Any], ...], first: int, arguments: tuple[Any, ...]
+def _run_traced(
+    targets: ProbeTargets, functions: tuple[Callable[..., Any], ...], first: int, arguments: tuple[Any, ...]
 ) -> None:
-    """What a hook does in code that torch.compile traces."""
+    """Run a hook's probes in code that torch.compile traces."""
     target = targets.target_of(arguments[0])
     if target is None:
         return
     with torch.no_grad():
-        for place, function in enumerate(functions, first):
-            value = _outcome(function, arguments)
+        for row, function in enumerate(functions, first):
+            value = _call_or_none(function, arguments)
             if value is not None:
-                targets.put(target, place, value)
+                targets.put(target, row, value)
 
 
-def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tensor | None:
+def _call_or_none(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Tensor | None:
     try:
         return reduce(function(*arguments))
-    except Exception:  # noqa: BLE001  a probe that raises while it is traced has no value, and the compiling goes on
+    except Exception:  # noqa: BLE001  a probe that raises while it is traced has no value; tracing continues
         return None
 
 
-def _reduced(value: Any) -> Tensor | None:
+def _reduce_or_none(value: Any) -> Tensor | None:
     try:
         return reduce(value)
     except Exception:  # noqa: BLE001  as above
@@ -250,7 +250,14 @@ def _reduced(value: Any) -> Tensor | None:
 
 
 def reduce(value: Any) -> Tensor | None:
-    """One number of what a probe returned: a 0-d tensor as it is, the 2-norm of everything else."""
+    """Reduce a probe's result to one number: a 0-d tensor as is, the 2-norm of everything else.
+
+    Returns:
+        A 0-d tensor; None if the result holds no tensor.
+
+    Raises:
+        TypeError: If the result holds something other than tensors and None.
+    """
     if isinstance(value, Tensor) and value.ndim == 0:
         return value.detach()
     tensors = [tensor.detach() for tensor in _tensors(value)]
@@ -259,13 +266,12 @@ def reduce(value: Any) -> Tensor | None:
     by_dtype: dict[torch.dtype, list[Tensor]] = {}
     for tensor in tensors:
         by_dtype.setdefault(tensor.dtype, []).append(tensor)
-    parts = [norms(group, dtype) for dtype, group in by_dtype.items()]
-    together = torch.cat(parts)
-    return together[0] if together.numel() == 1 else torch.linalg.vector_norm(together)
+    parts = torch.cat([norms(group, dtype) for dtype, group in by_dtype.items()])
+    return parts[0] if parts.numel() == 1 else torch.linalg.vector_norm(parts)
 
 
 def _tensors(value: Any) -> Iterable[Tensor]:
-    """All tensors of what a probe returned, integers as floating-point numbers."""
+    """Yield all tensors of a probe's result, integer tensors converted to float32."""
     if isinstance(value, Tensor):
         yield value if value.is_floating_point() or value.is_complex() else value.to(torch.float32)
     elif isinstance(value, Mapping):
@@ -274,13 +280,14 @@ def _tensors(value: Any) -> Iterable[Tensor]:
     elif isinstance(value, Iterable) and not isinstance(value, str):
         for part in value:
             yield from _tensors(part)
-    elif hasattr(value, "values"):  # a TensorDict is no Mapping
+    elif hasattr(value, "values"):  # a TensorDict is not a Mapping
         yield from _tensors(value.values())
     elif value is not None:
-        raise TypeError(f"a probe returns tensors, or None for nothing; this one returned {type(value).__name__}")
+        raise TypeError(f"a probe must return tensors or None, not {type(value).__name__}")
 
 
-def _takes_four(function: Callable[..., Any]) -> bool:
+def _takes_keywords(function: Callable[..., Any]) -> bool:
+    """Return whether a probe's function has a fourth parameter, for the keyword arguments."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -289,6 +296,6 @@ def _takes_four(function: Callable[..., Any]) -> bool:
     return len(positional) > 3 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
 
 
-def _some(paths: Iterable[str]) -> str:
+def _preview(paths: Iterable[str]) -> str:
     names = [path for path in paths if path]
     return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

@@ -1,14 +1,13 @@
-"""Rank: how many directions a matrix uses, from its singular values s.
+"""Effective rank of matrices and related numbers, from the singular values s of each matrix.
 
     effective_rank       exp(-Σ p log p) with p = s / Σ s       (Roy and Vetterli, 2007)
     stable_rank          Σ s² / max s²
     participation_ratio  (Σ s²)² / Σ s⁴
     top1_share           max s / Σ s
 
-The matrix is reduced to its Gram matrix on its device; the eigenvalues, whose computation would make the training
-thread wait for the device, are taken on staging's thread. The Gram matrix is in float64, since squaring loses half of
-the digits: in float32 the hundreds of zero singular values of a matrix of low rank would come out large enough to
-count.
+The Gram matrix is computed on the matrix's device. Its eigenvalues are computed on staging's thread, because computing
+them on the training thread would wait for the device. The Gram matrix is in float64, because squaring loses half of the
+digits: in float32, the hundreds of zero singular values of a low-rank matrix would come out large enough to count.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import torch
 
 from holter.torch._cadence import Cadence
 from holter.torch._columns import Columns
-from holter.torch._distributed import whole
+from holter.torch._distributed import full_tensor
 from holter.torch._names import clean_path, labels, matches
 
 if TYPE_CHECKING:
@@ -34,19 +33,26 @@ if TYPE_CHECKING:
     from holter.torch._staging import Staging
 
 _CHUNK_ROWS = 4096
-"""Rows that are in float64 at a time: a large embedding is never copied whole."""
+"""Number of rows converted to float64 at a time, so that a large embedding is never copied as a whole."""
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Which parameters' ranks to record, and when.
+    """Which matrices' ranks to record, and how often.
+
+    With s the singular values of a matrix and p = s / Σ s, the metrics, recorded as `{metric}/layer_{i}`, are:
+    `effective_rank` = exp(-Σ p log p) (Roy and Vetterli, 2007), `stable_rank` = Σ s² / max s²,
+    `participation_ratio` = (Σ s²)² / Σ s⁴, and `top1_share` = max s / Σ s.
 
     Attributes:
-        pattern: shell-style pattern of parameter names; `*` matches dots as well. Parameters of fewer than two
-            dimensions are passed over; one of three dimensions is a stack of matrices, whose numbers are averaged; one
-            of more is taken as a matrix of its first dimension by all others.
-        every: every how many steps.
-        metrics: which of the four to record.
+        pattern: Shell-style pattern of parameter names; `*` also matches dots. Parameters with fewer than two
+            dimensions are ignored. A parameter with three dimensions is a stack of matrices, whose metrics are
+            averaged; with more dimensions, all but the first are flattened into one.
+        every: Record every this many steps.
+        metrics: Names of the metrics to record.
+
+    Raises:
+        ValueError: If `every` is less than 1 or a metric is unknown.
     """
 
     pattern: str
@@ -57,55 +63,57 @@ class Rank:
         Cadence(self.every)
         unknown = [metric for metric in self.metrics if metric not in _FORMULAS]
         if unknown:
-            raise ValueError(f"metrics must be among {', '.join(_FORMULAS)}; not {', '.join(map(str, unknown))}")
+            raise ValueError(f"metrics must be among {', '.join(_FORMULAS)}, not {', '.join(map(str, unknown))}")
 
 
-def ranks_of(rank: Rank | Sequence[Rank] | None) -> tuple[Rank, ...]:
-    """What `watch`'s argument means."""
+def resolve_ranks(rank: Rank | Sequence[Rank] | None) -> tuple[Rank, ...]:
+    """Normalize the `rank` argument of `watch`."""
     if rank is None:
         return ()
     return (rank,) if isinstance(rank, Rank) else tuple(rank)
 
 
 class Ranks:
-    """Takes the ranks of one model's matrices.
+    """Records the ranks of one model's matrices.
 
     Raises:
-        ValueError: a pattern matches no matrix.
+        ValueError: If a pattern matches no matrix.
     """
 
     def __init__(self, model: nn.Module, logger: Logger, settings: Iterable[Rank]) -> None:
         self._groups: list[tuple[Cadence, list[_Matrix]]] = []
         parameters = {clean_path(name): parameter for name, parameter in model.named_parameters()}
-        for one in settings:
-            found = {name: p for name, p in parameters.items() if matches(name, one.pattern) and p.ndim >= 2}
+        for rank in settings:
+            found = {name: p for name, p in parameters.items() if matches(name, rank.pattern) and p.ndim >= 2}
             if not found:
-                raise ValueError(f"no matrix among the parameters has a name like {one.pattern!r}")
+                examples = ", ".join([name for name, p in parameters.items() if p.ndim >= 2][:8])
+                raise ValueError(f"no matrix name matches {rank.pattern!r}; the model's matrices include {examples}")
             matrices = [
-                _Matrix(found[name], Columns(logger, [f"{metric}/{label}" for metric in one.metrics]), one.metrics)
+                _Matrix(found[name], Columns(logger, [f"{metric}/{label}" for metric in rank.metrics]), rank.metrics)
                 for name, label in labels(found).items()
             ]
-            self._groups.append((Cadence(one.every), matrices))
+            self._groups.append((Cadence(rank.every), matrices))
 
-    def take(self, staging: Staging, step: int) -> None:
-        """Start whatever is due at this step, with the matrices as they are now."""
+    def measure(self, staging: Staging, step: int) -> None:
+        """Start the computations that are due at this step, with the matrices' current values."""
         for cadence, matrices in self._groups:
             if cadence.due(step):
                 cadence.done(step)
                 for matrix in matrices:
-                    matrix.take(staging, step)
+                    matrix.measure(staging, step)
 
 
 class _Matrix:
-    """One parameter and the columns of its ranks."""
+    """A parameter and the columns of its metrics."""
 
     def __init__(self, parameter: Tensor, columns: Columns, metrics: tuple[str, ...]) -> None:
         self._parameter = parameter
         self._columns = columns
         self._metrics = metrics
 
-    def take(self, staging: Staging, step: int) -> None:
-        staging.fetch(f"ranks of {self._columns.names[0]}", self.receive, step, gram(whole(self._parameter.detach())))
+    def measure(self, staging: Staging, step: int) -> None:
+        matrix = full_tensor(self._parameter.detach())
+        staging.fetch(f"ranks of {self._columns.names[0]}", self.receive, step, gram(matrix))
 
     def receive(self, step: int, values: FloatArray) -> None:
         if np.isfinite(values).all():
@@ -117,9 +125,14 @@ class _Matrix:
 
 
 def gram(matrix: Tensor) -> Tensor:
-    """The smaller Gram matrix of each matrix, float64 `[stack, n, n]`; its eigenvalues are the squared singular values.
+    """Compute the smaller Gram matrix of each matrix; its eigenvalues are the squared singular values.
 
-    float32 on devices without float64.
+    Args:
+        matrix: `[rows, columns]`, a stack `[stack, rows, columns]`, or with more dimensions, all but the first of which
+            are flattened.
+
+    Returns:
+        `[stack, n, n]` with n = min(rows, columns), float64 (float32 on devices without float64).
     """
     if matrix.ndim > 3:
         matrix = matrix.flatten(1)
@@ -131,7 +144,7 @@ def gram(matrix: Tensor) -> Tensor:
     with torch.no_grad(), torch.autocast(matrix.device.type, enabled=False):
         result = matrix.new_zeros((*matrix.shape[:-2], matrix.shape[-1], matrix.shape[-1]), dtype=accumulate)
         for rows in torch.split(matrix, _CHUNK_ROWS, dim=-2):
-            rows = rows.to(accumulate)  # noqa: PLW2901  only one chunk is held in float64
+            rows = rows.to(accumulate)  # noqa: PLW2901  only one chunk at a time is held in float64
             result += rows.mT @ rows
     return result
 
@@ -141,7 +154,7 @@ def _effective_rank(singular: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
         share = singular / total
         entropy = -np.where(share > 0.0, share * np.log(np.where(share > 0.0, share, 1.0)), 0.0).sum(axis=-1)
-    # A matrix of zeros has no directions; one with a NaN has no answer.
+    # The rank of a zero matrix is 0; that of a matrix with a NaN is NaN.
     return np.where(total[..., 0] == 0.0, 0.0, np.where(np.isnan(total[..., 0]), np.nan, np.exp(entropy)))
 
 
@@ -159,9 +172,9 @@ def _top1_share(singular: FloatArray) -> FloatArray:
     return _quotient(singular.max(axis=-1), singular.sum(axis=-1))
 
 
-def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
+def _quotient(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     with np.errstate(all="ignore"):
-        return np.where(below == 0.0, 0.0, above / below)
+        return np.where(denominator == 0.0, 0.0, numerator / denominator)
 
 
 _FORMULAS: dict[str, Callable[[FloatArray], FloatArray]] = {

@@ -1,8 +1,8 @@
-"""Recording: what one watch looks at, brought together step by step.
+"""The parts of one watch, and the order in which they run.
 
-Each part knows one thing (gradients, attention, parameters, …). Here is decided which of them is asked at which moment:
-forward passes, clipping, an optimizer's step, and the end of a step, which stages and commits everything. A part that
-fails is switched off; nothing of this raises into the training.
+Each part records one thing (gradients, attention, parameters, …). This file decides which parts run during forward
+passes, at clipping, at an optimizer's step, and at the end of a step, which stages and commits all values. A part that
+raises is disabled; no error reaches the training.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import torch
 from holter.torch import _explicit
 from holter.torch._attention import Attention, AttentionProbe
 from holter.torch._cadence import Cadence
-from holter.torch._clipping import clip_calls, tell_others
+from holter.torch._clipping import clip_calls, notify_others
 from holter.torch._columns import Columns
-from holter.torch._compiled import is_capturing, is_out_of_reach
+from holter.torch._compiled import in_capture_or_functorch, is_capturing
 from holter.torch._faults import Faults
 from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, Gradients
 from holter.torch._names import clean_path, unwrapped
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to look at; the arguments of `watch`."""
+class WatchOptions:
+    """The arguments of `watch`, validated and normalized."""
 
     gradients: bool
     attention: Attention | None
@@ -61,35 +61,38 @@ class Recording:
     """The parts of one watch.
 
     Attributes:
-        faults: the parts that have failed.
-        notes: what has been said.
-        staging: where values are on their way.
-        is_closed: whether it has ended.
+        faults: The parts that have failed.
+        notes: Caveats about the recorded numbers.
+        scalars: The scalars that the training loop logs.
+        staging: Carries values from their devices to the logger.
+        is_closed: Whether the watch has ended.
     """
 
-    def __init__(self, model: nn.Module, logger: Logger, optimizers: tuple[Optimizer, ...], wanted: Wanted) -> None:
+    def __init__(
+        self, model: nn.Module, logger: Logger, optimizers: tuple[Optimizer, ...], options: WatchOptions
+    ) -> None:
         self.faults = Faults()
         self.notes = Notes()
         self.staging = Staging(self.faults)
         self.is_closed = False
-        self._wanted = wanted
+        self._options = options
         self._step = 0
-        self._has_looked = False
-        self._cadence = Cadence(wanted.every)
-        # Undone in the reverse order at the end, or when a later part cannot be set up.
+        self._has_had_gradients = False
+        self._cadence = Cadence(options.every)
+        # Run in reverse order by `close`, also if a later part cannot be set up.
         self._undo: list[Callable[[], None]] = [self.staging.close]
         model = unwrapped(model)
         paths = {clean_path(path): module for path, module in model.named_modules()}
         self._skipped = Columns(logger, [SKIPPED])
         self._clipped = Columns(logger, [AFTER_CLIPPING])
         self.scalars = Scalars(logger)
-        self._values = StepValues(logger, [probe for probe in wanted.probes if isinstance(probe, Ratio)])
+        self._values = StepValues(logger, [probe for probe in options.probes if isinstance(probe, Ratio)])
         try:
-            self._gradients = Gradients(model, logger, wanted.include, wanted.exclude)
-            self._parameters = Parameters(model, logger, wanted.parameters)
-            self._ranks = Ranks(model, logger, wanted.rank)
-            self._set_up_forward(paths)
-            self._follow(paths, optimizers)
+            self._gradients = Gradients(model, logger, options.include, options.exclude)
+            self._parameters = Parameters(model, logger, options.parameters)
+            self._ranks = Ranks(model, logger, options.rank)
+            self._attach_to_forward(paths)
+            self._attach_to_step(paths, optimizers)
             self.step = 0
         except BaseException:
             self.close()
@@ -97,34 +100,34 @@ class Recording:
 
     @property
     def step(self) -> int:
-        """The number of the step under way."""
+        """The number of the current step."""
         return self._step
 
     @step.setter
     def step(self, step: int) -> None:
         self._step = step
-        self._probes.begin(step, is_active=self._cadence.due(step))
+        self._probes.begin_step(step, is_active=self._cadence.due(step))
         if self._attention is not None:
-            self._attention.step_begins(step)
+            self._attention.begin_step(step)
 
-    def rename_step(self, step: int) -> None:
-        """Give the step under way another number; its forward pass has run, so what that was told of it stays."""
+    def renumber_step(self, step: int) -> None:
+        """Change the number of the current step. Its forward pass has run, so the probes are not reset."""
         self._step = step
 
     @property
     def follows_optimizers(self) -> bool:
-        """Whether optimizers end the steps."""
+        """Whether optimizers end the steps, rather than `Watch.commit`."""
         return self._optimizers is not None
 
     def clip(self, parameters: list[Tensor] | None, max_norm: float) -> Tensor:
-        """Scale gradients down to a total norm, which is returned, and take their norms on the way."""
-        is_due = self._looks()
-        tell_others(self, self._gradients.parameters if parameters is None else parameters)
+        """Clip gradients and measure their norms in the same pass; return the total norm before clipping."""
+        is_due = self._is_due()
+        notify_others(self, self._gradients.parameters if parameters is None else parameters)
         with torch.no_grad():
             if is_due:
                 self.faults.run("parameters", self._parameters.read)
-            keeps = self._wanted.gradients and is_due
-            total = self.faults.run("clipping", self._gradients.clip, parameters, max_norm, keep=keeps)
+            keep = self._options.gradients and is_due
+            total = self.faults.run("clipping", self._gradients.clip, parameters, max_norm, keep=keep)
         if total is None:
             total = torch.nn.utils.clip_grad_norm_(
                 self._gradients.parameters if parameters is None else parameters, max_norm
@@ -132,58 +135,58 @@ class Recording:
         return total
 
     def close(self) -> None:
-        """Hand over what is under way, take every hook off. May be called again."""
+        """Record what is still in flight and remove every hook. Safe to call more than once."""
         if self.is_closed:
             return
         self.is_closed = True
         for undo in reversed(self._undo):
             try:
                 undo()
-            except Exception as error:  # noqa: BLE001, PERF203  the other hooks must come off in any case
+            except Exception as error:  # noqa: BLE001, PERF203  the other hooks must be removed as well
                 self.faults.report("closing the watch", error)
         self._undo.clear()
 
-    # What the optimizers tell.
+    # Callbacks of the optimizers.
 
-    def gather(self, parameters: list[Tensor] | None, scale: Tensor | None, found_inf: Tensor | None) -> None:
-        """The gradients of these parameters (None: all) are complete."""
+    def on_gradients(self, parameters: list[Tensor] | None, scale: Tensor | None, found_inf: Tensor | None) -> None:
+        """Measure the completed gradients of these parameters (None for all)."""
         if self.is_closed:
             return
         if is_capturing():
-            self.notes.say_captured()
+            self.notes.warn_graph_capture()
             return
         with torch.no_grad():
             if self._cadence.due(self.step):
-                if self._wanted.gradients:
+                if self._options.gradients:
                     self.faults.run("gradient norms", self._gradients.measure, parameters, scale, found_inf)
                 self.faults.run("parameters", self._parameters.read, scale, found_inf)
             self.faults.run("parameter changes", self._parameters.read_changes, self.staging, self.step)
-            self.faults.run("ranks", self._ranks.take, self.staging, self.step)
+            self.faults.run("ranks", self._ranks.measure, self.staging, self.step)
 
-    def skipped(self) -> None:
-        """The scaled gradients had overflowed, and the optimizer was not run."""
+    def on_skipped_step(self) -> None:
+        """Discard gradients that have overflowed and mark the step as skipped."""
         if self.is_closed:
             return
         self._gradients.skip()
         if self._cadence.due(self.step):
-            self.faults.run("parameters", self._parameters.overflowed)
+            self.faults.run("parameters", self._parameters.drop_gradients)
         self.faults.run("skipped steps", self._skipped.record, self.step, np.ones(1))
 
-    def step_ended(self) -> None:
-        """Stage and commit the step under way."""
+    def on_step_end(self) -> None:
+        """Stage and commit the current step."""
         if self.is_closed or is_capturing():
             return
         self.faults.run("staging", self._stage)
         self.step += 1
 
-    # What clipping tells.
+    # Callback of the clipping functions.
 
-    def clipping(self, parameters: list[Tensor], max_norm: float | None) -> Tensor | None:
-        """Gradients are about to be clipped by torch's own function: take their norms before that."""
-        if not self._looks():
+    def on_clip(self, parameters: list[Tensor], max_norm: float | None) -> Tensor | None:
+        """Measure gradients before torch clips them, or clip them with the measured norms."""
+        if not self._is_due():
             return None
         self.faults.run("parameters", self._parameters.read)
-        if not self._wanted.gradients:
+        if not self._options.gradients:
             return None
         total: Tensor | None = None
         if max_norm is not None:
@@ -192,82 +195,82 @@ class Recording:
             self.faults.run("gradient norms", self._gradients.measure, parameters)
         return total
 
-    # What modules tell in their forward passes.
+    # Callbacks of `emit` and `attention` in the modules' forward passes.
 
-    def emitted(self, module: nn.Module, metric: str, value: Any) -> None:
-        """A module named a tensor."""
+    def on_emit(self, module: nn.Module, metric: str, value: Any) -> None:
+        """Record a tensor that a module emits."""
         self._probes.emit(module, metric, value)
 
-    def emitted_compiled(self, module: nn.Module, metric: str, value: Any) -> None:
-        """The same in code that torch.compile traces."""
-        self._probes.emit_compiled(module, metric, value)
+    def on_emit_traced(self, module: nn.Module, metric: str, value: Any) -> None:
+        """Record a tensor that a module emits in code that torch.compile traces."""
+        self._probes.emit_traced(module, metric, value)
 
-    def attended(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
-        """A module told of its attention."""
+    def on_attention(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
+        """Record an attention call that a module reports."""
         if self._attention is not None:
-            self._attention.explicit(module, call)
+            self._attention.on_module_call(module, call)
 
-    def attended_compiled(self, module: nn.Module, call: AttentionCall | None) -> None:
-        """The same in code that torch.compile traces."""
+    def on_attention_traced(self, module: nn.Module, call: AttentionCall | None) -> None:
+        """Record an attention call that a module reports in code that torch.compile traces."""
         if self._attention is not None:
-            self._attention.pulse.attend(call, module)
+            self._attention.targets.attend(call, module)
 
-    def _set_up_forward(self, paths: Mapping[str, nn.Module]) -> None:
-        """What looks at forward passes."""
-        wanted = self._wanted
+    def _attach_to_forward(self, paths: Mapping[str, nn.Module]) -> None:
+        """Set up the parts that observe forward passes."""
+        options = self._options
         self._probes = ProbeHooks(
             paths,
-            [probe for probe in wanted.probes if isinstance(probe, Probe)],
+            [probe for probe in options.probes if isinstance(probe, Probe)],
             values=self._values,
             faults=self.faults,
-            due=lambda: torch.is_grad_enabled() and self._looks() and not is_out_of_reach(),
-            emitters=_explicit.tellers(paths.values(), _explicit.emit),
+            due=lambda: torch.is_grad_enabled() and self._is_due() and not in_capture_or_functorch(),
+            emitters=_explicit.modules_calling(_explicit.emit, paths.values()),
         )
         self._undo.append(self._probes.close)
         self._attention: AttentionProbe | None = None
-        if wanted.attention is not None:
+        if options.attention is not None:
             self._attention = AttentionProbe(
                 paths,
-                settings=wanted.attention,
+                settings=options.attention,
                 values=self._values,
                 faults=self.faults,
                 step=lambda: self.step,
-                include=wanted.include,
-                exclude=wanted.exclude,
-                tellers=_explicit.tellers(paths.values(), _explicit.attention),
+                include=options.include,
+                exclude=options.exclude,
+                reporters=_explicit.modules_calling(_explicit.attention, paths.values()),
             )
             self._undo.append(self._attention.close)
 
-    def _follow(self, paths: Mapping[str, nn.Module], optimizers: tuple[Optimizer, ...]) -> None:
-        """What happens outside the model's forward passes, and what modules tell of themselves."""
-        _explicit.listen(paths.values(), self)
-        self._undo.append(lambda: _explicit.unlisten(paths.values(), self))
+    def _attach_to_step(self, paths: Mapping[str, nn.Module], optimizers: tuple[Optimizer, ...]) -> None:
+        """Register for the callbacks of modules, clipping functions and optimizers."""
+        _explicit.add_listener(paths.values(), self)
+        self._undo.append(lambda: _explicit.remove_listener(paths.values(), self))
         for patch in clip_calls:
             patch.add(self)
             self._undo.append(functools.partial(patch.remove, self))
-        if self._wanted.gradients and self.notes.say_if_clipping_is_unseen():
+        if self._options.gradients and self.notes.warn_unobserved_clipping():
             self._clipped.record(self._step, np.ones(1))
         self._optimizers = Optimizers(optimizers, self) if optimizers else None
         if self._optimizers is not None:
             self._undo.append(self._optimizers.close)
 
     def _stage(self) -> None:
-        is_first_look = not self._has_looked and self._gradients.taken
-        self._has_looked = self._has_looked or is_first_look
-        report_blind = self._say_blind if is_first_look else None
-        self.faults.run("recording of the forward pass", self._values.stage, self.staging, report_blind)
-        self.faults.run("recording of the gradient norms", self._gradients.stage, self.staging)
-        self.faults.run("recording of the parameters", self._parameters.stage, self.staging)
-        self.faults.run("recording of numbers", self.scalars.stage, self.staging)
+        is_first_with_gradients = not self._has_had_gradients and self._gradients.has_norms
+        self._has_had_gradients = self._has_had_gradients or is_first_with_gradients
+        on_not_traced = self._warn_not_traced if is_first_with_gradients else None
+        self.faults.run("recording of the forward pass", self._values.stage, self.staging, on_not_traced)
+        self.faults.run("recording of gradient norms", self._gradients.stage, self.staging)
+        self.faults.run("recording of parameters", self._parameters.stage, self.staging)
+        self.faults.run("recording of scalars", self.scalars.stage, self.staging)
         self.staging.commit(self._step)
         self._cadence.done(self._step)
         if self._attention is not None:
-            self._attention.step_done(self._step)
+            self._attention.end_step(self._step)
 
-    def _looks(self) -> bool:
-        """Whether this step is looked at, and what runs now may be."""
+    def _is_due(self) -> bool:
+        """Return whether the current step is recorded, and no CUDA graph is being captured."""
         return not self.is_closed and self._cadence.due(self._step) and not is_capturing()
 
-    def _say_blind(self, kind: str) -> None:
-        if not self.faults.disabled:  # a probe that has failed has said so already
-            self.notes.say_blind(kind)
+    def _warn_not_traced(self, kind: str) -> None:
+        if not self.faults.disabled:  # a failed probe has already logged its own warning
+            self.notes.warn_not_traced(kind)

@@ -1,17 +1,18 @@
-"""Scalars: numbers that only the training loop knows, its loss above all, recorded without waiting for the device.
+"""Scalars from the training loop, such as the loss, recorded without waiting for the device.
 
-They stay where they are until the step's other values are fetched. What several micro-batches of a step give under one
-name is averaged, and transformed, off the training thread.
+They stay on their device until the step's other values are fetched. Several values under the same name, one per
+micro-batch for example, are averaged and transformed off the training thread.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from holter.torch._columns import Columns
+from holter.torch._columns import Columns, cached_plans
 from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
@@ -25,53 +26,48 @@ _Key = tuple[tuple[str, str | None, int], ...]
 
 
 class Scalars:
-    """Collects a step's numbers.
-
-    Args:
-        logger: where to.
-    """
+    """Collects a step's scalars."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._plans: dict[_Key, _Plan] = {}
-        self._known: set[str] = set()
-        self._found: dict[tuple[str, str | None], list[Tensor]] = {}
+        self._plan = cached_plans(functools.partial(_Plan, logger))
+        self._valid_names: set[str] = set()
+        self._values: dict[tuple[str, str | None], list[Tensor]] = {}
 
     def put(self, name: str, value: Tensor | float, transform: str | None) -> None:
-        """Keep one number under a name.
+        """Add a scalar to the current step.
 
         Raises:
-            TypeError: it is not a number.
-            ValueError: it is more than one number, the transform is unknown, or the logger refuses the name.
+            TypeError: If `value` is neither a number nor a tensor.
+            ValueError: If `value` does not have exactly one element, `transform` is unknown, or the logger rejects the
+                name.
         """
         check(transform)
-        if name not in self._known:
+        if name not in self._valid_names:
             self._logger.metrics([name])
-            self._known.add(name)
+            self._valid_names.add(name)
         if isinstance(value, torch.Tensor):
             if value.numel() != 1:
-                raise ValueError(f"value must be one number, not a tensor of shape {tuple(value.shape)}")
+                raise ValueError(f"value must be a tensor with one element, not of shape {tuple(value.shape)}")
             tensor = value.detach()
         elif isinstance(value, (int, float)):
             tensor = torch.tensor(value, dtype=torch.float64, device="cpu")
         else:
-            raise TypeError(f"value must be a tensor of one number or a float, not {type(value).__name__}")
-        self._found.setdefault((name, transform), []).append(tensor)
+            raise TypeError(f"value must be a number or a tensor with one element, not {type(value).__name__}")
+        self._values.setdefault((name, transform), []).append(tensor)
 
     def stage(self, staging: Staging) -> None:
-        """Hand the step's numbers to staging, and begin anew."""
-        found, self._found = self._found, {}
-        if not found:
+        """Pass the step's scalars to staging and reset for the next step."""
+        values, self._values = self._values, {}
+        if not values:
             return
-        key = tuple((name, transform, len(tensors)) for (name, transform), tensors in found.items())
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = _Plan(self._logger, key)
-        staging.put("recording of numbers", plan.receive, [one for tensors in found.values() for one in tensors])
+        key = tuple((name, transform, len(tensors)) for (name, transform), tensors in values.items())
+        flat = [tensor for tensors in values.values() for tensor in tensors]
+        staging.put("recording of scalars", self._plan(key).receive, flat)
 
 
 class _Plan:
-    """One combination of names, with how many numbers each has."""
+    """The metrics of one combination of names, each with its number of values."""
 
     def __init__(self, logger: Logger, key: _Key) -> None:
         self._columns = Columns(logger, [name for name, _, _ in key])

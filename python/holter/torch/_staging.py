@@ -1,12 +1,11 @@
-"""Staging: from tensors on a device to numbers in the logger, without the training thread ever waiting.
+"""Carries tensors from their devices to the logger without blocking the training thread.
 
-What a step's probes computed stays on its device. At the step's end one copy per device brings all of it into pinned
-memory, asynchronously, with an event behind it; a thread of ours waits for the event and hands the numbers over. Where
-every buffer is under way the step's values are dropped and counted, never waited for. Tensors that live on the CPU are
-handed over at once: there is nothing to wait for. What takes long (eigenvalues) has a thread of its own, so that no
-step's values ever wait behind it.
+A step's values stay on their device until the step ends. Then one asynchronous copy per device moves all of them into
+pinned memory, followed by an event; a background thread waits for the event and logs the numbers. If every buffer is in
+use, the step's values are dropped and counted instead of waiting. CPU tensors are logged immediately, because they need
+no copy. Slow computations (eigenvalues) run on a second thread, so that no step's values wait behind them.
 
-This is the only file of the torch layer that starts a thread or holds an event.
+This is the only file of the torch layer that starts threads or holds events.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     _Read = Callable[[], FloatArray]
     _Part = tuple[str, Receive, list[_Read]]
 
-_LARGEST_BACKLOG = 64
-"""Matrices that may wait for their thread before new ones are dropped."""
+_MAX_BACKLOG = 64
+"""Maximum number of matrices that wait for the computation thread; further matrices are dropped."""
 
 
 def _is_on_host(tensor: Tensor) -> bool:
@@ -40,87 +39,87 @@ def _is_on_host(tensor: Tensor) -> bool:
 
 
 def _to_host(tensor: Tensor) -> FloatArray:
-    """A CPU tensor's numbers as float64, in a copy that later changes of the tensor do not reach."""
+    """Copy a CPU tensor to a float64 array, which later changes of the tensor do not affect."""
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.to(torch.float64)
     return tensor.numpy().astype(np.float64)
 
 
 def _pinned(size: int, dtype: torch.dtype) -> Tensor:
-    """Host memory that a device copies into without the host's help. Only ever asked for beside an accelerator."""
+    """Allocate pinned host memory, the target of asynchronous copies. Requires an accelerator."""
     return torch.empty(size, dtype=dtype, device="cpu", pin_memory=True)
 
 
-class _Copied:
-    """Says when the copies started so far on a device have arrived; whoever waits for it sleeps."""
+class _CopyEvent:
+    """An event after the copies started so far on a device. A thread that waits for it sleeps instead of spinning."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # torch.Event takes `blocking` and does not heed it: its waiter would spin, at the cost of a core.
+        # torch.Event accepts `blocking` but ignores it: a waiting thread would spin and use a whole core.
         cuda: Any = torch.cuda
         self._event: Any = cuda.Event(blocking=True) if device.type == "cuda" else torch.Event(device=device)
 
     def record(self) -> None:
-        """After everything that the device's current stream has been given until now."""
+        """Record the event after all work enqueued so far on the device's current stream."""
         if self._device.type == "cuda":
             self._event.record(torch.cuda.current_stream(self._device))
         else:
             self._event.record()
 
     def wait(self) -> None:
-        """Return when that has happened. Our threads only."""
+        """Block until the recorded work has finished. For staging's own threads only."""
         self._event.synchronize()
 
 
-class _Slot:
-    """One pinned buffer, and what says that the copy into it has finished."""
+class _Buffer:
+    """A pinned buffer and the event of the copy into it."""
 
     def __init__(self, device: torch.device) -> None:
-        self._copied = _Copied(device)
-        self._buffer = _pinned(0, torch.float32)
+        self._event = _CopyEvent(device)
+        self._memory = _pinned(0, torch.float32)
 
     def copy(self, flat: Tensor) -> None:
         """Start the copy of a 1-D float32 tensor of the device."""
-        if self._buffer.numel() < flat.numel():
-            self._buffer = _pinned(1 << (flat.numel() - 1).bit_length(), torch.float32)
-        self._buffer[: flat.numel()].copy_(flat, non_blocking=True)
-        self._copied.record()
+        if self._memory.numel() < flat.numel():
+            self._memory = _pinned(1 << (flat.numel() - 1).bit_length(), torch.float32)
+        self._memory[: flat.numel()].copy_(flat, non_blocking=True)
+        self._event.record()
 
     def read(self, start: int, stop: int) -> FloatArray:
-        """Wait for the copy; then a part of its numbers. Our thread only."""
-        self._copied.wait()
-        return _to_host(self._buffer[start:stop])
+        """Wait for the copy and return a slice of its numbers. For staging's own thread only."""
+        self._event.wait()
+        return _to_host(self._memory[start:stop])
 
 
 class _Batch:
-    """The values of one device that go through one slot: first all are added, then one copy starts."""
+    """The values of one device that share a buffer: all are added first, then a single copy starts."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.slot: _Slot | None = None
+        self._buffer: _Buffer | None = None
         self._flats: list[Tensor] = []
         self._length = 0
 
     def add(self, tensor: Tensor) -> _Read:
-        """Put a tensor behind the others; what is returned reads its numbers, on our thread."""
+        """Append a tensor. Returns a function that reads its numbers on staging's thread."""
         start, self._length = self._length, self._length + tensor.numel()
         stop = self._length
         self._flats.append(tensor.reshape(-1).to(torch.float32))
 
         def read() -> FloatArray:
-            return self.slot.read(start, stop) if self.slot is not None else np.empty(0)
+            return self._buffer.read(start, stop) if self._buffer is not None else np.empty(0)
 
         return read
 
-    def start(self, slot: _Slot) -> None:
-        """Gather and copy, on the device's current stream."""
-        self.slot = slot
-        slot.copy(torch.cat(self._flats))
+    def start(self, buffer: _Buffer) -> None:
+        """Concatenate the tensors and start the copy, on the device's current stream."""
+        self._buffer = buffer
+        buffer.copy(torch.cat(self._flats))
         self._flats.clear()
 
 
 class _Worker:
-    """A thread that runs jobs one after the other; started by the first of them."""
+    """A thread that runs jobs in order. It starts with the first job."""
 
     def __init__(self, name: str, faults: Faults) -> None:
         self._name = name
@@ -130,18 +129,18 @@ class _Worker:
 
     @property
     def backlog(self) -> int:
-        """How many jobs have not begun yet."""
+        """Number of jobs that have not started."""
         return self._jobs.qsize()
 
-    def give(self, job: Callable[[], None]) -> None:
-        """Have a job run behind those that wait."""
+    def submit(self, job: Callable[[], None]) -> None:
+        """Add a job to the end of the queue."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         self._jobs.put(job)
 
     def close(self, timeout_secs: float) -> None:
-        """Wait for every job and end the thread."""
+        """Wait for all jobs, for at most `timeout_secs`, and end the thread."""
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join(timeout_secs)
@@ -151,18 +150,22 @@ class _Worker:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except Exception as error:  # noqa: BLE001, PERF203  a lost device must not end the thread silently
+            except Exception as error:  # noqa: BLE001, PERF203  a lost device must not silently end the thread
                 self._faults.report("staging", error)
 
 
 class Staging:
     """Carries each step's values to their receivers.
 
-    A receiver gets the step's number and one float64 vector: the elements of the tensors it was `put` for, in their
-    order. It runs on our thread for tensors of an accelerator and inside `commit` for tensors of the CPU.
+    A receiver is called with the step's number and a float64 vector: the elements of the tensors passed to `put`, in
+    order. It runs on staging's thread for accelerator tensors, and inside `commit` for CPU tensors.
+
+    Args:
+        faults: Reports receivers that raise.
+        depth: Number of buffers per device: the number of steps whose values can be in flight.
 
     Attributes:
-        dropped: how many steps' values found no free buffer, and how many matrices too many others before them.
+        dropped: Number of steps dropped because no buffer was free, plus matrices dropped because the queue was full.
     """
 
     def __init__(self, faults: Faults, depth: int = 8) -> None:
@@ -170,23 +173,26 @@ class Staging:
         self._faults = faults
         self._depth = depth
         self._pending: list[tuple[str, Receive, list[Tensor]]] = []
-        self._free: dict[torch.device, queue.SimpleQueue[_Slot]] = {}
+        self._free: dict[torch.device, queue.SimpleQueue[_Buffer]] = {}
         self._deliveries = _Worker("holter-staging", faults)
         self._computations = _Worker("holter-rank", faults)
         self._is_registered = False
 
     def put(self, probe: str, receive: Receive, tensors: Sequence[Tensor]) -> None:
-        """Have these tensors' values go to `receive` with the next commit. They must not change until then.
+        """Add tensors to the current step.
 
-        `probe` is what the report names if `receive` raises.
+        Args:
+            probe: The name to report if `receive` raises.
+            receive: Called with the step and the tensors' values.
+            tensors: The tensors. They must not change before the next `commit`.
         """
         self._pending.append((probe, receive, [tensor.detach() for tensor in tensors]))
 
     def commit(self, step: int) -> None:
-        """End a step: everything put since the last commit belongs to it."""
+        """End a step: all tensors put since the previous commit belong to it."""
         pending, self._pending = self._pending, []
         batches: dict[torch.device, _Batch] = {}
-        later: list[_Part] = []
+        deferred: list[_Part] = []
         for probe, receive, tensors in pending:
             if all(_is_on_host(tensor) for tensor in tensors):
                 self._deliver(probe, receive, step, [_to_host(tensor) for tensor in tensors])
@@ -198,34 +204,34 @@ class Staging:
                 else:
                     batch = batches.setdefault(tensor.device, _Batch(tensor.device))
                     readers.append(batch.add(tensor))
-            later.append((probe, receive, readers))
-        if later:
-            self._send(step, list(batches.values()), later)
+            deferred.append((probe, receive, readers))
+        if deferred:
+            self._send(step, list(batches.values()), deferred)
 
     def fetch(self, probe: str, receive: Receive, step: int, tensor: Tensor) -> None:
-        """Bring one tensor, in its own shape, to a thread of ours and run `receive` there, however long that takes."""
-        if self._computations.backlog >= _LARGEST_BACKLOG:
+        """Copy a tensor to the host and run `receive` on it, in its own shape, on the computation thread."""
+        if self._computations.backlog >= _MAX_BACKLOG:
             self.dropped += 1
             return
         tensor = tensor.detach()
-        copied: _Copied | None = None
+        event: _CopyEvent | None = None
         if _is_on_host(tensor):
             host = tensor.clone()
         else:
             host = _pinned(tensor.numel(), tensor.dtype).view(tensor.shape)
             host.copy_(tensor, non_blocking=True)
-            copied = _Copied(tensor.device)
-            copied.record()
+            event = _CopyEvent(tensor.device)
+            event.record()
 
         def job() -> None:
-            if copied is not None:
-                copied.wait()
+            if event is not None:
+                event.wait()
             self._faults.run(probe, receive, step, _to_host(host))
 
-        self._give(self._computations, job)
+        self._submit(self._computations, job)
 
     def close(self, timeout_secs: float = 60.0) -> None:
-        """Wait for what is under way and stop our threads."""
+        """Wait for the values in flight and stop the threads."""
         self._pending.clear()
         self._deliveries.close(timeout_secs)
         self._computations.close(timeout_secs)
@@ -234,13 +240,13 @@ class Staging:
             atexit.unregister(self.close)
 
     def _send(self, step: int, batches: list[_Batch], parts: list[_Part]) -> None:
-        """Start one copy per device; have our thread wait for them and deliver."""
-        slots = [self._take(batch.device) for batch in batches]
+        """Start one copy per device and submit their delivery to the thread."""
+        buffers = [self._take(batch.device) for batch in batches]
 
         def release() -> None:
-            for batch, slot in zip(batches, slots, strict=True):
-                if slot is not None:
-                    self._free[batch.device].put(slot)
+            for batch, buffer in zip(batches, buffers, strict=True):
+                if buffer is not None:
+                    self._free[batch.device].put(buffer)
 
         def job() -> None:
             try:
@@ -249,23 +255,23 @@ class Staging:
             finally:
                 release()
 
-        if any(slot is None for slot in slots):
+        if any(buffer is None for buffer in buffers):
             self.dropped += 1
             release()
             return
-        for batch, slot in zip(batches, slots, strict=True):
-            if slot is not None:
-                batch.start(slot)
-        # Never more jobs than slots, so their queue needs no bound.
-        self._give(self._deliveries, job)
+        for batch, buffer in zip(batches, buffers, strict=True):
+            if buffer is not None:
+                batch.start(buffer)
+        # There are never more jobs than buffers, so the queue needs no bound.
+        self._submit(self._deliveries, job)
 
-    def _take(self, device: torch.device) -> _Slot | None:
-        """A free slot of the device's ring, which is made at the first call."""
+    def _take(self, device: torch.device) -> _Buffer | None:
+        """Take a free buffer of a device; None if all are in use. The first call allocates the device's buffers."""
         free = self._free.get(device)
         if free is None:
             free = self._free[device] = queue.SimpleQueue()
             for _ in range(self._depth):
-                free.put(_Slot(device))
+                free.put(_Buffer(device))
         try:
             return free.get_nowait()
         except queue.Empty:
@@ -275,12 +281,12 @@ class Staging:
         values = np.concatenate([array.reshape(-1) for array in arrays])
         self._faults.run(probe, receive, step, values)
 
-    def _give(self, worker: _Worker, job: Callable[[], None]) -> None:
+    def _submit(self, worker: _Worker, job: Callable[[], None]) -> None:
         if not self._is_registered:
-            # A program that ends without closing the watch still gets its last steps.
+            # So that the last steps are recorded even if the program exits without closing the watch.
             self._is_registered = True
             atexit.register(self.close)
-        worker.give(job)
+        worker.submit(job)
 
 
 def _constant(values: FloatArray) -> _Read:

@@ -1,15 +1,15 @@
-"""Hugging Face models: what attends without `scaled_dot_product_attention`, as it passes by.
+"""Attention calls of Hugging Face models that do not use `scaled_dot_product_attention`.
 
-Their models look the function up in a registry by the model's `attn_implementation`. "sdpa" needs nothing of this. For
-flash-attn and FlexAttention the registry's entries are replaced. "eager" is in no registry: each model's file has a
-function of its own for it, looked up by its name at every call. All of them get the module as their first argument.
+The models look up their attention function in a registry, by the model's `attn_implementation`. "sdpa" needs no patch.
+For flash-attn and FlexAttention the registry's entries are patched. "eager" is not in the registry: each model's file
+has its own function, looked up by name at every call. All of these functions take the module as their first argument.
 transformers itself is never imported.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,25 +22,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from holter.torch._compiled import AttentionPulse
+    from holter.torch._compiled import CallListener
 
 _EAGER = "eager_attention_forward"
-
-
-class CallListener(Protocol):
-    """Who is told of a module's attention calls."""
-
-    pulse: AttentionPulse
-
-    def explicit(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
-        """A module attends."""
 
 
 _patches: dict[tuple[str, str], Patch[CallListener]] = {}
 
 
 def patches_for(modules: Iterable[nn.Module]) -> list[Patch[CallListener]]:
-    """The patches that show the calls of these modules: one per file, and one per entry of the registry."""
+    """Return the patches that cover these modules: one per file, and one per registry entry."""
     files = sorted({type(module).__module__ for module in modules})
     found = [
         _patch((file, _EAGER), sys.modules[file], _eager)
@@ -55,23 +46,23 @@ def patches_for(modules: Iterable[nn.Module]) -> list[Patch[CallListener]]:
     return found
 
 
-def _patch(place: tuple[str, str], owner: Any, call: Callable[..., Any]) -> Patch[CallListener]:
-    known = _patches.get(place)
-    if known is None or not known.is_of(owner):
-        known = _patches[place] = Patch(owner, place[1], call)
-    return known
+def _patch(key: tuple[str, str], owner: Any, call: Callable[..., Any]) -> Patch[CallListener]:
+    patch = _patches.get(key)
+    if patch is None or not patch.is_of(owner):
+        patch = _patches[key] = Patch(owner, key[1], call)
+    return patch
 
 
-def _tell(listeners: tuple[CallListener, ...], module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
+def _notify(listeners: tuple[CallListener, ...], module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
     if torch.compiler.is_dynamo_compiling():
         for listener in listeners:
-            listener.pulse.attend(call(), module)
+            listener.targets.attend(call(), module)
     elif module.training and not torch.compiler.is_compiling():
         for listener in listeners:
-            listener.explicit(module, call)
+            listener.on_module_call(module, call)
 
 
-def _eager(  # noqa: PLR0917  the signature of what it stands in for
+def _eager(  # noqa: PLR0917  the signature of the replaced function
     listeners: tuple[CallListener, ...],
     original: Callable[..., Any],
     module: nn.Module,
@@ -82,12 +73,12 @@ def _eager(  # noqa: PLR0917  the signature of what it stands in for
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Stands in for `eager_attention_forward`."""
+    """Replace `eager_attention_forward`."""
 
     def call() -> AttentionCall | None:
-        return _known(module, query, key, kwargs, mask=attention_mask, scale=args[0] if args else None)
+        return _make_call(module, query, key, kwargs, mask=attention_mask, scale=args[0] if args else None)
 
-    _tell(listeners, module, call)
+    _notify(listeners, module, call)
     return original(module, query, key, value, attention_mask, *args, **kwargs)
 
 
@@ -102,7 +93,7 @@ def _flex(  # noqa: PLR0917  as above
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Stands in for the registry's `flex_attention_forward`."""
+    """Replace the registry's `flex_attention_forward`."""
 
     def call() -> AttentionCall | None:
         if kwargs.get("position_bias") is not None:
@@ -110,10 +101,10 @@ def _flex(  # noqa: PLR0917  as above
         mask, block_mask = split_mask(attention_mask)
         if mask is not None:
             mask = mask[..., : key.shape[-2]]
-        found = _known(module, query, key, kwargs, mask=mask)
+        found = _make_call(module, query, key, kwargs, mask=mask)
         return None if found is None else with_functions(found, block_mask)
 
-    _tell(listeners, module, call)
+    _notify(listeners, module, call)
     return original(module, query, key, value, attention_mask, *args, **kwargs)
 
 
@@ -128,10 +119,10 @@ def _flash(  # noqa: PLR0917  as above
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """Stands in for the registry's `flash_attention_forward`, whose mask says which tokens are no padding."""
+    """Replace the registry's `flash_attention_forward`, whose mask is True for tokens that are not padding."""
 
     def call() -> AttentionCall | None:
-        # Sequences packed into one row are told apart by what only the kernel's own code understands.
+        # `cu_seq_lens` separates sequences packed into one row in a format that only the kernel interprets.
         is_packed = kwargs.get("cu_seq_lens_q") is not None
         if is_packed or (attention_mask is not None and attention_mask.ndim != 2):
             return None
@@ -140,25 +131,25 @@ def _flash(  # noqa: PLR0917  as above
             is_causal = getattr(module, "is_causal", True)
         mask = None if attention_mask is None else attention_mask[:, None, None, -key.shape[-2] :].bool()
         window = kwargs.get("sliding_window")
-        found = _known(module, query, key, kwargs, mask=mask, is_causal=is_causal, window=window)
+        found = _make_call(module, query, key, kwargs, mask=mask, is_causal=is_causal, window=window)
         if found is None:
             return None
         positions = kwargs.get("position_ids")
         if positions is not None and (mask is not None or positions.shape != (1, key.shape[-2])):
             positions = None
         ahead = None if is_causal else window
-        return found if ahead is None and positions is None else found.adjusted(_hidden(ahead, positions))
+        return found if ahead is None and positions is None else found.adjusted(_flash_mask(ahead, positions))
 
-    _tell(listeners, module, call)
+    _notify(listeners, module, call)
     return original(module, query, key, value, attention_mask, *args, **kwargs)
 
 
-def _hidden(window: int | None, positions: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
-    """Hides what flash-attn's kernels do not see without being given a mask.
+def _flash_mask(window: int | None, positions: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function that masks the scores that flash-attn's kernels mask implicitly.
 
     Args:
-        window: query i sees none of the keys from i + window on. (A call's own window hides those behind.)
-        positions: `[1, keys]`; a single row may consist of several texts, each of which begins at position 0.
+        window: Query i does not attend to keys i + window and above (a call's own window masks the keys before it).
+        positions: `[1, keys]`; a row may hold several sequences, each of which starts at position 0.
     """
 
     def adjust(scores: Tensor, rows: Tensor) -> Tensor:
@@ -166,23 +157,23 @@ def _hidden(window: int | None, positions: Tensor | None) -> Callable[[Tensor, T
             ahead = torch.arange(scores.shape[-1], device=rows.device) - rows[:, None]
             scores = scores.masked_fill(ahead >= window, float("-inf"))
         if positions is not None:
-            text = (positions[0] == 0).cumsum(0)
-            is_other = text.index_select(0, rows)[:, None] != text[: scores.shape[-1]]
+            sequence = (positions[0] == 0).cumsum(0)
+            is_other = sequence.index_select(0, rows)[:, None] != sequence[: scores.shape[-1]]
             scores = scores.masked_fill(is_other, float("-inf"))
         return scores
 
     return adjust
 
 
-def _known(
-    module: nn.Module, query: Tensor, key: Tensor, kwargs: dict[str, Any], *, scale: float | None = None, **known: Any
+def _make_call(
+    module: nn.Module, query: Tensor, key: Tensor, kwargs: dict[str, Any], *, scale: float | None = None, **others: Any
 ) -> AttentionCall | None:
-    """The call; None for a model whose weights have a part that is in neither queries nor keys (attention sinks)."""
+    """Return the call; None for a model with attention sinks, whose weights depend on more than queries and keys."""
     if getattr(module, "sinks", None) is not None or kwargs.get("s_aux") is not None:
         return None
     scale = kwargs.get("scaling", scale)
-    return make_call(query, key, scale=scale, softcap=kwargs.get("softcap"), **known)
+    return make_call(query, key, scale=scale, softcap=kwargs.get("softcap"), **others)
 
 
 _REGISTERED = {"flash": _flash, "flex": _flex}
-"""What stands in for the registry's entries whose name has this in it."""
+"""Replacements of the registry's entries, by a part of the entry's name."""

@@ -1,4 +1,4 @@
-"""Transforms: what may be done to a number before it is recorded, off the training thread and so without a kernel."""
+"""Named transforms of a number before it is recorded: off the training thread, so that they launch no kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Transform(NamedTuple):
-    """One function, for numbers on the host and for tensors on their device."""
+    """A function in two forms: for numbers on the host, and for tensors on their device."""
 
     of_numbers: Callable[[FloatArray], FloatArray]
     of_tensors: Callable[[Tensor], Tensor]
@@ -31,10 +31,10 @@ TRANSFORMS = {
 
 
 def check(transform: str | None) -> None:
-    """Refuse a transform that there is not.
+    """Validate the name of a transform.
 
     Raises:
-        ValueError: its name is unknown.
+        ValueError: If the name is unknown.
     """
     if transform is not None and transform not in TRANSFORMS:
-        raise ValueError(f"transform must be None or one of {', '.join(TRANSFORMS)}; not {transform!r}")
+        raise ValueError(f"transform must be None or one of {', '.join(TRANSFORMS)}, not {transform!r}")

@@ -1,8 +1,8 @@
-"""Values: what the probes of one step's forward pass have computed, until the step is committed.
+"""Probe values of one step's forward pass, held until the step is committed.
 
-Values come from eager code at once, and from compiled code (`_compiled.py`) out of the tensors that it writes. Only the
-first value of a step under one name is kept. That is the rule for gradient accumulation (the first
-micro-batch counts) and for activation checkpointing (the recomputation in the backward pass does not count again).
+Eager code provides values directly; compiled code writes them into tensors (`_compiled.py`). Only the first value of a
+step under each name is kept: of accumulated micro-batches the first counts, and the recomputation that activation
+checkpointing runs in the backward pass does not count again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from holter.torch._columns import Columns
+from holter.torch._columns import Columns, cached_plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,23 +22,21 @@ if TYPE_CHECKING:
 
     from holter import Logger
     from holter.torch._columns import FloatArray
-    from holter.torch._compiled import Pulse, Site
+    from holter.torch._compiled import Target, Targets
     from holter.torch._staging import Staging
-
-_CACHE_LIMIT = 256
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A metric that is the quotient of two others of the same layer: numerator / (denominator + epsilon).
+    """A metric computed from two others of the same layer: numerator / (denominator + epsilon).
 
-    It is computed off the training thread from their recorded values, so it costs no kernel.
+    It is computed from their recorded values off the training thread, so that it launches no kernel.
 
     Attributes:
-        metric: the ratio's own name, for example `memory_rw_ratio`.
-        numerator: the metric above the line, for example `memory_read_norm`.
-        denominator: the metric below it, for example `memory_write_norm`.
-        epsilon: added to the denominator. The default is the one of the usual definition of `memory_rw_ratio`.
+        metric: The ratio's own name, for example `memory_rw_ratio`.
+        numerator: The name of the dividend, for example `memory_read_norm`.
+        denominator: The name of the divisor, for example `memory_write_norm`.
+        epsilon: Added to the denominator. The default is that of the usual definition of `memory_rw_ratio`.
     """
 
     metric: str
@@ -48,10 +46,10 @@ class Ratio:
 
 
 class _Plan:
-    """One combination of names: its columns, and the ratios that can be had from them."""
+    """The columns of one combination of names, and the ratios computed from them."""
 
-    def __init__(self, logger: Logger, names: list[str], ratios: Sequence[Ratio]) -> None:
-        place = {name: index for index, name in enumerate(names)}
+    def __init__(self, logger: Logger, ratios: Sequence[Ratio], names: tuple[str, ...]) -> None:
+        index_of = {name: index for index, name in enumerate(names)}
         self._numerators: list[int] = []
         self._denominators: list[int] = []
         epsilons: list[float] = []
@@ -59,14 +57,14 @@ class _Plan:
         for ratio in ratios:
             for name in names:
                 metric, _, label = name.partition("/")
-                other = place.get(f"{ratio.denominator}/{label}")
+                other = index_of.get(f"{ratio.denominator}/{label}")
                 if metric == ratio.numerator and other is not None:
-                    self._numerators.append(place[name])
+                    self._numerators.append(index_of[name])
                     self._denominators.append(other)
                     epsilons.append(ratio.epsilon)
                     derived.append(f"{ratio.metric}/{label}")
         self._epsilons = np.asarray(epsilons)
-        self._columns = Columns(logger, names + derived)
+        self._columns = Columns(logger, [*names, *derived])
 
     def receive(self, step: int, values: FloatArray) -> None:
         with np.errstate(all="ignore"):
@@ -75,108 +73,113 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Awaited:
-    """What compiled code may have written in a step."""
+class _CompiledValues:
+    """The targets of one group that compiled code may have written in a step.
+
+    Attributes:
+        tick: The step's tick: a value with another tick is from an earlier step.
+        kind: As in `StepValues.add_targets`.
+        targets: The targets whose values eager code has not provided.
+        total: The number of targets in the group.
+    """
 
     tick: int
     kind: str | None
-    sites: list[Site]
-    expected: int
+    targets: list[Target]
+    total: int
 
     @property
-    def is_seen(self) -> bool:
-        """Whether eager code has given any of it already."""
-        return len(self.sites) < self.expected
+    def has_eager_values(self) -> bool:
+        """Whether eager code has provided the values of at least one target."""
+        return len(self.targets) < self.total
 
 
 class StepValues:
-    """Collects tensors under names during a step."""
+    """Collects named tensors during a step."""
 
     def __init__(self, logger: Logger, ratios: Sequence[Ratio] = ()) -> None:
         self._logger = logger
-        self._ratios = tuple(ratios)
+        self._plan = cached_plans(functools.partial(_Plan, logger, tuple(ratios)))
         self._values: dict[tuple[str, ...], Tensor] = {}
-        self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._known: set[tuple[str, ...]] = set()
-        self._pulses: list[tuple[Pulse, str | None]] = []
+        self._valid_names: set[tuple[str, ...]] = set()
+        self._groups: list[tuple[Targets, str | None]] = []
 
-    def await_from(self, pulse: Pulse, kind: str | None) -> None:
-        """Also take what compiled code writes for this pulse.
+    def add_targets(self, targets: Targets, kind: str | None) -> None:
+        """Also collect the values that compiled code writes into these targets.
 
         Args:
-            pulse: whose sites.
-            kind: what the report calls it if nothing at all is seen of it; None to say nothing.
+            targets: The targets.
+            kind: The name passed to `on_not_traced` if no value of the group appears; None to not report it.
         """
-        self._pulses.append((pulse, kind))
+        self._groups.append((targets, kind))
 
     def has(self, names: tuple[str, ...]) -> bool:
-        """Whether this step has these names already, so that computing them again can be left out."""
+        """Return whether this step already has values under these names, so that they need not be computed again."""
         return names in self._values
 
     def put(self, names: tuple[str, ...], values: Tensor) -> None:
-        """Keep a vector (or a 0-d tensor, for one name) whose elements are the values of these names.
+        """Add the values of these names: a vector, or a 0-d tensor for a single name.
 
         Raises:
-            ValueError: the logger refuses a name. It is asked here, where the failure is one probe's own.
+            ValueError: If the logger rejects a name. Names are validated here so that an invalid name disables only the
+                probe that uses it.
         """
-        if names not in self._known:
+        if names not in self._valid_names:
             self._logger.metrics(list(names))
-            self._known.add(names)
+            self._valid_names.add(names)
         if names not in self._values:
             self._values[names] = values.detach()
 
-    def stage(self, staging: Staging, report_blind: Callable[[str], None] | None = None) -> None:
-        """Hand the step's values to staging, and begin anew.
+    def stage(self, staging: Staging, on_not_traced: Callable[[str], None] | None = None) -> None:
+        """Pass the step's values to staging and reset for the next step.
 
         Args:
-            staging: where to.
-            report_blind: called with each kind of which nothing was seen, once it is known.
+            staging: Receives the values.
+            on_not_traced: Called with the kind of each group of targets that has no value in this step, as soon as the
+                values have arrived on the host.
         """
         values, self._values = self._values, {}
-        awaited = [
-            _Awaited(pulse.tick, kind, [site for site in pulse.awaited if not site.is_seen(values)], len(pulse.sites))
-            for pulse, kind in self._pulses
-            if pulse.is_active and pulse.sites
+        compiled = [
+            _CompiledValues(
+                targets.tick,
+                kind,
+                [target for target in targets.writable if not target.has_eager_values(values)],
+                len(targets.members),
+            )
+            for targets, kind in self._groups
+            if targets.is_active and targets.members
         ]
         names = [name for names in values for name in names]
         tensors = list(values.values())
-        targets = [site.target for one in awaited for site in one.sites]
-        if targets:
-            receive = functools.partial(self._receive, names, awaited, report_blind)
-            staging.put("recording of the forward pass", receive, tensors + targets)
+        target_tensors = [target.tensor for group in compiled for target in group.targets]
+        if target_tensors:
+            receive = functools.partial(self._receive, names, compiled, on_not_traced)
+            staging.put("recording of the forward pass", receive, tensors + target_tensors)
         elif tensors:
             staging.put("recording of the forward pass", self._plan(tuple(names)).receive, tensors)
-
-    def _plan(self, names: tuple[str, ...]) -> _Plan:
-        plan = self._plans.get(names)
-        if plan is None:
-            if len(self._plans) >= _CACHE_LIMIT:
-                self._plans.clear()
-            plan = self._plans[names] = _Plan(self._logger, list(names), self._ratios)
-        return plan
 
     def _receive(
         self,
         names: list[str],
-        awaited: list[_Awaited],
-        report_blind: Callable[[str], None] | None,
+        compiled: list[_CompiledValues],
+        on_not_traced: Callable[[str], None] | None,
         step: int,
         values: FloatArray,
     ) -> None:
-        """Take the values of eager code, then those places of the targets that were written in this step."""
+        """Record the values of eager code, and those elements of the targets that were written in this step."""
         found = dict(zip(names, values[: len(names)], strict=True))
         rest = values[len(names) :]
-        for one in awaited:
-            is_seen = one.is_seen
-            for site in one.sites:
-                size = site.target.numel()
-                places, rest = rest[:size].reshape(-1, 2), rest[size:]
-                # A list of names may have grown meanwhile; zip ends with the shorter.
-                for name, (value, tick) in zip(site.names, places, strict=False):
-                    if tick == one.tick:
-                        is_seen = True
+        for group in compiled:
+            has_values = group.has_eager_values
+            for target in group.targets:
+                size = target.tensor.numel()
+                rows, rest = rest[:size].reshape(-1, 2), rest[size:]
+                # The names may have grown since the step was staged; zip stops at the shorter of the two.
+                for name, (value, tick) in zip(target.names, rows, strict=False):
+                    if tick == group.tick:
+                        has_values = True
                         found.setdefault(name, value)
-            if report_blind is not None and one.kind is not None and not is_seen:
-                report_blind(one.kind)
+            if on_not_traced is not None and group.kind is not None and not has_values:
+                on_not_traced(group.kind)
         if found:
             self._plan(tuple(found)).receive(step, np.fromiter(found.values(), np.float64, len(found)))

@@ -1,6 +1,6 @@
-"""watch: every probe on one model, and the handle that ends them.
+"""`watch` attaches every probe to a model; `Watch` is the handle that detaches them.
 
-The training is not changed by being watched: no random state is touched, no tensor altered, nothing waited for.
+Watching does not change the training: it draws no random numbers, alters no tensor and never waits for a device.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from holter.torch._attention import Attention, settings_of
-from holter.torch._optimizers import optimizers_of
-from holter.torch._rank import Rank, ranks_of
-from holter.torch._recording import Recording, Wanted
+from holter.torch._attention import Attention, resolve_attention
+from holter.torch._optimizers import resolve_optimizers
+from holter.torch._rank import Rank, resolve_ranks
+from holter.torch._recording import Recording, WatchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,46 +44,47 @@ def watch(
 ) -> Watch:
     """Record a model's vital signs at every step of its training.
 
-    With an optimizer the training loop needs no further line: a step ends when the optimizer has stepped. Without one,
-    call `commit(step)` after each backward pass, before the gradients are cleared.
+    With an optimizer, the training loop needs no other change: a step ends when the optimizer has stepped. Without an
+    optimizer, call `commit(step)` after each backward pass, before the gradients are cleared.
 
     Args:
-        model: the model, as it is trained; before `torch.compile` has run it for the first time.
-        logger: where everything is recorded.
-        optimizer: the optimizer to follow, or several.
-        gradients: record `grad_norm/<parameter>` for every parameter and `grad_norm_total`.
-        attention: "sampled" (32 queries of each call every 10 steps), "exact" (every query), an `Attention` with other
-            settings, or None. Records `attention_entropy/…`, `attention_sparsity/…` and `attention_max_logit/…`.
-        probes: what else to look at in the modules: `Probe`s, and `Ratio`s of their metrics.
-        parameters: parameters to follow, by a pattern of their names.
-        rank: matrices whose effective rank is taken now and then.
-        every: every how many steps gradients, probes and parameters are looked at.
-        include: patterns of the parameters and modules to record; None for all. Not for what is named by a pattern of
-            its own (`probes`, `parameters`, `rank`).
-        exclude: patterns of the parameters and modules not to record.
+        model: The model being trained. Start the watch before code compiled with `torch.compile` runs the first time.
+        logger: Receives every recorded point.
+        optimizer: The optimizer to follow, or a sequence of optimizers.
+        gradients: Record `grad_norm/<parameter>` for every parameter, and `grad_norm_total`: 2-norms before clipping.
+        attention: "sampled" (32 queries of each call, every 10 steps), "exact" (every query, every 10 steps), an
+            `Attention` with other settings, or None. Records `attention_entropy/…` (nats), `attention_sparsity/…` (a
+            share from 0 to 1) and `attention_max_logit/…`.
+        probes: `Probe`s of any module, and `Ratio`s of their metrics.
+        parameters: Parameters to record, by a shell-style pattern of their names.
+        rank: Matrices whose effective rank to record, every so many steps.
+        every: Record gradients, probes and parameters every this many steps.
+        include: Patterns of the parameters and modules to record; None for all. Does not apply to `probes`,
+            `parameters` and `rank`, which have their own patterns.
+        exclude: Patterns of the parameters and modules not to record.
 
     Returns:
-        A handle, which is also a context manager; closing it ends the watch.
+        A handle, which is also a context manager. Closing it ends the watch.
 
     Raises:
-        ValueError: an argument has a value that makes no sense, or a pattern matches nothing.
-        TypeError: an argument is of the wrong type.
+        ValueError: If an argument is invalid, or a pattern of `probes`, `parameters` or `rank` matches nothing.
+        TypeError: If `optimizer` is not a `torch.optim.Optimizer` or a sequence of them.
     """
-    wanted = Wanted(
+    options = WatchOptions(
         gradients=gradients,
-        attention=settings_of(attention),
+        attention=resolve_attention(attention),
         probes=tuple(probes),
         parameters=parameters or {},
-        rank=ranks_of(rank),
+        rank=resolve_ranks(rank),
         every=every,
         include=include,
         exclude=exclude,
     )
-    return Watch(Recording(model, logger, optimizers_of(optimizer), wanted))
+    return Watch(Recording(model, logger, resolve_optimizers(optimizer), options))
 
 
 class Watch:
-    """A running watch; what `watch` returns."""
+    """An active watch, returned by `watch`."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -101,92 +102,100 @@ class Watch:
 
     @property
     def step(self) -> int:
-        """The number of the step under way, from 0; set it where the training's own differ, as after a resume."""
+        """The current step, counted from 0. Set it to continue from another step, for example after a resume."""
         return self._recording.step
 
     @step.setter
     def step(self, step: int) -> None:
-        self._recording.step = _checked(step)
+        self._recording.step = _require_int(step)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What one has to know about this watch's numbers; each was also logged as a warning."""
+        """Caveats about the recorded numbers. Each was also logged once as a warning."""
         return tuple(self._recording.notes.texts)
 
     @property
     def disabled(self) -> dict[str, str]:
-        """The probes that raised and were switched off, with the error of each."""
+        """The probes that raised and were disabled, with the text of each error."""
         return dict(self._recording.faults.disabled)
 
     @property
     def dropped(self) -> int:
-        """How many steps' values were dropped because too many were still on their way from the device."""
+        """Number of steps and rank matrices dropped because earlier values had not yet left the device."""
         return self._recording.staging.dropped
 
     def log(self, name: str, value: Tensor | float, *, transform: str | None = None) -> None:
-        """Record a number of the step under way, its loss for example, without waiting for the device.
+        """Record a scalar of the current step, such as the loss, without waiting for the device.
 
-        Call it before the optimizer's step, which ends the step. Several values under one name, as of micro-batches,
-        are averaged. With `transform="exp"` a loss gives the perplexity.
+        Call it before the optimizer steps, which ends the current step. Several values under the same name, one per
+        micro-batch for example, are averaged. A loss with `transform="exp"` gives the perplexity.
 
         Args:
-            name: the metric's name.
-            value: a tensor of one number, on any device. It must not be changed in place until the step's end.
-            transform: what is done to the (mean) value, off the training thread: "exp", "sigmoid", "tanh", "softplus",
-                or None.
+            name: The metric's name.
+            value: A number, or a tensor with one element on any device. Do not change the tensor in place before the
+                step ends.
+            transform: Applied to the mean value, off the training thread: "exp", "sigmoid", "tanh", "softplus" or
+                None.
 
         Raises:
-            TypeError: value is not a number.
-            ValueError: value is more than one number, the transform is unknown, or the name makes no metric.
+            TypeError: If `value` is neither a number nor a tensor.
+            ValueError: If `value` has more or fewer elements than one, `transform` is unknown, or `name` is not a
+                valid metric name.
         """
         if not self._recording.is_closed:
             self._recording.scalars.put(name, value, transform)
 
     def commit(self, step: int | None = None) -> None:
-        """End a step: record everything that has been seen since the last one.
+        """End the current step and record everything observed since the previous step ended.
 
-        Needed where no optimizer is followed, after the backward pass and before the gradients are cleared. With an
-        optimizer it only records what has come since its last step.
+        Required if no optimizer is followed: call it after the backward pass and before the gradients are cleared.
+        With an optimizer, it only records what was observed since the optimizer's last step.
 
         Args:
-            step: the step's number; None for the next one.
+            step: The step's number; None for the next number.
+
+        Raises:
+            TypeError: If `step` is not an int.
         """
         if step is not None:
-            self._recording.rename_step(_checked(step))
+            self._recording.renumber_step(_require_int(step))
         if not self._recording.follows_optimizers:
-            self._recording.gather(None, None, None)
-        self._recording.step_ended()
+            self._recording.on_gradients(None, None, None)
+        self._recording.on_step_end()
 
     def clip_grad_norm_(
         self, max_norm: float, parameters: Iterable[Tensor] | None = None, *, error_if_nonfinite: bool = False
     ) -> Tensor:
-        """`torch.nn.utils.clip_grad_norm_` for the watched model, which takes the recorded norms in the same pass.
+        """Clip gradients like `torch.nn.utils.clip_grad_norm_`, and record their norms in the same pass.
 
-        What is recorded are the norms before clipping. With a GradScaler call `scaler.unscale_(optimizer)` first, as
-        one has to for any clipping.
+        The recorded norms are those before clipping. With a GradScaler, call `scaler.unscale_(optimizer)` first, as
+        for any clipping.
 
         Args:
-            max_norm: the largest total norm.
-            parameters: whose gradients to clip together; None for all of the model's.
-            error_if_nonfinite: raise where the total is NaN or infinite. This waits for the device.
+            max_norm: The maximum total 2-norm.
+            parameters: The parameters whose gradients to clip together; None for all of the model's.
+            error_if_nonfinite: Raise if the total norm is NaN or infinite. This waits for the device.
 
         Returns:
-            The total norm before clipping, a 0-d tensor.
+            The total norm before clipping, a 0-d tensor on the first gradient's device.
 
         Raises:
-            RuntimeError: with `error_if_nonfinite`.
+            RuntimeError: If `error_if_nonfinite` is set and the total norm is NaN or infinite.
         """
         total = self._recording.clip(None if parameters is None else list(parameters), float(max_norm))
         if error_if_nonfinite and not torch.isfinite(total):
-            raise RuntimeError(f"the total norm of the gradients is {float(total)}, so they cannot be clipped")
+            raise RuntimeError(
+                f"cannot clip gradients whose total norm is {float(total)}; look for NaN or Inf in the recorded "
+                "gradient norms, or pass error_if_nonfinite=False"
+            )
         return total
 
     def close(self) -> None:
-        """End the watch: hand over what is under way, take every hook off. May be called again."""
+        """End the watch: record what is still in flight and remove every hook. Safe to call more than once."""
         self._recording.close()
 
 
-def _checked(step: int) -> int:
+def _require_int(step: int) -> int:
     if isinstance(step, bool) or not isinstance(step, int):
         raise TypeError(f"step must be an int, not {type(step).__name__}")
     return step

@@ -1,13 +1,15 @@
-//! The one place where a core error becomes a Python exception, and where warnings are given.
+//! Maps core errors to Python exceptions, and issues warnings.
 
 use std::ffi::CString;
+use std::io;
+use std::path::Path;
 
 use holter::error::Error;
-use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyOSError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-/// The Python exception for a core error. Builtins where Python has the word, else `holter.exceptions`.
+/// The Python exception for a core error: a builtin where one fits, otherwise one of `holter.exceptions`.
 pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
     let message = error.to_string();
     match error {
@@ -17,6 +19,7 @@ pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::RunExists(_) => PyFileExistsError::new_err(message),
         Error::NoRun(_) => PyFileNotFoundError::new_err(message),
         Error::NoSeries(_) => PyKeyError::new_err(message),
+        Error::Forked => ours(py, "ForkedProcessError", message),
         Error::RunClosed(_) => ours(py, "RunClosedError", message),
         Error::FlushTimeout { .. } => ours(py, "FlushTimeoutError", message),
         Error::FormatVersion { .. } => ours(py, "FormatVersionError", message),
@@ -24,8 +27,17 @@ pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// Gives a warning; where the user has turned warnings into errors the call that caused it still
-/// succeeds, since the disk never makes a call fail.
+/// `OSError`, or its subclass for the error number; `ValueError` if the error is not from the operating system.
+pub(crate) fn io_to_py(py: Python<'_>, path: &Path, error: &io::Error) -> PyErr {
+    let Some(number) = error.raw_os_error() else {
+        return PyValueError::new_err(format!("{}: {error}", path.display()));
+    };
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (number,))?.extract::<String>());
+    text.map_or_else(|error| error, |text| PyOSError::new_err((number, text, path.to_owned())))
+}
+
+/// Issues a `HolterWarning`. If the user has turned warnings into errors, the call still succeeds, because problems of the
+/// disk never make a call fail.
 pub(crate) fn warn(py: Python<'_>, message: &str) {
     let category = class(py, "HolterWarning").unwrap_or_else(|_| py.get_type::<PyUserWarning>());
     if let Ok(message) = CString::new(message) {

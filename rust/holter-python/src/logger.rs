@@ -1,8 +1,7 @@
 //! `holter.Logger`: the hot path from Python to the recorder.
 //!
-//! The class itself, and not a base of a Python class, because a method is found and called fastest on
-//! an object of exactly the type that defines it. What needs Python, such as reading the environment,
-//! is done in `holter._logger` when a logger is made.
+//! Not a base class of a Python class, because method calls are fastest on the exact type that defines them.
+//! `holter._logger` does what needs Python, such as reading the environment, when a logger is created.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -11,7 +10,8 @@ use std::time::Duration;
 
 use holter::SeriesId;
 use holter::record::{NoRoom, Outcome, Recorder};
-use pyo3::exceptions::{PySystemExit, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -21,43 +21,44 @@ use crate::session::{Session, Settings, close_at_exit};
 use crate::values::{self, Buffer};
 
 thread_local! {
-    /// The entries of one `log_many`, kept so that a call allocates nothing.
+    /// The entries of a `log_many` call, kept so that calls do not allocate.
     static ENTRIES: RefCell<Vec<(SeriesId, f64)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Records a training run into plain files.
 ///
-/// Closed by the end of a `with` block, by `close()`, or when the program ends, whichever comes first.
-/// What a killed process leaves is recovered when the run is opened the next time. In a forked child the
-/// logger takes nothing, and says so once. With `HOLTER_MODE=disabled` nothing is recorded and nothing
-/// touches the disk.
+/// The run is closed by the end of a `with` block, by `close()`, or when the program ends, whichever comes first.
+/// If the process is killed, the next `Logger` on the run recovers its points. A forked process, such as a DataLoader
+/// worker, cannot log. With `HOLTER_MODE=disabled`, nothing is recorded and the disk is not touched.
 ///
 /// Args:
-///     path: The run's directory, created when missing. By default a new one in `runs` (`HOLTER_DIR`).
-///     name: The name that the run is known by; by default that of the directory (`HOLTER_NAME`).
-///     config: What to keep with the run, such as hyper-parameters: a mapping of plain values.
-///     tags: Words to find the run by (`HOLTER_TAGS`).
-///     resume: What happens if the run is there: `"never"` refuses it, `"allow"` goes on with it (the
-///         default), `"must"` refuses to begin a new one (`HOLTER_RESUME`).
-///     sinks: Where the points go: `"sqlite"`, `"parquet"`, `"summary"`, by default all three. One of the
-///         first two must be among them.
-///     summary_every: The summary gets a line for every step that is a multiple of this.
-///     overflow: What happens to a point when the journal is full.
-///     rank: The process of a distributed run. All but 0 write to a directory of their own within the run.
-///     journal_points: How many points the journal holds, a power of two; 32 bytes of memory and disk each.
-///     alerts: What the series are watched for: rules from `holter.alerts`.
-///     webhook: Where the alerts are sent: a `holter.alerts.Webhook`, or its URL. By default nowhere.
+///     path: The run's directory, created if it is missing; `~` is expanded. Default: a new one in `runs` (`HOLTER_DIR`).
+///     name: The run's name. Default: the name of the directory (`HOLTER_NAME`).
+///     config: Settings to keep with the run, such as hyperparameters: a mapping.
+///     tags: Labels to find the run by (`HOLTER_TAGS`).
+///     group: The name of a group of runs, such as a sweep.
+///     notes: Free text about the run.
+///     resume: What to do with an existing run (`HOLTER_RESUME`). `"auto"`, the default, resumes a run that did not
+///         complete and starts a new one next to a completed run (`run-1-2` next to `run-1`). `"allow"` resumes any
+///         run, `"must"` requires one, `"never"` rejects one. A job that its scheduler restarted resumes by default.
+///     sinks: Where points are written: `"sqlite"`, `"parquet"`, `"summary"`; default: all. At least one of the first two.
+///     summary_every: The summary has a line for every step that is a multiple of this.
+///     overflow: What to do when the journal is full.
+///     rank: The rank of this process in a distributed run. Ranks above 0 record in their own directory inside the run's.
+///     journal_points: The capacity of the journal, a power of two. Each point takes 32 bytes of memory and disk.
+///     alerts: Rules from `holter.alerts` that watch the series.
+///     webhook: Where to send alerts: a `holter.alerts.Webhook` or its URL.
 ///
 /// Raises:
-///     TypeError, ValueError: If an argument is of the wrong type or out of its range.
-///     FileExistsError: If `resume="never"` and the run is there.
-///     FileNotFoundError: If `resume="must"` and it is not.
+///     TypeError, ValueError: If an argument is invalid.
+///     FileExistsError: If `resume="never"` and the run exists.
+///     FileNotFoundError: If `resume="must"` and the run does not exist.
 ///     StoreError: If another process writes to the run, or its files cannot be opened.
-///     FormatVersionError: If a newer Holter wrote the run.
+///     FormatVersionError: If a newer version of Holter wrote the run.
 #[pyclass(frozen, weakref, module = "holter")]
 pub(crate) struct Logger {
     session: Arc<Session>,
-    /// The session's recorder, within one step's reach of the hot path.
+    /// The session's recorder, copied here to save an indirection on the hot path.
     recorder: Option<Arc<Recorder>>,
 }
 
@@ -66,7 +67,7 @@ impl Logger {
     #[new]
     #[pyo3(
         signature = (path = None, **settings),
-        text_signature = "(path=None, *, name=None, config=None, tags=(), resume=None, \
+        text_signature = "(path=None, *, name=None, config=None, tags=(), group=None, notes=None, resume=None, \
                           sinks=('sqlite', 'parquet', 'summary'), summary_every=100, overflow=Overflow.BLOCK, rank=None, \
                           journal_points=1048576, alerts=(), webhook=None)"
     )]
@@ -78,26 +79,38 @@ impl Logger {
         Ok(Self { recorder: session.recorder().cloned(), session })
     }
 
-    /// Record one point. Does no I/O, never waits for a GPU, and never fails because of the disk.
+    /// Record a point, or a dict of points.
+    ///
+    /// `log(step, name, value)` is the fast path: no I/O, no GPU synchronization, no error because of the disk.
+    /// `log(values, step=None)` records a dict; nested dicts become names with slashes.
     ///
     /// Args:
-    ///     step: The x-axis: any integer within 64 bits. A step logged again replaces the value.
-    ///     name: The series: any text without NUL, up to 65,535 bytes of UTF-8.
-    ///     value: One number: float, int, bool, a numpy scalar or a 0-d CPU tensor. NaN and infinities are kept.
+    ///     step: The x-axis: a 64-bit integer. Logging a step again replaces its value. Without a step, a dict gets the
+    ///         one after the newest.
+    ///     name: The series: any non-empty text without NUL, up to 65,535 bytes of UTF-8.
+    ///     value: A number: float, int, bool, a numpy scalar or a 0-d CPU tensor. NaN and infinities are kept.
     ///
     /// Raises:
-    ///     TypeError: If an argument is of the wrong type.
-    ///     ValueError: If an argument is out of its range.
-    ///     RunClosedError: If the run has been closed.
-    #[pyo3(signature = (step, name, value))]
+    ///     TypeError: If an argument has the wrong type.
+    ///     ValueError: If an argument is out of range.
+    ///     RunClosedError: If the run is closed.
+    ///     ForkedProcessError: In a forked process.
+    #[pyo3(
+        signature = (first = None, /, name = None, value = None, *, step = None),
+        text_signature = "(self, step, name, value)"
+    )]
     fn log(
         &self,
         py: Python<'_>,
-        step: &Bound<'_, PyAny>,
-        name: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
+        first: Option<&Bound<'_, PyAny>>,
+        name: Option<&Bound<'_, PyAny>>,
+        value: Option<&Bound<'_, PyAny>>,
+        step: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let step = values::step(step)?;
+        let (Some(first), Some(name), Some(value), None) = (first, name, value, step) else {
+            return self.log_other(py, first, name, value, step);
+        };
+        let step = values::step(first)?;
         let Some(series) = self.session.series(name)? else { return values::value(value).map(|_| ()) };
         self.session.record(py, self.recorder.as_ref(), series, step, values::value(value)?)
     }
@@ -106,10 +119,10 @@ impl Logger {
     ///
     /// Args:
     ///     step: As in `log`.
-    ///     values: The values by name. Either all of them are recorded or, after an error, none.
+    ///     values: Values by name. After an error, none of them is recorded.
     ///
     /// Raises:
-    ///     TypeError, ValueError, RunClosedError: As in `log`.
+    ///     TypeError, ValueError, RunClosedError, ForkedProcessError: As in `log`.
     #[pyo3(signature = (step, values))]
     fn log_many(&self, py: Python<'_>, step: &Bound<'_, PyAny>, values: &Bound<'_, PyAny>) -> PyResult<()> {
         let step = values::step(step)?;
@@ -122,18 +135,10 @@ impl Logger {
             })?;
             copy.cast::<PyDict>()?
         };
-        ENTRIES.with(|entries| {
-            // A value's own conversion may call us again on this thread; it then gets entries of its own.
-            let mut entries =
-                entries.try_borrow_mut().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
-            entries.clear();
-            let result = self.fill(values, &mut entries).and_then(|()| self.session.record_all(py, step, &entries));
-            ENTRIES.with(|kept| kept.replace(entries));
-            result
-        })
+        self.record_with(py, step, |entries| self.fill(values, entries))
     }
 
-    /// Record one point for each of many metrics, from one buffer.
+    /// Record one point for each of many metrics from a buffer.
     ///
     /// Args:
     ///     step: As in `log`.
@@ -203,7 +208,7 @@ impl Logger {
         }
     }
 
-    /// A metric whose name is resolved once, for loops that log it again and again.
+    /// Return a metric whose name is resolved once, for loops that log it often.
     #[pyo3(signature = (name))]
     fn metric(&self, name: &Bound<'_, PyAny>) -> PyResult<Metric> {
         let series = self.prepared(name)?;
@@ -211,11 +216,11 @@ impl Logger {
         Ok(Metric { session, recorder, name: name.clone().unbind(), series })
     }
 
-    /// Many metrics whose names are resolved once, for `log_array`.
+    /// Return many metrics whose names are resolved once, for `log_array`.
     #[pyo3(signature = (names))]
     fn metrics(&self, names: &Bound<'_, PyAny>) -> PyResult<Metrics> {
         if names.is_instance_of::<PyString>() {
-            // It could be iterated over: each letter would be a name.
+            // Iterating would make each letter a name.
             return Err(PyTypeError::new_err(format!(
                 "names must be a sequence of str, got the str {}",
                 names.repr()?
@@ -230,31 +235,31 @@ impl Logger {
         })
     }
 
-    /// Add to the run's configuration, for what is known only after it was opened.
+    /// Add settings to the run's config that were not known when it was opened.
     ///
-    /// Writes `run.json` anew, which takes some milliseconds: it is not for every step. A disk that refuses it is a
-    /// `HolterWarning`; the configuration is then written when the run is closed.
+    /// Rewrites `run.json`, which takes milliseconds; do not call it at every step. If the disk rejects the write, a
+    /// `HolterWarning` is issued, and the config is written when the run is closed.
     ///
     /// Args:
-    ///     config: What to add. A key that is there already gets the new value; what is nested in it is not merged.
+    ///     config: Settings to add. They replace existing ones of the same key; nested mappings are not merged.
     ///
     /// Raises:
-    ///     TypeError: If it is no mapping.
-    ///     RunClosedError: If the run has been closed.
+    ///     TypeError: If `config` is not a mapping.
+    ///     RunClosedError: If the run is closed.
     #[pyo3(signature = (config))]
     fn update_config(&self, py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
         self.session.update_config(py, config)
     }
 
-    /// Wait until everything logged before this call survives a loss of power.
+    /// Wait until every point logged before this call would survive a power loss.
     ///
     /// Args:
-    ///     timeout_secs: How long to wait at most; without limit if None.
+    ///     timeout_secs: The longest wait; None for no limit.
     ///
     /// Raises:
-    ///     FlushTimeoutError: If it is not durable in time.
-    ///     RunClosedError: If the run has been closed.
-    ///     StoreError: If the run's folder was deleted, or replaced by another one.
+    ///     FlushTimeoutError: If the points are not durable in time.
+    ///     RunClosedError: If the run is closed.
+    ///     StoreError: If the run's directory was deleted or replaced.
     #[pyo3(signature = (timeout_secs = None))]
     fn flush(&self, py: Python<'_>, timeout_secs: Option<f64>) -> PyResult<()> {
         let timeout = timeout_secs
@@ -266,14 +271,25 @@ impl Logger {
         self.session.flush(py, timeout)
     }
 
-    /// Write what is there and end the run. Does nothing if it is closed already.
+    /// Write all points and end the run. Does nothing if the run is closed.
+    ///
+    /// Args:
+    ///     status: `"finished"`, `"failed"`, `"interrupted"`, or `"stopped"` for a run that was ended on purpose.
     ///
     /// Raises:
-    ///     FlushTimeoutError: If the disk refused for so long that something stayed in the journal, from
-    ///         where the next opening of the run takes it. The run is closed all the same.
-    ///     StoreError: If the run's folder was deleted, or replaced by another one; or its manifest cannot be written.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.session.close(py, "finished")
+    ///     FlushTimeoutError: If the disk rejected writes for so long that points are still in the journal; the next
+    ///         `Logger` on the run recovers them. The run is closed nevertheless.
+    ///     StoreError: If the run's directory was deleted or replaced, or its manifest cannot be written.
+    ///     ValueError: If the status is not one of these.
+    #[pyo3(signature = (status = "finished"))]
+    fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
+        self.session.close(py, status)
+    }
+
+    /// The same as `close`.
+    #[pyo3(signature = (status = "finished"))]
+    fn finish(&self, py: Python<'_>, status: &str) -> PyResult<()> {
+        self.session.close(py, status)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -289,52 +305,65 @@ impl Logger {
         exception: &Bound<'_, PyAny>,
         traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let is_clean = exception.is_none() || is_clean_exit(exception)?;
-        self.session.close(py, if is_clean { "finished" } else { "failed" })
+        self.session.close(py, status_after(py, exception)?)
     }
 
-    /// What happened to the points so far; also after closing.
+    /// Counters of accepted, written and dropped points; also available after closing.
     #[getter]
     fn health(&self) -> Health {
         self.recorder.as_ref().map(|recorder| recorder.health()).unwrap_or_default().into()
     }
 
-    /// Whether an alert with `stop=True` has asked the training to stop; cheap enough for every step.
+    /// Whether an alert with `stop=True` has fired; cheap enough for every step.
     ///
-    /// It stays True for the rest of this logger's life; in a forked child it stays what it was at the fork.
+    /// It stays True for the lifetime of this logger.
     #[getter]
     fn should_stop(&self) -> bool {
         self.session.should_stop()
     }
 
-    /// The last 1000 alerts since this logger was opened, the oldest first, as `holter.alerts.Alert`.
+    /// The last 1000 alerts since this logger was opened, oldest first, as `holter.alerts.Alert`.
     ///
-    /// A point is judged within a fraction of a second after it is logged; `flush()` waits for those before it.
+    /// Rules are evaluated within a fraction of a second after a point is logged; `flush()` waits for them.
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let lines = py.detach(|| self.session.alert_lines());
-        py.import("holter.alerts._alert")?.getattr("alerts_of_lines")?.call1((lines, self.session.rank()))
+        py.import("holter.alerts._alert")?.getattr("parse_alerts")?.call1((lines, self.session.rank()))
     }
 
-    /// How the webhook fares, as `holter.alerts.Delivery`; None if the logger has none.
+    /// Delivery statistics of the webhook, as `holter.alerts.Delivery`; None without a webhook.
     #[getter]
     fn webhook<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.session.delivery(py)
     }
 
-    /// How many points of an earlier attempt, which had been killed, were recovered when this one began.
+    /// Whether this logger resumes a run that already existed.
+    #[getter]
+    fn resumed(&self) -> bool {
+        self.session.start().is_some_and(|start| start.resumed.is_some())
+    }
+
+    /// The largest step of the run when this logger was opened; None for a new run.
+    ///
+    /// A resumed training can continue at `last_step + 1`.
+    #[getter]
+    fn last_step(&self) -> Option<i64> {
+        self.session.start().and_then(|start| start.last_step)
+    }
+
+    /// How many points of a killed attempt were recovered when this logger was opened.
     #[getter]
     fn recovered(&self) -> u64 {
         self.session.recovered()
     }
 
-    /// The directory that this process writes to.
+    /// The directory that this process records to.
     #[getter]
     fn path(&self) -> PathBuf {
         self.session.path()
     }
 
-    /// The name that the run is known by.
+    /// The run's name.
     #[getter]
     fn name(&self) -> String {
         self.session.name()
@@ -342,7 +371,9 @@ impl Logger {
 
     #[expect(clippy::unused_self, reason = "the protocol calls a method")]
     fn __reduce__(&self) -> PyResult<Bound<'_, PyTuple>> {
-        Err(PyTypeError::new_err("a Logger cannot be pickled: it belongs to the process that opened it"))
+        Err(PyTypeError::new_err(
+            "a Logger cannot be pickled, because it belongs to the process that opened it; open a Logger with its own rank= in each process",
+        ))
     }
 
     fn __repr__(&self) -> String {
@@ -351,12 +382,81 @@ impl Logger {
 }
 
 impl Logger {
+    /// All calls of `log` but the fast one: keywords, a dict, wrong arguments.
+    #[cold]
+    #[inline(never)]
+    fn log_other(
+        &self,
+        py: Python<'_>,
+        first: Option<&Bound<'_, PyAny>>,
+        name: Option<&Bound<'_, PyAny>>,
+        value: Option<&Bound<'_, PyAny>>,
+        step: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        match (first, name, value, step) {
+            (None, Some(name), Some(value), Some(step)) => self.log(py, Some(step), Some(name), Some(value), None),
+            (Some(values), None, None, _) if values.hasattr(intern!(py, "items"))? => {
+                let step = step.map(values::step).transpose()?;
+                self.record_with(py, self.session.next_step(step), |entries| self.fill_nested("", values, entries))
+            }
+            (Some(_), Some(name), None, None) if !name.is_instance_of::<PyString>() => Err(PyTypeError::new_err(
+                "log takes (step, name, value) or (values, step=...); log_many takes (step, values)",
+            )),
+            (Some(_), Some(_), None, None) => Err(values::value(&py.None().into_bound(py))
+                .map_or_else(|error| error, |_| PyTypeError::new_err("value must be a number, got None"))),
+            _ => {
+                Err(PyTypeError::new_err("log takes (step, name, value), or (values, step=...) with a dict of values"))
+            }
+        }
+    }
+
+    /// Records the entries that `fill` produces, or none if it fails.
+    fn record_with(
+        &self,
+        py: Python<'_>,
+        step: i64,
+        fill: impl FnOnce(&mut Vec<(SeriesId, f64)>) -> PyResult<()>,
+    ) -> PyResult<()> {
+        ENTRIES.with(|entries| {
+            // The conversion of a value may call us again on this thread; it then gets its own entries.
+            let mut entries =
+                entries.try_borrow_mut().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
+            entries.clear();
+            let result = fill(&mut entries).and_then(|()| self.session.record_all(py, step, &entries));
+            ENTRIES.with(|kept| kept.replace(entries));
+            result
+        })
+    }
+
+    /// Appends the values of nested mappings, their keys joined by slashes.
+    fn fill_nested(&self, prefix: &str, values: &Bound<'_, PyAny>, entries: &mut Vec<(SeriesId, f64)>) -> PyResult<()> {
+        let py = values.py();
+        for item in values.call_method0(intern!(py, "items"))?.try_iter()? {
+            let (key, value) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            let Ok(text) = key.cast::<PyString>() else { return Err(values::name_type_error(&key)) };
+            let name = if prefix.is_empty() {
+                text.clone()
+            } else {
+                PyString::new(py, &format!("{prefix}{}", text.to_str().map_err(|_| values::name_unicode_error(&key))?))
+            };
+            if value.hasattr(intern!(py, "items"))? {
+                self.fill_nested(&format!("{}/", name.to_str()?), &value, entries)?;
+                continue;
+            }
+            let value = values::named_value(&name, &value)?;
+            if let Some(series) = self.session.series(&name)? {
+                entries.push((series, value));
+            }
+        }
+        Ok(())
+    }
+
     fn prepared(&self, name: &Bound<'_, PyAny>) -> PyResult<SeriesId> {
         match self.session.series(name)? {
             Some(series) => Ok(series),
-            // A disabled or forked logger takes nothing; a full disk leaves no room for the name.
-            None if self.recorder.as_ref().is_none_or(|recorder| recorder.is_forked()) => {
-                SeriesId::new(0).ok_or_else(|| values::not_a_name(name))
+            None if self.recorder.is_none() => {
+                // A disabled logger discards points; any id will do.
+                SeriesId::new(0).ok_or_else(|| values::name_type_error(name))
             }
             None => Err(self.session.no_room_for(name)),
         }
@@ -373,11 +473,11 @@ impl Logger {
         Ok(())
     }
 
-    /// As `fill`, from a copy: what reads a value or warns may let others change the dict meanwhile.
+    /// As `fill`, from a copy, because converting a value can run Python code that changes the dict.
     fn fill_slowly(&self, values: &Bound<'_, PyDict>, entries: &mut Vec<(SeriesId, f64)>) -> PyResult<()> {
         for item in values.items() {
             let (name, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let value = values::value(&value)?;
+            let value = values::named_value(&name, &value)?;
             if let Some(series) = self.session.series(&name)? {
                 entries.push((series, value));
             }
@@ -386,11 +486,17 @@ impl Logger {
     }
 }
 
-/// Whether an exception is the program's ordinary end.
-fn is_clean_exit(exception: &Bound<'_, PyAny>) -> PyResult<bool> {
-    if !exception.is_instance_of::<PySystemExit>() {
-        return Ok(false);
+/// The status of a run that is closed because of an exception, or without one.
+fn status_after(py: Python<'_>, exception: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+    if exception.is_none() {
+        return Ok("finished");
     }
-    let code = exception.getattr("code")?;
-    Ok(code.is_none() || code.eq(0)?)
+    if exception.is_instance_of::<PyKeyboardInterrupt>() {
+        return Ok("interrupted");
+    }
+    if exception.is_instance_of::<PySystemExit>() {
+        let code = exception.getattr(intern!(py, "code"))?;
+        return Ok(if code.is_none() || code.eq(0)? { "finished" } else { "failed" });
+    }
+    Ok("failed")
 }

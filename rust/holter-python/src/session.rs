@@ -1,13 +1,13 @@
-//! An open run as the logger and its metrics share it: what became of their points, and its end.
+//! An open run, shared by a logger and its metrics: outcomes of their points, and the end of the run.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use holter::SeriesId;
 use holter::error::Error;
-use holter::record::{self, Config, NoRoom, Outcome, Overflow, Recorder, Resume, SessionOptions};
+use holter::record::{self, Config, NoRoom, Outcome, Overflow, Recorder, Resume, SessionOptions, Start};
 use holter::store::{Facts, Status};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -18,16 +18,19 @@ use crate::feed::Feed;
 use crate::names::Names;
 use crate::values;
 
-/// An open run, shared by a logger and its metrics. Without a session of the core it takes points and forgets them.
+/// An open run, shared by a logger and its metrics. Without a session of the core (`HOLTER_MODE=disabled`) it discards
+/// points.
 pub(crate) struct Session {
-    session: Option<record::Session>,
-    /// What sends the alerts on, from a thread of Python's; it keeps no session open.
+    /// `None` if recording is disabled.
+    core: Option<record::Session>,
+    /// Delivers alerts to the webhook, from a Python thread; does not keep the session open.
     sender: Option<Py<PyAny>>,
     name: String,
     rank: u32,
     names: Names,
     has_warned_of_drops: AtomicBool,
-    has_warned_of_fork: AtomicBool,
+    /// The step that `log(values)` without a step uses, unless the journal has a later one.
+    next_step: AtomicI64,
 }
 
 impl Session {
@@ -39,24 +42,30 @@ impl Session {
         if let Some(session) = &session {
             let notes = [session.journal_note(), session.recovery().damaged_journal.as_deref()];
             notes.into_iter().flatten().for_each(|note| warn(py, note));
+            start_notes(session).iter().for_each(|note| warn(py, note));
         }
+        let name = match &session {
+            Some(session) => session.start().name.clone(),
+            None => settings.name.unwrap_or_default(),
+        };
         let sender = match (&session, &settings.webhook) {
-            (Some(session), Some(webhook)) => Some(start_sender(webhook, session, &settings.name, settings.rank)?),
+            (Some(session), Some(webhook)) => Some(start_sender(webhook, session, &name, settings.rank)?),
             _ => None,
         };
+        let last_step = session.as_ref().and_then(|session| session.start().last_step);
         Ok(Self {
-            session,
+            core: session,
             sender,
-            name: settings.name,
+            name,
             rank: settings.rank,
             names: Names::new(py),
             has_warned_of_drops: AtomicBool::new(false),
-            has_warned_of_fork: AtomicBool::new(false),
+            next_step: AtomicI64::new(last_step.map_or(0, |step| step.saturating_add(1))),
         })
     }
 
     pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
-        self.session.as_ref().map(record::Session::recorder)
+        self.core.as_ref().map(record::Session::recorder)
     }
 
     #[inline]
@@ -71,21 +80,21 @@ impl Session {
         let Some(recorder) = recorder else { return Ok(()) };
         match recorder.try_record(series, step, value) {
             Ok(Outcome::Accepted) => Ok(()),
-            refused => self.record_slowly(py, recorder, refused, (series, step, value)),
+            other => self.record_slowly(py, recorder, other, (series, step, value)),
         }
     }
 
-    /// Apart, so that its locals cost the hot path nothing.
+    /// A separate function, so that its locals do not cost the hot path.
     #[cold]
     #[inline(never)]
     fn record_slowly(
         &self,
         py: Python<'_>,
         recorder: &Recorder,
-        refused: Result<Outcome, NoRoom>,
+        result: Result<Outcome, NoRoom>,
         (series, step, value): (SeriesId, i64, f64),
     ) -> PyResult<()> {
-        let outcome = match refused {
+        let outcome = match result {
             Ok(outcome) => outcome,
             Err(NoRoom) => py.detach(|| recorder.record(series, step, value)),
         };
@@ -107,23 +116,32 @@ impl Session {
         match outcome {
             Outcome::Accepted => {}
             Outcome::Dropped => {
-                if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
-                    let health = self.recorder().map(|recorder| recorder.health()).unwrap_or_default();
-                    let reason = health.last_error.unwrap_or_else(|| "the disk is too slow".to_owned());
-                    warn(py, &format!("holter drops points and counts them in logger.health.dropped: {reason}"));
-                }
+                let health = self.recorder().map(|recorder| recorder.health()).unwrap_or_default();
+                self.warn_of_drops(py, &health.last_error.unwrap_or_else(|| "the disk is too slow".to_owned()));
             }
-            Outcome::Forked => {
-                if !self.has_warned_of_fork.swap(true, Ordering::Relaxed) {
-                    warn(py, "this process was forked from the one that records: what it logs is not recorded");
-                }
-            }
+            Outcome::Forked => return Err(forked(py)),
             Outcome::Closed => return Err(to_py(py, &Error::RunClosed(self.path()))),
         }
         Ok(())
     }
 
-    /// The series of a name, or `None` where it cannot be recorded, for which the point is counted.
+    fn warn_of_drops(&self, py: Python<'_>, reason: &str) {
+        if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
+            warn(py, &format!("points are being dropped, and counted in logger.health.dropped: {reason}"));
+        }
+    }
+
+    /// The step of a `log(values)` call: `step` if given, otherwise the one after the newest.
+    pub(crate) fn next_step(&self, step: Option<i64>) -> i64 {
+        let newest = self.recorder().and_then(|recorder| recorder.newest_step());
+        let after = |step: i64| step.saturating_add(1);
+        let known = self.next_step.load(Ordering::Relaxed).max(newest.map_or(i64::MIN, after));
+        let chosen = step.unwrap_or(known);
+        self.next_step.fetch_max(after(chosen), Ordering::Relaxed);
+        chosen
+    }
+
+    /// The series of a name, or `None` if it cannot be recorded; the point is then counted as dropped.
     #[inline]
     pub(crate) fn series(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
         match self.names.by_identity(name) {
@@ -132,29 +150,28 @@ impl Session {
         }
     }
 
-    /// The series of a name that was seen before, to find which runs no code of Python's.
+    /// The series of a known name, found without running Python code.
     #[inline]
     pub(crate) fn known_series(&self, name: &Bound<'_, PyAny>) -> Option<SeriesId> {
         self.names.by_identity(name).or_else(|| {
-            // A str of the user's own class hashes and compares as it likes.
+            // A subclass of str may define its own hash and equality.
             name.cast_exact::<PyString>().ok()?;
             self.names.by_content(name).ok().flatten()
         })
     }
 
     fn series_slowly(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
-        let Ok(text) = name.cast::<PyString>() else { return Err(values::not_a_name(name)) };
+        let Ok(text) = name.cast::<PyString>() else { return Err(values::name_type_error(name)) };
         if let Some(series) = self.names.by_content(name)? {
             return Ok(Some(series));
         }
         let py = name.py();
-        let text = text.to_str().map_err(|_| values::not_unicode(name))?;
+        let text = text.to_str().map_err(|_| values::name_unicode_error(name))?;
         holter::series_table::check_name(text).map_err(|error| to_py(py, &error))?;
         let Some(recorder) = self.recorder() else { return Ok(None) };
         if recorder.is_forked() {
-            // The parent's table of names may be locked by a thread that this process does not have.
-            self.conclude(py, Outcome::Forked)?;
-            return Ok(None);
+            // The parent's table of names may be locked by a thread that does not exist in this process.
+            return Err(forked(py));
         }
         match recorder.series(text) {
             Ok(series) => {
@@ -163,9 +180,7 @@ impl Session {
             }
             Err(error @ Error::Io { .. }) => {
                 recorder.count_dropped(1);
-                if !self.has_warned_of_drops.swap(true, Ordering::Relaxed) {
-                    warn(py, &format!("holter drops points and counts them in logger.health.dropped: {error}"));
-                }
+                self.warn_of_drops(py, &error.to_string());
                 Ok(None)
             }
             Err(error) => Err(to_py(py, &error)),
@@ -173,7 +188,7 @@ impl Session {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.session.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
+        self.core.as_ref().map(|session| session.path().to_owned()).unwrap_or_default()
     }
 
     pub(crate) fn name(&self) -> String {
@@ -184,7 +199,7 @@ impl Session {
         self.rank
     }
 
-    /// What became of the alerts that were to be sent on; `None` without a webhook.
+    /// Delivery statistics of the webhook; `None` without one.
     pub(crate) fn delivery<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.sender.as_ref().map(|sender| sender.bind(py).getattr("delivery")).transpose()
     }
@@ -196,7 +211,7 @@ impl Session {
             None => text,
         };
         let config = holter::store::facts::parse_object(text.extract()?).map_err(|error| to_py(py, &error))?;
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         if session.recorder().is_forked() {
             return self.conclude(py, Outcome::Forked);
         }
@@ -204,7 +219,9 @@ impl Session {
             Err(error @ Error::Io { .. }) => {
                 warn(
                     py,
-                    &format!("the configuration is not on the disk yet, and will be when the run is closed: {error}"),
+                    &format!(
+                        "the config could not be written yet, and is written again when the run is closed: {error}"
+                    ),
                 );
                 Ok(())
             }
@@ -213,26 +230,31 @@ impl Session {
     }
 
     pub(crate) fn should_stop(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.alerts().should_stop())
+        self.core.as_ref().is_some_and(|session| session.alerts().should_stop())
     }
 
     pub(crate) fn alert_lines(&self) -> Vec<String> {
-        let session = self.session.as_ref();
-        // A forked child may have the list locked by a thread that it does not have.
+        let session = self.core.as_ref();
+        // In a forked child, the list may be locked by a thread that exists only in the parent.
         let session = session.filter(|session| !session.recorder().is_forked());
         session.map(|session| session.alerts().recent()).unwrap_or_default()
     }
 
+    /// How the session began; `None` if recording is disabled.
+    pub(crate) fn start(&self) -> Option<&Start> {
+        self.core.as_ref().map(record::Session::start)
+    }
+
     pub(crate) fn recovered(&self) -> u64 {
-        self.session.as_ref().map_or(0, |session| session.recovery().recovered)
+        self.core.as_ref().map_or(0, |session| session.recovery().recovered)
     }
 
     pub(crate) fn flush(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
         const SIGNAL_INTERVAL: Duration = Duration::from_millis(200);
-        let Some(session) = &self.session else { return Ok(()) };
+        let Some(session) = &self.core else { return Ok(()) };
         let since = Instant::now();
         loop {
-            // In pieces, so that Ctrl-C is heard.
+            // In short waits, so that Ctrl-C is handled.
             let left = timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
             let piece = left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL));
             match py.detach(|| session.flush(Some(piece))) {
@@ -247,20 +269,45 @@ impl Session {
     }
 
     pub(crate) fn close(&self, py: Python<'_>, status: &str) -> PyResult<()> {
-        let status =
-            Status::from_name(status).ok_or_else(|| not_among("status", &Status::ALL.map(Status::as_str), status))?;
-        let Some(session) = &self.session else { return Ok(()) };
+        let status = Status::from_name(status)
+            .filter(|status| CLOSING.contains(status))
+            .ok_or_else(|| not_among("status", &CLOSING.map(Status::as_str), status))?;
+        let Some(session) = &self.core else { return Ok(()) };
         let closed = py.detach(|| session.close(status)).map_err(|error| to_py(py, &error));
-        // By now the last alert has been said.
+        // The writer has evaluated the last alert by now.
         let sent = self.sender.as_ref().map(|sender| sender.bind(py).call_method0("close"));
         closed.and(sent.transpose().map(drop))
     }
 
-    /// What is raised where a full disk leaves no room for the name of a prepared metric.
+    /// The error for a prepared metric if a full disk has no room for its name.
     pub(crate) fn no_room_for(&self, name: &Bound<'_, PyAny>) -> PyErr {
         let reason = format!("there is no room for the name {}", values::shown(name));
         to_py(name.py(), &Error::damaged(self.path(), reason))
     }
+}
+
+/// The statuses that a run can be closed with.
+const CLOSING: [Status; 4] = [Status::Finished, Status::Failed, Status::Interrupted, Status::Stopped];
+
+/// What the user should know about how the session began.
+fn start_notes(session: &record::Session) -> Vec<String> {
+    let (start, here) = (session.start(), session.path().display());
+    let mut notes = Vec::new();
+    if let Some(completed) = &start.completed {
+        let completed = completed.display();
+        notes.push(format!(
+            "{completed} is complete, so this run records to {here}; pass resume=\"allow\" to extend it"
+        ));
+    }
+    if !start.config_changes.is_empty() {
+        let changes = start.config_changes.join("; ");
+        notes.push(format!("resuming {here} with a different config: {changes}"));
+    }
+    notes
+}
+
+fn forked(py: Python<'_>) -> PyErr {
+    to_py(py, &Error::Forked)
 }
 
 fn start_sender(webhook: &Bound<'_, PyAny>, session: &record::Session, name: &str, rank: u32) -> PyResult<Py<PyAny>> {
@@ -270,17 +317,17 @@ fn start_sender(webhook: &Bound<'_, PyAny>, session: &record::Session, name: &st
     Ok(start.call1((webhook, feed, name, rank))?.unbind())
 }
 
-/// The sessions that may still be open, for the end of the program.
+/// The sessions that may still be open when the program ends.
 static OPEN: Mutex<Vec<Weak<Session>>> = Mutex::new(Vec::new());
 
-/// Has the session closed when the program ends.
+/// Registers a session to be closed when the program ends.
 pub(crate) fn close_at_exit(session: &Arc<Session>) {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|session| session.strong_count() > 0);
     open.push(Arc::downgrade(session));
 }
 
-/// Close every logger that the program left open. The first error is raised when all are closed.
+/// Close every open logger, then raise the first error.
 #[pyfunction]
 pub(crate) fn close_all(py: Python<'_>, status: &str) -> PyResult<()> {
     let sessions = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
@@ -293,7 +340,7 @@ pub(crate) fn close_all(py: Python<'_>, status: &str) -> PyResult<()> {
 #[derive(FromPyObject)]
 pub(crate) struct Settings<'py> {
     path: PathBuf,
-    name: String,
+    name: Option<String>,
     rank: u32,
     resume: Bound<'py, PyString>,
     overflow: Bound<'py, PyString>,
@@ -307,13 +354,14 @@ pub(crate) struct Settings<'py> {
 }
 
 impl Settings<'_> {
-    /// The core's form of the settings, `None` where nothing is to be recorded.
+    /// The settings as the core's types; `None` if recording is disabled.
     fn options(&self, py: Python<'_>) -> PyResult<Option<SessionOptions>> {
         let resume = match self.resume.to_str()? {
+            "auto" => Resume::Auto,
             "never" => Resume::Never,
             "allow" => Resume::Allow,
             "must" => Resume::Must,
-            other => return Err(not_among("resume", &["never", "allow", "must"], other)),
+            other => return Err(not_among("resume", &["auto", "never", "allow", "must"], other)),
         };
         let overflow = match self.overflow.to_str()? {
             "block" => Overflow::Block,
@@ -332,7 +380,7 @@ impl Settings<'_> {
         let facts = Facts::parse(&self.facts).map_err(|error| to_py(py, &error))?;
         Ok(self.is_enabled.then(|| SessionOptions {
             path: self.path.clone(),
-            name: Some(self.name.clone()),
+            name: self.name.clone(),
             rank: self.rank,
             resume,
             config,

@@ -1,4 +1,4 @@
-//! Python values to the core's: steps, single values, buffers of values.
+//! Converts Python values to the core's: steps, single values, buffers of values.
 
 use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyMemoryView, PyString, PyType};
 
-/// A step: any integer within 64 bits, also numpy's.
+/// A step: any integer within 64 bits, including numpy's.
 #[inline]
 pub(crate) fn step(step: &Bound<'_, PyAny>) -> PyResult<i64> {
     if step.is_exact_instance_of::<PyInt>()
@@ -25,22 +25,30 @@ fn step_slowly(step: &Bound<'_, PyAny>) -> PyResult<i64> {
             return PyValueError::new_err(format!("step must fit in 64 bits, got {}", shown(step)));
         }
         PyTypeError::new_err(format!(
-            "step must be an int, got {}; the order of arguments is log(step, name, value)",
+            "step must be an int, got {}; the arguments are log(step, name, value)",
             described(step)
         ))
     })
 }
 
-/// A value: whatever is one number.
+/// A value: anything that is a single number.
 #[inline]
 pub(crate) fn value(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     if let Ok(value) = value.cast_exact::<PyFloat>() {
         return Ok(value.value());
     }
-    value_slowly(value)
+    value_slowly(value, None)
 }
 
-fn value_slowly(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+/// A value in a mapping; errors include its name.
+pub(crate) fn named_value(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    if let Ok(value) = value.cast_exact::<PyFloat>() {
+        return Ok(value.value());
+    }
+    value_slowly(value, Some(name))
+}
+
+fn value_slowly(value: &Bound<'_, PyAny>, name: Option<&Bound<'_, PyAny>>) -> PyResult<f64> {
     let py = value.py();
     if let Ok(value) = value.cast::<PyFloat>() {
         return Ok(value.value());
@@ -48,32 +56,37 @@ fn value_slowly(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     if !value.is_instance_of::<PyInt>()
         && let Some(item) = value.getattr_opt("item")?
     {
-        refuse_device(value)?;
-        return item.call0().and_then(|item| item.extract::<f64>()).map_err(|error| unreadable(value, error));
+        reject_other_device(value, &subject(name))?;
+        return item.call0().and_then(|item| item.extract::<f64>()).map_err(|error| unreadable(value, name, error));
     }
     value.extract::<f64>().map_err(|error| {
         if error.is_instance_of::<PyOverflowError>(py) {
-            return PyValueError::new_err(format!("value must fit in a float64, got {}", shown(value)));
+            return PyValueError::new_err(format!("{} must fit in a float64, got {}", subject(name), shown(value)));
         }
-        unreadable(value, error)
+        unreadable(value, name, error)
     })
 }
 
-/// What a value is answered with whose own conversion raised `error`: that stays visible as the cause, and
-/// what is no `Exception`, such as Ctrl-C, is passed on.
-fn unreadable(value: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+/// What an error message is about: `value`, or `the value of 'train/loss'`.
+fn subject(name: Option<&Bound<'_, PyAny>>) -> String {
+    name.map_or_else(|| "value".to_owned(), |name| format!("the value of {}", shown(name)))
+}
+
+/// The error for a value whose conversion raised `error`, which becomes the cause. An exception that is not an `Exception`,
+/// such as Ctrl-C, is propagated.
+fn unreadable(value: &Bound<'_, PyAny>, name: Option<&Bound<'_, PyAny>>, error: PyErr) -> PyErr {
     let py = value.py();
     if !error.is_instance_of::<PyException>(py) {
         return error;
     }
-    let answer = not_a_number(value);
+    let raised = number_error(value, name);
     if !error.is_instance_of::<PyTypeError>(py) {
-        answer.set_cause(py, Some(error));
+        raised.set_cause(py, Some(error));
     }
-    answer
+    raised
 }
 
-/// The value of an exact `float` or `int`, to read which runs no code of Python's.
+/// The value of an exact `float` or `int`, read without running Python code.
 #[inline]
 pub(crate) fn plain_value(value: &Bound<'_, PyAny>) -> Option<f64> {
     match value.cast_exact::<PyFloat>() {
@@ -82,48 +95,50 @@ pub(crate) fn plain_value(value: &Bound<'_, PyAny>) -> Option<f64> {
     }
 }
 
-/// Refuses what lies on another device, since to read it is to wait for that device.
-fn refuse_device(value: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Rejects a tensor on another device, because reading it would wait for that device.
+fn reject_other_device(value: &Bound<'_, PyAny>, subject: &str) -> PyResult<()> {
     let Some(device) = value.getattr_opt("device")? else { return Ok(()) };
     if device.is_instance_of::<PyString>() {
-        return Ok(()); // numpy says "cpu"
+        return Ok(()); // numpy returns "cpu"
     }
     match device.getattr_opt("type")? {
         Some(kind) if !kind.eq("cpu")? => Err(PyTypeError::new_err(format!(
-            "value is a tensor on {device}, and to read it here would stop the training until that device has caught up; \
-             holter.torch.watch records such values without waiting, and value.item() waits"
+            "{subject} is a tensor on {device}, and reading it would block until that device has caught up; record it with \
+             Watch.log (see holter.torch.watch), which does not block, or pass value.item()"
         ))),
         _ => Ok(()),
     }
 }
 
-fn not_a_number(value: &Bound<'_, PyAny>) -> PyErr {
+fn number_error(value: &Bound<'_, PyAny>, name: Option<&Bound<'_, PyAny>>) -> PyErr {
+    let subject = subject(name);
     let shape = value.getattr("shape").ok().filter(|_| value.hasattr("item").unwrap_or(false));
-    match shape {
-        Some(shape) if shape.len().is_ok_and(|dims| dims > 0) => {
-            PyValueError::new_err(format!("value must be one number, got {} of shape {shape}", type_name(value)))
-        }
-        _ => PyTypeError::new_err(format!(
-            "value must be a number, got {}; the order of arguments is log(step, name, value)",
-            described(value)
-        )),
+    if let Some(shape) = shape
+        && shape.len().is_ok_and(|dims| dims > 0)
+    {
+        return PyValueError::new_err(format!(
+            "{subject} must be one number, got {} of shape {shape}",
+            type_name(value)
+        ));
     }
+    let hint = if name.is_none() { "; the arguments are log(step, name, value)" } else { "" };
+    PyTypeError::new_err(format!("{subject} must be a number, got {}{hint}", described(value)))
 }
 
-/// What a name that is no string is answered with.
-pub(crate) fn not_a_name(name: &Bound<'_, PyAny>) -> PyErr {
+/// The error for a name that is not a string.
+pub(crate) fn name_type_error(name: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!(
-        "name must be a str, got {}; the order of arguments is log(step, name, value)",
+        "name must be a str, got {}; the arguments are log(step, name, value)",
         described(name)
     ))
 }
 
-/// What a name that is not valid Unicode is answered with.
-pub(crate) fn not_unicode(name: &Bound<'_, PyAny>) -> PyErr {
+/// The error for a name that is not valid Unicode.
+pub(crate) fn name_unicode_error(name: &Bound<'_, PyAny>) -> PyErr {
     PyValueError::new_err(format!("a series name must be encodable as UTF-8, got {}", shown(name)))
 }
 
-/// A buffer of float32 or float64, copied out of whatever offers one.
+/// A copied buffer of float32 or float64.
 pub(crate) enum Buffer<'py> {
     Float32(Bound<'py, PyBytes>),
     Float64(Bound<'py, PyBytes>),
@@ -162,7 +177,7 @@ impl<'py> Buffer<'py> {
     }
 }
 
-/// Whether it is an array of numpy's own class, which is the common case and has nothing to be asked for.
+/// Whether it is exactly a numpy array, the common case, which needs no further checks.
 fn is_numpy_array(values: &Bound<'_, PyAny>) -> PyResult<bool> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = values.py();
@@ -177,9 +192,9 @@ fn is_numpy_array(values: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(values.get_type().is(class))
 }
 
-/// The buffer itself, or what a tensor on the host gives as one.
+/// The object itself, or a host tensor as a numpy array.
 fn on_the_host<'py>(values: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    refuse_device(values)?;
+    reject_other_device(values, "values")?;
     match values.getattr_opt("detach")? {
         Some(detach) => detach.call0()?.call_method0("numpy"),
         None => Ok(values.clone()),
@@ -194,7 +209,7 @@ fn described(value: &Bound<'_, PyAny>) -> String {
     format!("{} {}", type_name(value), shown(value))
 }
 
-/// The value as Python writes it, cut short.
+/// The value's repr, shortened.
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     const MAX_CHARS: usize = 60;
     let text =

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, in one enum.
+//! All errors of the core, in one enum.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,81 +6,89 @@ use std::path::{Path, PathBuf};
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, in words that say what was expected.
+/// An error of the core. Messages state what is wrong and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A series name that cannot be one.
+    /// An invalid series name.
     #[error("{0}")]
     InvalidName(String),
-    /// More distinct names than an attempt can hold.
-    #[error("an attempt has at most 16777216 series; are step numbers part of the names?")]
+    /// More distinct names than a session can hold.
+    #[error("a run has at most 16777216 series; do names contain step numbers?")]
     TooManySeries,
-    /// A setting whose value is out of its range.
+    /// A setting out of its range.
     #[error("{0}")]
     InvalidConfig(String),
-    /// The run was closed, so nothing can be logged or flushed any more.
+    /// The run is closed, so nothing can be logged or flushed.
     #[error("the run {0} is closed")]
     RunClosed(PathBuf),
-    /// A flush that did not end in the time it was given.
-    #[error("flush did not end within {waited_secs} s: {pending} points wait for the disk{}", last_error.as_ref().map(|e| format!("; last error: {e}")).unwrap_or_default())]
+    /// A flush that timed out.
+    #[error("flush timed out after {waited_secs} s: {pending} points are not on disk yet{}", last_error.as_ref().map(|e| format!("; last error: {e}")).unwrap_or_default())]
     FlushTimeout {
         /// How long the caller waited.
         waited_secs: f64,
-        /// Points that are in the journal and in no sink yet.
+        /// Points that are only in the journal.
         pending: u64,
-        /// What the writer last complained of.
+        /// The writer's last error.
         last_error: Option<String>,
     },
-    /// Another process writes to the run.
-    #[error("{path} is being written by {holder}; a run has one writing process")]
+    /// This process was forked from the one that opened the session.
+    #[error(
+        "this process was forked from the one that records (for example, a DataLoader worker), and cannot log; return the \
+         value to the main process, or open a logger here with its own rank="
+    )]
+    Forked,
+    /// Another session writes to the run.
+    #[error("{path} is being written by {holder}")]
     Locked {
         /// The run's directory.
         path: PathBuf,
-        /// Who holds it, as far as it can be told.
+        /// The writing process, as far as it is known, and what to do.
         holder: String,
     },
-    /// `resume="never"` and the run is there.
-    #[error("{0} already holds a run; pass resume=\"allow\" to go on with it or choose another directory")]
+    /// `resume="never"` and the run exists.
+    #[error("{0} already contains a run; pass resume=\"allow\" to resume it, or choose another directory")]
     RunExists(PathBuf),
-    /// `resume="must"`, or reading, and there is no run.
-    #[error("{0} holds no run (no run.json)")]
+    /// `resume="must"`, or reading, and the run does not exist.
+    #[error("{0} does not contain a run (no run.json)")]
     NoRun(PathBuf),
-    /// There is no series of that name.
+    /// The run has no series of this name.
     #[error("no series is named {0:?}")]
     NoSeries(String),
-    /// A width that buckets do not have.
-    #[error("buckets are 1 or 64 * 8**k steps wide, at most 2**60, got {0}")]
+    /// An unsupported bucket width.
+    #[error("a bucket width must be 1 or 64 * 8**k steps, at most 2**60, got {0}")]
     InvalidWidth(i64),
-    /// A run written by a newer Holter.
-    #[error("{path} has format version {found}; this Holter reads up to {known}: upgrade it to read the run")]
+    /// A run written by a newer version of Holter.
+    #[error(
+        "{path} has format version {found}, and this version of Holter supports up to {known}; upgrade Holter to read the run"
+    )]
     FormatVersion {
-        /// The file that carries the version.
+        /// The file with the version.
         path: PathBuf,
-        /// The version it carries.
+        /// Its version.
         found: u64,
-        /// The newest version this code knows.
+        /// The newest supported version.
         known: u64,
     },
-    /// A file that does not hold what it should.
+    /// A file with invalid content.
     #[error("{path} is damaged: {reason}")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         reason: String,
     },
     /// An operation on a file or directory failed.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried, as in "create".
+        /// The action, as in "create".
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// The database refused.
+    /// SQLite failed.
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// Reading or writing a Parquet file failed.
@@ -89,12 +97,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Wraps an I/O error with what was tried on which path; made for `map_err`.
+    /// Wraps an I/O error with the action and the path; for `map_err`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
     }
 
-    /// A file that does not hold what it should.
+    /// A file with invalid content.
     pub fn damaged(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.as_ref().to_owned(), reason: reason.into() }
     }

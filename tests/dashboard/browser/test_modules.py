@@ -82,10 +82,10 @@ def test_state_round_trips_through_the_address(call):
 
 def test_runs_are_grouped_by_config_and_by_name(call):
     runs = [
-        {"id": "a", "name": "lr=1 seed=1", "colour": 0, "config": {"lr": 1}},
-        {"id": "b", "name": "lr=1 seed=2", "colour": 1, "config": {"lr": 1}},
-        {"id": "c", "name": "lr=2 seed=1", "colour": 2, "config": {"lr": 2}},
-        {"id": "d", "name": "lr=2 seed=1", "colour": 3, "config": {}},
+        {"id": "a", "name": "lr=1 seed=1", "color": 0, "config": {"lr": 1}},
+        {"id": "b", "name": "lr=1 seed=2", "color": 1, "config": {"lr": 1}},
+        {"id": "c", "name": "lr=2 seed=1", "color": 2, "config": {"lr": 2}},
+        {"id": "d", "name": "lr=2 seed=1", "color": 3, "config": {}},
     ]
 
     def labels(grouping):

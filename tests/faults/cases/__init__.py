@@ -1,4 +1,4 @@
-"""The cases: one module for each kind of fault."""
+"""The cases, one module per kind of fault."""
 
 from tests.faults.case import Case
 from tests.faults.cases import (
@@ -43,5 +43,5 @@ MODULES = (
 
 
 def all_cases() -> list[Case]:
-    """Every case, in the order of the table."""
+    """Return every case, in the order of the table."""
     return [case for module in MODULES for case in module.cases()]

@@ -1,9 +1,9 @@
-"""Files are damaged: bits flip, a sector is zeroed, the end is cut off or more follows, a file is emptied or gone.
+"""Files are damaged: bits are flipped, a sector is zeroed, the file is truncated, extended, emptied or removed.
 
-Promised is that opening never crashes or hangs, that what is damaged is said, and that no point is invented, as far as
-there is a checksum over the bytes: the journal has one over each point, and SQLite's log over each page. There is none
-over the pages of the database and of the parts. What a flipped bit makes of a value there cannot be told from what was
-logged; it is counted in the remark, as is where points are missing and neither an error nor `holter doctor` says so.
+Opening must never crash or hang, damage must be reported, and no point may be invented where a checksum covers the
+bytes: the journal has one per point, and SQLite's write-ahead log one per page. The pages of the database and of the
+parts have none. A value with a flipped bit there cannot be distinguished from a logged value. The remark counts such
+values, and runs with missing points that neither an error nor `holter doctor` reports.
 """
 
 import shutil
@@ -14,14 +14,14 @@ from pathlib import Path
 from random import Random
 
 from expected_points import Expectation
-from recording_child import LOGGED, Orders
+from recording_child import LOGGED, Workload
 from tests.faults import stages
-from tests.faults.case import Case, tries
-from tests.faults.reading import Refused
-from tests.faults.trial import READER, Try
+from tests.faults.case import Case, trials
+from tests.faults.reading import Rejected
+from tests.faults.trial import READER, Trial
 
 COPIES = 25
-"""How often one run is copied and damaged in one try."""
+"""Damaged copies of the run per trial."""
 
 
 def _flip(content: bytearray, random: Random) -> None:
@@ -51,95 +51,95 @@ def _garble(content: bytearray, random: Random) -> None:
     content[:] = random.randbytes(len(content))
 
 
-WAYS: tuple[Callable[[bytearray, Random], None], ...] = (_flip, _flip, _flip, _zero, _cut, _extend, _empty, _garble)
+DAMAGES: tuple[Callable[[bytearray, Random], None], ...] = (_flip, _flip, _flip, _zero, _cut, _extend, _empty, _garble)
 
 
 @dataclass(frozen=True)
-class Victim:
-    """What is damaged, and the run that it is a file of."""
+class Target:
+    """The file to damage, and the workload of its run."""
 
     what: str
     pattern: str
-    orders: Orders
+    workload: Workload
     has_checksums: bool = True
 
 
-CRASHED = Orders(0, steps=600, flush_every=70, stays=True)
-CLOSED = Orders(0, steps=600, flush_every=70)
-VICTIMS = {
-    "journal": Victim(
-        "the journal of a crashed run", "journal.holter", Orders(0, steps=250, flush_every=180, stays=True)
+CRASHED = Workload(0, steps=600, flush_every=70, waits_for_kill=True)
+CLOSED = Workload(0, steps=600, flush_every=70)
+TARGETS = {
+    "journal": Target(
+        "the journal of a crashed run", "journal.holter", Workload(0, steps=250, flush_every=180, waits_for_kill=True)
     ),
-    "log": Victim("the write-ahead log of a crashed run", "metrics.sqlite-wal", CRASHED),
-    "database": Victim("the database of a closed run", "metrics.sqlite", CLOSED, has_checksums=False),
-    "parts": Victim(
+    "log": Target("the write-ahead log of a crashed run", "metrics.sqlite-wal", CRASHED),
+    "database": Target("the database of a closed run", "metrics.sqlite", CLOSED, has_checksums=False),
+    "parts": Target(
         "a part of a closed run without a database",
         "parquet/*.parquet",
-        Orders(0, steps=600, flush_every=70, sinks=stages.SINKS[1]),
+        Workload(0, steps=600, flush_every=70, sinks=stages.SINKS[1]),
         has_checksums=False,
     ),
-    "crashed-parts": Victim(
+    "crashed-parts": Target(
         "a part of a crashed run without a database",
         "parquet/*.parquet",
-        Orders(0, steps=600, flush_every=70, sinks=stages.SINKS[1], stays=True),
+        Workload(0, steps=600, flush_every=70, sinks=stages.SINKS[1], waits_for_kill=True),
         has_checksums=False,
     ),
-    "manifest": Victim("run.json of a crashed run", "run.json", CRASHED),
-    "summary": Victim("the summary of a crashed run", "summary.jsonl", CRASHED),
+    "manifest": Target("run.json of a crashed run", "run.json", CRASHED),
+    "summary": Target("the summary of a crashed run", "summary.jsonl", CRASHED),
 }
 
 
 def cases() -> Iterator[Case]:
-    """One case for each kind of file."""
-    for name, victim in VICTIMS.items():
+    """Yield one case per kind of file."""
+    for name, target in TARGETS.items():
         yield Case(
             f"damage/{name}",
-            f"bits flipped, sectors zeroed, cut off, extended, replaced or removed: {victim.what}",
-            partial(_damage_copies, victim=victim),
-            tries(full=40, quick=4, small=1 if name in ("journal", "database", "parts") else 0),
+            f"bits flipped, sectors zeroed, truncated, extended, replaced or removed: {target.what}",
+            partial(_damage_copies, target=target),
+            trials(full=40, quick=4, small=1 if name in ("journal", "database", "parts") else 0),
             remark=_remark,
         )
 
 
-def _damage_copies(trial: Try, victim: Victim) -> None:
+def _damage_copies(trial: Trial, target: Target) -> None:
     run = trial.folder / "run"
-    child = trial.record(run, victim.orders)
-    if victim.orders.stays:
+    child = trial.record(run, target.workload)
+    if target.workload.waits_for_kill:
         trial.await_phase(child, LOGGED)
         assert child.kill()
     else:
         assert child.wait() == 0
     expectation = Expectation()
-    expectation.add(victim.orders, trial.page)
-    trial.judge_as_it_is(run, expectation)
+    expectation.add(target.workload, trial.page)
+    trial.check_as_is(run, expectation)
     known = _problems(trial, run)
     for number in range(COPIES):
         copy = trial.folder / f"copy-{number}"
         shutil.copytree(run, copy)
-        path = trial.random.choice(sorted(copy.glob(victim.pattern)))
+        path = trial.random.choice(sorted(copy.glob(target.pattern)))
         how = _damage(path, trial.random)
         trial.outcome.faults += 1
         try:
-            _judge(trial, victim, copy, expectation, known)
+            _check(trial, target, copy, expectation, known)
         except AssertionError as error:
             raise AssertionError(f"{how} in {path}: {error}") from error
         shutil.rmtree(copy)
 
 
 def _damage(path: Path, random: Random) -> str:
-    """Damage the file, and say how."""
+    """Damage the file; return the kind of damage."""
     if random.random() < 0.05:
         path.unlink()
         return "removal"
-    way = random.choice(WAYS)
+    damage = random.choice(DAMAGES)
     content = bytearray(path.read_bytes())
-    way(content, random)
+    damage(content, random)
     path.write_bytes(content)
-    return way.__name__.strip("_")
+    return damage.__name__.strip("_")
 
 
-def _problems(trial: Try, run: Path) -> set[str]:
-    """What is said of a run that is not damaged, as it is and recovered."""
+def _problems(trial: Trial, run: Path) -> set[str]:
+    """Return the problems reported for the undamaged run, before and after a recovery."""
     copy = trial.folder / "undamaged"
     shutil.copytree(run, copy)
     before = READER.problems(copy)
@@ -147,38 +147,38 @@ def _problems(trial: Try, run: Path) -> set[str]:
     return {*before, *READER.problems(copy)}
 
 
-def _judge(trial: Try, victim: Victim, run: Path, expectation: Expectation, known: set[str]) -> None:
-    """Read the run as it is, and again after a recovery. Either may be refused, in words."""
+def _check(trial: Trial, target: Target, run: Path, expectation: Expectation, known: set[str]) -> None:
+    """Read the run as it is, and again after a recovery. Either may be rejected with an error."""
     measured = trial.outcome.measure
     for is_recovered in (False, True):
         try:
             if is_recovered:
                 trial.recover(run)
             found = READER.points(run)
-        except Refused as error:
-            assert error.message.strip(), "it is refused without a word"
-            measured("refused", 1)
+        except Rejected as error:
+            assert error.message.strip(), "rejected without a message"
+            measured("rejected", 1)
             continue
         trial.outcome.checked += len(found)
         difference = expectation.compare(found)
         if difference.lost:
-            measured("missing" if set(READER.problems(run)) - known else "missing without a word", 1)
-        if victim.has_checksums:
+            measured("missing, reported" if set(READER.problems(run)) - known else "missing, not reported", 1)
+        if target.has_checksums:
             trial.outcome.invented += len(difference.invented)
             assert not difference.invented, difference
         if difference.invented:
             measured("changed", 1)
         elif not difference.lost:
-            measured("whole", 1)
+            measured("complete", 1)
 
 
 def _remark(measured: dict[str, list[float]]) -> str:
-    words = {
-        "refused": "refused in words",
-        "whole": "read whole",
-        "missing": "read with points missing, and said so",
-        "missing without a word": "read with points missing, and nothing said so",
-        "changed": "read with a value, step or name that was not logged, as there is no checksum",
+    descriptions = {
+        "rejected": "rejected with an error",
+        "complete": "read completely",
+        "missing, reported": "points missing, reported",
+        "missing, not reported": "points missing, not reported",
+        "changed": "read with a value, step or name that was not logged, because no checksum covers it",
     }
-    counts = {what: len(measured.get(what, [])) for what in words}
-    return "; ".join(f"{count:,} times {words[what]}" for what, count in counts.items() if count)
+    counts = {what: len(measured.get(what, [])) for what in descriptions}
+    return "; ".join(f"{count:,} times {descriptions[what]}" for what, count in counts.items() if count)

@@ -1,7 +1,7 @@
-"""The run's folder may not be written to, or is deleted under the run, or deleted and begun anew by somebody else.
+"""The run's folder is read-only, is deleted during the run, or is deleted and recreated by another process.
 
-Catches an error that reaches the training, a run that records into nothing without a word, a reader that has to write,
-and a recorder that writes over, or deletes, what another one has put in its place.
+Finds errors that reach the training, a run that records into a deleted folder without a warning, a reader that needs
+write permission, and a recorder that overwrites or deletes the files of its replacement.
 """
 
 import ctypes
@@ -15,51 +15,51 @@ from pathlib import Path
 import recording_child
 import run_files
 from expected_points import Expectation
-from recording_child import CLOSED, LOGGED, LOGGING, Orders, Page
+from recording_child import CLOSED, LOGGED, LOGGING, Page, Workload
 from tests.faults import stages
-from tests.faults.case import Case, tries
+from tests.faults.case import Case, trials
 from tests.faults.reading import Reader
 from tests.faults.stages import Stage
-from tests.faults.trial import Try
+from tests.faults.trial import Trial
 
 PR_CAPBSET_DROP = 24
 CAPABILITIES = (1, 2)
-"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, by which permissions are nothing to root."""
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, with which root bypasses permissions."""
 
 OPEN_NEW = """
 import sys, holter
 try:
     holter.Logger(sys.argv[1])
 except holter.StoreError as error:
-    print("refused:", error)
+    print("rejected:", error)
 """
 
 
 def cases() -> Iterator[Case]:
-    """One case for each of the four."""
-    words = {
-        "read-only-new": ("a folder that may not be written to, for a new run", _read_only_new),
-        "read-only-crashed": ("a crashed run in a folder that may not be written to", _read_only_crashed),
-        "read-only-later": ("a folder that may not be written to for a while, under the run", _read_only_later),
-        "deleted": ("the folder is deleted under the run", _deleted),
-        "replaced": ("the folder is deleted under the run, and another process begins a run in its place", _replaced),
+    """Yield one case per fault."""
+    faults = {
+        "read-only-new": ("a read-only folder, for a new run", _read_only_new),
+        "read-only-crashed": ("a crashed run in a read-only folder", _read_only_crashed),
+        "read-only-later": ("a folder that is temporarily read-only during the run", _read_only_later),
+        "deleted": ("the folder is deleted during the run", _deleted),
+        "replaced": ("the folder is deleted during the run, and another process starts a run in its place", _replaced),
     }
-    for name, (what, attempt) in words.items():
-        yield Case(f"folders/{name}", what, attempt, tries(full=40, quick=4, small=1))
+    for name, (what, attempt) in faults.items():
+        yield Case(f"folders/{name}", what, attempt, trials(full=40, quick=4, small=1))
 
 
 def _without_privileges() -> None:
-    """Make root's process one to which permissions apply, when it starts its program."""
+    """Drop the capabilities of root that bypass permissions; for `preexec_fn`."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None)
         for capability in CAPABILITIES:
             libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def _read_only_new(trial: Try) -> None:
+def _read_only_new(trial: Trial) -> None:
     folder = trial.folder / "runs"
     folder.mkdir()
-    # The run's own folder is there already, or could not be made.
+    # Either the run's folder exists, or it cannot be created.
     run = folder / "run"
     if trial.random.random() < 0.5:
         run.mkdir(mode=0o555)
@@ -68,13 +68,13 @@ def _read_only_new(trial: Try) -> None:
     code, output, _ = process.output()
     trial.outcome.faults = 1
     assert code == 0
-    assert output.startswith("refused: "), output
+    assert output.startswith("rejected: "), output
     assert "Permission denied" in output, output
     assert not run.exists() or not list(run.iterdir())
     folder.chmod(0o755)
 
 
-def _read_only_crashed(trial: Try) -> None:
+def _read_only_crashed(trial: Trial) -> None:
     run = trial.folder / "run"
     stage = Stage("recover", trial.random.choice(stages.SINKS))
     expectation = Expectation()
@@ -83,18 +83,20 @@ def _read_only_crashed(trial: Try) -> None:
     _set_modes(run, 0o555, 0o444)
     reader = Reader(preexec_fn=_without_privileges)
     try:
-        trial.judge(reader.points(run), expectation, "as open_run reads it, without the right to write")
+        trial.check(reader.points(run), expectation, "read by open_run without write permission")
     finally:
         reader.close()
     trial.outcome.faults = 1
     _set_modes(run, 0o755, 0o644)
-    trial.judge_after_a_crash(run, stage.orders, expectation)
+    trial.check_after_crash(run, stage.workload, expectation)
 
 
-def _read_only_later(trial: Try) -> None:
+def _read_only_later(trial: Trial) -> None:
     run = trial.folder / "run"
-    orders = Orders(0, steps=400, flush_every=20, pause_every=1, goes_on=True, sinks=trial.random.choice(stages.SINKS))
-    child = trial.record(run, orders, stdout=subprocess.PIPE, preexec_fn=_without_privileges)
+    workload = Workload(
+        0, steps=400, flush_every=20, pause_every=1, tolerates_errors=True, sinks=trial.random.choice(stages.SINKS)
+    )
+    child = trial.record(run, workload, stdout=subprocess.PIPE, preexec_fn=_without_privileges)
     trial.await_phase(child, LOGGING)
     trial.pause(0.3)
     folders = [path for path in (run, run / "parquet") if path.exists()]
@@ -106,41 +108,43 @@ def _read_only_later(trial: Try) -> None:
     trial.outcome.faults = 1
     code, output, _ = child.output()
     assert code == 0
-    said = stages.report(output)
-    assert said["dropped"] == 0, said
+    report = stages.report(output)
+    assert report["dropped"] == 0, report
     expectation = Expectation()
-    expectation.add(orders, trial.page)
+    expectation.add(workload, trial.page)
     trial.outcome.checked = expectation.acknowledged
-    trial.judge_after_a_crash(run, orders, expectation)
+    trial.check_after_crash(run, workload, expectation)
 
 
-def _deleted(trial: Try) -> None:
+def _deleted(trial: Trial) -> None:
     run = trial.folder / "run"
-    orders = Orders(0, steps=300, flush_every=20, pause_every=1, goes_on=True, sinks=trial.random.choice(stages.SINKS))
-    child = trial.record(run, orders, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
+    workload = Workload(
+        0, steps=300, flush_every=20, pause_every=1, tolerates_errors=True, sinks=trial.random.choice(stages.SINKS)
+    )
+    child = trial.record(run, workload, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
     trial.await_phase(child, LOGGING)
     trial.pause(0.3)
-    is_in_time = trial.page.phase < LOGGED
+    is_still_logging = trial.page.phase < LOGGED
     _delete(run)
     trial.outcome.faults = 1
     code, output, _ = child.output()
     assert code == 0, output
     stages.assert_no_panic(trial)
-    said = stages.report(output)
-    assert trial.page.acknowledged(0) == sum(1 for _ in orders.points(0)), "log was disturbed"
-    if is_in_time:
-        assert said["close"], f"nobody was told that the run is gone: {said}"
+    report = stages.report(output)
+    assert trial.page.acknowledged(0) == sum(1 for _ in workload.points(0)), "log raised an error"
+    if is_still_logging:
+        assert report["close"], f"close did not report that the folder was deleted: {report}"
 
 
-def _replaced(trial: Try) -> None:
+def _replaced(trial: Trial) -> None:
     run = trial.folder / "run"
     sinks = trial.random.choice(stages.SINKS)
-    old = Orders(0, steps=300, flush_every=20, pause_every=1, goes_on=True, sinks=sinks)
+    old = Workload(0, steps=300, flush_every=20, pause_every=1, tolerates_errors=True, sinks=sinks)
     child = trial.record(run, old, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
     trial.await_phase(child, LOGGING)
     trial.pause(0.2)
     _delete(run)
-    new = replace(old, attempt=20, steps=100, stays=True)
+    new = replace(old, attempt=20, steps=100, waits_for_kill=True)
     path = trial.folder / "page-new"
     page = Page(path)
     try:
@@ -151,17 +155,17 @@ def _replaced(trial: Try) -> None:
         assert code == 0, output
         assert trial.page.phase == CLOSED
         stages.assert_no_panic(trial)
-        assert run_files.manifest(run) == manifest, "the manifest of the new run was written over"
+        assert run_files.manifest(run) == manifest, "the manifest of the new run was overwritten"
         assert other.kill()
         expectation = Expectation()
         expectation.add(new, page)
     finally:
         page.close()
     trial.outcome.checked = expectation.acknowledged
-    trial.judge_after_a_crash(run, new, expectation)
+    trial.check_after_crash(run, new, expectation)
 
 
-def _await_logged(trial: Try, process, page: Page, run: Path) -> dict[str, object]:
+def _await_logged(trial: Trial, process, page: Page, run: Path) -> dict[str, object]:
     own, trial.page = trial.page, page
     try:
         trial.await_phase(process, LOGGED)
@@ -171,7 +175,7 @@ def _await_logged(trial: Try, process, page: Page, run: Path) -> dict[str, objec
 
 
 def _delete(run: Path) -> None:
-    # Whoever writes may add a file meanwhile.
+    # The recorder may add a file while the folder is being deleted.
     while run.exists():
         shutil.rmtree(run, ignore_errors=True)
 

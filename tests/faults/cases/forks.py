@@ -1,7 +1,7 @@
-"""A storm of forks while threads log: children that log, exit, are killed, start a program, or raise.
+"""Many forks while threads log: children log, exit, are killed, start a program, or raise.
 
-Catches a child that records into its parent's journal, hangs on a lock that was held when it was forked, lets go of
-the run's lock, or closes the parent's run when it ends.
+Finds a child that records into its parent's journal, hangs on a lock that was held during the fork, releases
+the run's lock, or closes the parent's run when it exits.
 """
 
 import json
@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterator
 
 import run_files
-from tests.faults.case import Case, tries
-from tests.faults.trial import Try
+from tests.faults.case import Case, trials
+from tests.faults.trial import Trial
 
 FORKS = 60
 
@@ -20,35 +20,35 @@ import holter
 
 warnings.simplefilter("ignore")
 run, forks, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-choose = random.Random(seed)
+rng = random.Random(seed)
 logger = holter.Logger(run, journal_points=1 << 10)
 metric = logger.metric("child/metric")
-is_over = threading.Event()
+stop = threading.Event()
 counts = [0, 0]
 
 def produce(index):
-    while not is_over.is_set():
+    while not stop.is_set():
         logger.log(counts[index], f"thread/{index}", counts[index] / 8)
         logger.log(0, f"thread/{index}/{counts[index] % 500}", 1.0)
         counts[index] += 1
         if counts[index] % 20 == 0:
-            is_over.wait(0.0005)
+            stop.wait(0.0005)
 
-def be_child(way):
+def run_child(action):
     logger.log(1, "child", 1.0)
     metric.log(1, 1.0)
     logger.log_many(1, {f"child/{n}": 1.0 for n in range(10)})
-    if way == "exit":
+    if action == "exit":
         sys.exit(0)
-    if way == "close":
+    if action == "close":
         logger.close()
-    if way == "killed":
+    if action == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    if way == "exec":
+    if action == "exec":
         os.execv("/bin/true", ["true"])
-    if way == "grandchild" and os.fork() == 0:
-        be_child("close")
-    if way == "raises":
+    if action == "grandchild" and os.fork() == 0:
+        run_child("close")
+    if action == "raises":
         raise ZeroDivisionError
     os._exit(0)
 
@@ -57,12 +57,12 @@ for thread in threads:
     thread.start()
 done = 0
 for _ in range(forks):
-    way = choose.choice(["exit", "close", "killed", "exec", "grandchild", "raises", "at once"])
+    action = rng.choice(["exit", "close", "killed", "exec", "grandchild", "raises", "at once"])
     child = os.fork()
     if child == 0:
         sys.stderr = open(os.devnull, "w")
         os.dup2(sys.stderr.fileno(), 2)
-        be_child(way)
+        run_child(action)
     deadline = time.monotonic() + 20
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
@@ -70,7 +70,7 @@ for _ in range(forks):
             os._exit(3)
         time.sleep(0.001)
     done += 1
-is_over.set()
+stop.set()
 for thread in threads:
     thread.join()
 logger.close()
@@ -79,25 +79,25 @@ print(json.dumps({"forks": done, "counts": counts, "accepted": logger.health.acc
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is one parent and its children."""
+    """Yield one case. A trial is one parent and its children."""
     yield Case(
         "forks/storm",
-        "a storm of forks while two threads log; children log, exit, exec, raise and are killed",
+        "many forks while two threads log; children log, exit, exec, raise and are killed",
         _storm,
-        tries(full=30, quick=3, small=1),
+        trials(full=30, quick=3, small=1),
     )
 
 
-def _storm(trial: Try) -> None:
+def _storm(trial: Trial) -> None:
     run = trial.folder / "run"
     parent = trial.spawn(
         ["-W", "ignore", "-c", PROGRAM, run, FORKS, trial.random.getrandbits(32)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    code, output, said = parent.output()
+    code, output, stderr = parent.output()
     assert code != 3, "a child hangs"
-    assert code == 0, said
+    assert code == 0, stderr
     report = json.loads(output)
     trial.outcome.faults = report["forks"]
     expected = {}

@@ -1,7 +1,7 @@
-"""The disk fills up and has room again, at any moments, and the process is killed or ends in between.
+"""The disk fills up and has space again at random moments, and the process is killed or exits in between.
 
-Catches a point that was accepted and is lost, one that was dropped and is there, and a count that tells neither. Unlike
-where single calls fail, the file system is a real one, and everything on it fails at once.
+Finds accepted points that are lost, dropped points that are stored, and wrong counts. Unlike the failure of
+single calls, this uses a real file system on which everything fails at once.
 """
 
 import contextlib
@@ -13,47 +13,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from expected_points import Expectation
-from recording_child import LOGGED, LOGGING, OPENING, Orders
+from recording_child import LOGGED, LOGGING, OPENING, Workload
 from tests.faults import stages
-from tests.faults.case import Case, Unavailable, tries
-from tests.faults.trial import Try
+from tests.faults.case import Case, Unavailable, trials
+from tests.faults.trial import Trial
 
 DISK_BYTES = 12 << 20
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is one file system, one run and two attempts."""
+    """Yield one case. A trial is one file system and one run with two attempts."""
     yield Case(
         "full-disk/tmpfs",
-        "a small file system that fills up and has room again; some recorders are killed while it is full",
+        "a small file system that fills up and has space again; some recorders are killed while it is full",
         _fill,
-        tries(full=80, quick=6, small=1),
-        can_be_made=_can_be_made,
+        trials(full=80, quick=6, small=1),
+        check_available=_check_available,
     )
 
 
-def _fill(trial: Try) -> None:
+def _fill(trial: Trial) -> None:
     with _mounted(trial.folder / "disk") as disk:
         run = disk / "run"
         expectation = Expectation()
         sinks = trial.random.choice(stages.SINKS)
         for attempt in range(2):
-            orders = Orders(
+            workload = Workload(
                 attempt * 20,
                 steps=800,
                 pause_every=3,
                 sinks=sinks,
-                goes_on=True,
+                tolerates_errors=True,
                 drops=str(trial.folder / f"drops-{attempt}"),
             )
-            child = trial.record(run, orders, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
+            child = trial.record(run, workload, stdout=subprocess.PIPE, stderr=trial.folder / "stderr")
             is_killed = trial.random.random() < 0.6
             for _ in range(trial.random.randint(1, 4)):
                 trial.pause(0.3)
-                ballast = _take_all_but(disk, trial.random.choice((0, 0, 4096, 100_000)))
+                ballast = _fill_except(disk, trial.random.choice((0, 0, 4096, 100_000)))
                 trial.outcome.faults += trial.page.phase in (OPENING, LOGGING)
                 trial.pause(0.5)
-                # Killed with the disk full, or closed with room.
+                # Killed while the disk is full, or closed with free space.
                 if is_killed and trial.random.random() < 0.3:
                     break
                 ballast.unlink()
@@ -63,16 +63,16 @@ def _fill(trial: Try) -> None:
             code, _, _ = child.output()
             assert code == 0 or is_killed, (trial.folder / "stderr").read_text()
             stages.assert_no_panic(trial)
-            expectation.add(orders, trial.page)
+            expectation.add(workload, trial.page)
             if (run / "run.json").exists():
-                trial.judge_as_it_is(run, expectation)
+                trial.check_as_is(run, expectation)
         trial.outcome.checked = expectation.acknowledged
         if trial.page.phase >= LOGGED or (run / "run.json").exists():
-            trial.judge_after_a_crash(run, orders, expectation)
+            trial.check_after_crash(run, workload, expectation)
 
 
-def _take_all_but(disk: Path, left: int) -> Path:
-    """Fill the file system up but for `left` bytes."""
+def _fill_except(disk: Path, left: int) -> Path:
+    """Fill the file system except for `left` bytes."""
     free = os.statvfs(disk)
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -86,14 +86,14 @@ def _mounted(folder: Path) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "holter-faults", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Unavailable(f"mounting is not allowed here: {done.stderr.strip()}")
+        raise Unavailable(f"mount failed: {done.stderr.strip()}")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def _can_be_made() -> None:
+def _check_available() -> None:
     if shutil.which("mount") is None:
         raise Unavailable("there is no `mount`")
     with tempfile.TemporaryDirectory() as folder, _mounted(Path(folder) / "disk"):

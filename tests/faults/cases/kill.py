@@ -1,7 +1,7 @@
-"""The process is killed: at any moment of opening, logging, closing and recovering.
+"""The process is killed at a random moment while opening, logging, closing or recovering.
 
-Catches a point that is only in memory, a torn or stale slot that is taken for a point, a commit that is not atomic
-with its cursor, a part that appears before it is complete, and a recovery that cannot be repeated.
+Finds points that exist only in memory, torn or stale slots read as points, a commit that is not atomic with its
+cursor, a part that is visible before it is complete, and a recovery that cannot be repeated.
 """
 
 import signal
@@ -13,21 +13,21 @@ from pathlib import Path
 
 import run_files
 from expected_points import Expectation
-from recording_child import CLOSING, LOGGING, OPENING, Orders
-from tests.faults.case import Case, tries
-from tests.faults.trial import Try
+from recording_child import CLOSING, LOGGING, OPENING, Workload
+from tests.faults.case import Case, trials
+from tests.faults.trial import Trial
 
-BASE = Orders(attempt=0)
+BASE = Workload(attempt=0)
 PARQUET_ONLY = ("parquet",)
 DEADLY = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What the killed process does, and when it is killed: so long after it began a phase, in seconds."""
+    """What the process does, and when it is killed: up to `delay_secs` after the start of a phase."""
 
     what: str
-    orders: Orders
+    workload: Workload
     phase: int
     delay_secs: float
     kills_recovery: bool = False
@@ -47,35 +47,35 @@ SCENARIOS = {
         "SIGKILL while logging into a journal that never wraps", replace(BASE, journal_points=1 << 16), LOGGING, 0.02
     ),
     "parquet": Scenario(
-        "SIGKILL while logging into Parquet alone",
+        "SIGKILL while logging into Parquet only",
         replace(BASE, steps=3_000, sinks=PARQUET_ONLY, pause_every=50),
         LOGGING,
         0.1,
     ),
-    "opening": Scenario("SIGKILL while opening, and going on with, a run", BASE, OPENING, 0.06),
+    "opening": Scenario("SIGKILL while opening or resuming a run", BASE, OPENING, 0.06),
     "closing": Scenario("SIGKILL while closing and compacting", replace(BASE, steps=500), CLOSING, 0.04),
     "closing-parquet": Scenario(
-        "SIGKILL while closing and compacting Parquet alone",
+        "SIGKILL while closing and compacting Parquet only",
         replace(BASE, steps=1_500, sinks=PARQUET_ONLY),
         CLOSING,
         0.04,
     ),
     "recovering": Scenario(
-        "SIGKILL while recovering, again and again",
+        "SIGKILL while recovering, repeatedly",
         replace(BASE, steps=1_000, journal_points=1 << 14),
         LOGGING,
         0.05,
         kills_recovery=True,
     ),
     "recovering-parquet": Scenario(
-        "SIGKILL while recovering Parquet alone, again and again",
+        "SIGKILL while recovering Parquet only, repeatedly",
         replace(BASE, steps=1_500, sinks=PARQUET_ONLY, journal_points=1 << 12),
         LOGGING,
         0.05,
         kills_recovery=True,
     ),
     "signals": Scenario(
-        "death by SIGSEGV, SIGABRT, SIGBUS, SIGTERM, SIGHUP or SIGQUIT while logging",
+        "SIGSEGV, SIGABRT, SIGBUS, SIGTERM, SIGHUP or SIGQUIT while logging",
         replace(BASE, steps=3_000),
         LOGGING,
         0.03,
@@ -85,50 +85,50 @@ SCENARIOS = {
 
 
 def cases() -> Iterator[Case]:
-    """One case for each scenario. A try is one run of several attempts, most of which are killed."""
+    """Yield one case per scenario. A trial is one run with several attempts, most of which are killed."""
     for name, scenario in SCENARIOS.items():
         yield Case(
             f"kill/{name}",
             scenario.what,
             partial(_kill_attempts, scenario=scenario),
-            tries(full=30 if scenario.kills_recovery else 60, quick=6, small=1),
+            trials(full=30 if scenario.kills_recovery else 60, quick=6, small=1),
         )
 
 
-def _kill_attempts(trial: Try, scenario: Scenario) -> None:
+def _kill_attempts(trial: Trial, scenario: Scenario) -> None:
     run = trial.folder / "run"
     expectation = Expectation()
     for attempt in range(trial.random.randint(2, 6)):
-        orders = replace(scenario.orders, attempt=attempt)
-        child = trial.record(run, orders)
-        trial.await_phase(child, scenario.phase, partial(_look_at_parts, trial, run))
+        workload = replace(scenario.workload, attempt=attempt)
+        child = trial.record(run, workload)
+        trial.await_phase(child, scenario.phase, partial(_sometimes_read_parts, trial, run))
         trial.pause(scenario.delay_secs)
         trial.outcome.faults += child.kill(trial.random.choice(scenario.signals))
-        expectation.add(orders, trial.page)
+        expectation.add(workload, trial.page)
         run_files.assert_parts_are_readable(run)
         if not (run / "run.json").exists():
-            assert trial.page.phase <= OPENING, "a run that was logged into has no manifest"
+            assert trial.page.phase <= OPENING, "a run with logged points has no manifest"
             continue
-        trial.judge_as_it_is(run, expectation)
-        # Somebody may look at the database before the recovery, and by looking change its files.
-        if "sqlite" in orders.sinks and trial.random.random() < 0.3 and (run / "metrics.sqlite").exists():
+        trial.check_as_is(run, expectation)
+        # A user may open the database before the recovery, which can change its files.
+        if "sqlite" in workload.sinks and trial.random.random() < 0.3 and (run / "metrics.sqlite").exists():
             run_files.assert_sqlite_finds_no_damage(run)
-        # Else the next attempt recovers.
+        # If neither recovers the run, the next attempt does.
         if scenario.kills_recovery:
             _kill_recoveries(trial, run, trial.random.randint(1, 3))
-            trial.judge_in_order(run, orders, expectation)
+            trial.check_recovered(run, workload, expectation)
         elif trial.random.random() < 0.3:
             trial.recover(run)
-            trial.judge_in_order(run, orders, expectation)
+            trial.check_recovered(run, workload, expectation)
     trial.outcome.checked = expectation.acknowledged
     if (run / "run.json").exists():
         trial.recover(run)
         trial.recover(run)
-        trial.judge_in_order(run, scenario.orders, expectation)
+        trial.check_recovered(run, scenario.workload, expectation)
 
 
-def _kill_recoveries(trial: Try, run: Path, kills: int) -> None:
-    """Have processes recover the run, and kill all but the last."""
+def _kill_recoveries(trial: Trial, run: Path, kills: int) -> None:
+    """Kill several recoveries of the run, then recover it."""
     program = "import sys, holter._core as core; print('go', flush=True); core.recover(sys.argv[1])"
     for _ in range(kills):
         child = trial.spawn(["-c", program, run], stdout=-1)
@@ -140,6 +140,6 @@ def _kill_recoveries(trial: Try, run: Path, kills: int) -> None:
     trial.recover(run)
 
 
-def _look_at_parts(trial: Try, run: Path) -> None:
+def _sometimes_read_parts(trial: Trial, run: Path) -> None:
     if trial.page.phase >= LOGGING and trial.random.random() < 0.02:
         run_files.assert_parts_are_readable(run)

@@ -1,7 +1,7 @@
-"""Somebody reads the database in one transaction for as long as the run goes on, and beyond.
+"""A reader keeps one transaction on the database open during the whole run.
 
-Catches a writer that waits for the reader, a write-ahead log that is never emptied again, and a log that grows without
-anybody being told why. While the transaction is open SQLite can empty no part of the log: it grows by what is written.
+Finds a writer that waits for the reader, a write-ahead log that is never emptied again, and a log that grows without
+an explanation in `health`. While the transaction is open, SQLite cannot empty the log: it grows with every write.
 """
 
 import json
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import run_files
-from tests.faults.case import Case, tries
-from tests.faults.trial import Try
+from tests.faults.case import Case, trials
+from tests.faults.trial import Trial
 
 SERIES = 300
 STEPS = 300
 LOG_BYTES = 256 << 20
-"""From this size on it has to be said."""
+"""From this size on, `health` must report it."""
 
-# Each flush writes a page for each series: the most that a point can cost.
+# Each flush writes a page for each series, the worst case per point.
 PROGRAM = """
 import json, sys
 import holter
@@ -41,17 +41,17 @@ logger.close()
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is one run with one reader."""
+    """Yield one case. A trial is one run with one reader."""
     yield Case(
         "long-reader/transaction",
-        "a read transaction that is open from the first point on",
+        "a read transaction that is open during the whole run",
         _read_long,
-        tries(full=6, quick=1),
+        trials(full=6, quick=1),
         remark=_remark,
     )
 
 
-def _read_long(trial: Try) -> None:
+def _read_long(trial: Trial) -> None:
     run = trial.folder / "run"
     child = trial.spawn(
         ["-c", PROGRAM, run, SERIES, STEPS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
@@ -61,26 +61,28 @@ def _read_long(trial: Try) -> None:
     assert stdout is not None
     assert stdout.readline() == "flushed\n"
     log = run / "metrics.sqlite-wal"
-    stays_to_the_end = trial.random.random() < 0.5
+    outlives_run = trial.random.random() < 0.5
     with closing(run_files.database(run)) as reader:
         reader.execute("BEGIN")
         seen = reader.execute("SELECT count(*) FROM points").fetchone()
         stdin.write("go\n")
-        said = json.loads(stdout.readline())
+        report = json.loads(stdout.readline())
         grown = log.stat().st_size
-        assert reader.execute("SELECT count(*) FROM points").fetchone() == seen, "the reader's view has changed"
-        if stays_to_the_end:
+        assert reader.execute("SELECT count(*) FROM points").fetchone() == seen, "the reader's snapshot has changed"
+        if outlives_run:
             stdin.write("close\n")
             assert child.wait() == 0
-    if not stays_to_the_end:
+    if not outlives_run:
         stdin.write("close\n")
         assert child.wait() == 0
-        assert not log.exists() or not log.stat().st_size, "the log was not emptied when nobody read any more"
+        assert not log.exists() or not log.stat().st_size, (
+            "the log was not emptied after the reader had closed its transaction"
+        )
     trial.outcome.faults = 1
     trial.outcome.measure("log", grown)
-    assert (said["waits"], said["dropped"]) == (0, 0), said
+    assert (report["waits"], report["dropped"]) == (0, 0), report
     if grown > LOG_BYTES:
-        assert "reading the database in one transaction" in (said["error"] or ""), said
+        assert "reading the database in one transaction" in (report["error"] or ""), report
     expected = {
         (f"metric/{index}", step): step + index / 1024 if step else 0.0
         for index in range(SERIES)
@@ -96,8 +98,8 @@ def _read_long(trial: Try) -> None:
 
 
 def _remark(measured: dict[str, list[float]]) -> str:
-    bytes_a_point = max(measured["log"]) / (SERIES * STEPS)
+    bytes_per_point = max(measured["log"]) / (SERIES * STEPS)
     return (
-        f"the log grew to {max(measured['log']) / 1e6:.0f} MB, {bytes_a_point:.0f} bytes a point with a flush after "
-        "each step; `health` says why; it is emptied when the reader has ended"
+        f"the log grew to {max(measured['log']) / 1e6:.0f} MB, {bytes_per_point:.0f} bytes per point with a flush "
+        "after each step; `health` reports the cause; the log is emptied after the reader has ended"
     )

@@ -1,6 +1,6 @@
-"""The OOM killer: the recorder's process takes more memory than its control group has.
+"""The OOM killer kills the recorder, because it uses more memory than its control group allows.
 
-Catches what SIGKILL from outside does not: pages of the journal that are given up when memory is short.
+Finds what SIGKILL does not: pages of the journal that are dropped under memory pressure.
 """
 
 import contextlib
@@ -10,52 +10,52 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from expected_points import Expectation
-from recording_child import Orders
+from recording_child import Workload
 from tests.faults import stages
-from tests.faults.case import Case, Unavailable, tries
-from tests.faults.trial import Try
+from tests.faults.case import Case, Unavailable, trials
+from tests.faults.trial import Trial
 
 LIMIT_BYTES = 100 << 20
 ROOT = Path("/sys/fs/cgroup")
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is one recorder that dies."""
+    """Yield one case. A trial is one recorder that is killed."""
     yield Case(
         "kill/out-of-memory",
-        "the OOM killer, in a control group with 100 MB",
+        "OOM killer, in a control group with 100 MB",
         _run_out_of_memory,
-        tries(full=60, quick=5, small=1),
-        can_be_made=_can_be_made,
+        trials(full=60, quick=5, small=1),
+        check_available=_check_available,
     )
 
 
-def _run_out_of_memory(trial: Try) -> None:
+def _run_out_of_memory(trial: Trial) -> None:
     run = trial.folder / "run"
-    orders = Orders(
+    workload = Workload(
         0,
         steps=1_000_000,
         threads=trial.random.choice((1, 2)),
         flush_every=trial.random.choice((0, 50)),
-        hoard_bytes=trial.random.randint(20_000, 400_000),
+        leak_bytes=trial.random.randint(20_000, 400_000),
         sinks=trial.random.choice(stages.SINKS),
     )
     with _group(f"holter-{os.getpid()}-{trial.random.getrandbits(32)}") as group:
         members = group / "cgroup.procs"
-        child = trial.record(run, orders, preexec_fn=lambda: members.write_text(str(os.getpid())))
+        child = trial.record(run, workload, preexec_fn=lambda: members.write_text(str(os.getpid())))
         code = child.wait()
-        assert code == -signal.SIGKILL, f"the recorder ended with {code}"
-        assert _kills(group), "the recorder was killed, but not for its memory"
+        assert code == -signal.SIGKILL, f"the recorder exited with {code}"
+        assert _kills(group), "the recorder was not killed by the OOM killer"
     trial.outcome.faults = 1
     expectation = Expectation()
-    expectation.add(orders, trial.page)
+    expectation.add(workload, trial.page)
     trial.outcome.checked = expectation.acknowledged
-    trial.judge_after_a_crash(run, orders, expectation)
+    trial.check_after_crash(run, workload, expectation)
 
 
 @contextlib.contextmanager
 def _group(name: str) -> Iterator[Path]:
-    """A control group of a kind that is here, with a limit."""
+    """Create a control group (version 1 or 2) with a memory limit."""
     is_first_version = (ROOT / "memory").is_dir()
     group = ROOT / ("memory" if is_first_version else "") / name
     group.mkdir()
@@ -69,17 +69,17 @@ def _group(name: str) -> Iterator[Path]:
 
 
 def _kills(group: Path) -> int:
-    """How many processes of the group were killed for its memory."""
+    """Count the processes of the group that the OOM killer killed."""
     path = group / "memory.events"
     if not path.exists():
         path = group / "memory.oom_control"
-    words = dict(line.split() for line in path.read_text("ascii").splitlines())
-    return int(words["oom_kill"])
+    counts = dict(line.split() for line in path.read_text("ascii").splitlines())
+    return int(counts["oom_kill"])
 
 
-def _can_be_made() -> None:
+def _check_available() -> None:
     try:
         with _group(f"holter-{os.getpid()}-probe") as group:
             _kills(group)
     except (OSError, KeyError) as error:
-        raise Unavailable(f"no memory control group can be made here: {error}") from None
+        raise Unavailable(f"cannot create a memory control group: {error}") from None

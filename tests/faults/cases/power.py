@@ -1,11 +1,12 @@
-"""The power is lost, as a model has it: what was not synced is there, or not, or in part.
+"""Simulated power loss: changes that were not synced are present, absent or torn.
 
-Promised is that whatever `flush` returned for is there afterwards, and nothing that was not logged; what was logged
-after the last flush may be there or not. Catches a sync that is missing or in the wrong order, a name that is not
-synced, and a sync that failed and is believed because a later one did not.
+Every point before a `flush` that returned must be present, and no point that was not logged. Points after the last
+flush may be present or absent. Finds a sync that is missing or in the wrong order, a name that is not synced, and a
+failed sync that is treated as done because a later one succeeded.
 
-`tests.faults.disk_model` says what is modelled. The journal is written through a mapping, which no call shows: each of
-its pages may be as it was created or as it was in the end. A fallocate would not show either, so there is none.
+`tests.faults.disk_model` describes the model. The journal is written through a mapping, which the log of calls does
+not contain: each of its pages may have its initial or its final content. fallocate is disabled, because the log does
+not contain it either.
 """
 
 import errno
@@ -17,72 +18,75 @@ from functools import partial
 from pathlib import Path
 
 from expected_points import Expectation
-from recording_child import CLOSED, LOGGED, Orders
+from recording_child import CLOSED, LOGGED, Workload
 from tests.faults import shim, stages
-from tests.faults.case import Case, tries
+from tests.faults.case import Case, trials
 from tests.faults.disk_model import Change, Disk, Kind, Names, Node, read_log
-from tests.faults.reading import Refused
+from tests.faults.reading import Rejected
 from tests.faults.shim import Action, shimmed
-from tests.faults.trial import Try
+from tests.faults.trial import Trial
 
 CRASHES = 25
-"""How often the power is lost in one try: so many moments of one recording."""
+"""Power losses per trial, at random moments of one recording."""
 PAGE_BYTES = 4096
 SLOT_BYTES = 32
 
-WORDS = {
-    Names.ORDERED: "names as durable as on ext4, XFS and Btrfs",
-    Names.STRICT: "names only as durable as POSIX promises",
+DESCRIPTIONS = {
+    Names.ORDERED: "names durable as on ext4, XFS and Btrfs",
+    Names.STRICT: "names durable as POSIX guarantees",
 }
 
 
 def cases() -> Iterator[Case]:
-    """With either reading of names, and with a sync that fails."""
-    for names, words in WORDS.items():
+    """Yield one case per model of names, and one with a failed sync."""
+    for names, description in DESCRIPTIONS.items():
         yield Case(
             f"power/{names.value}",
-            f"loss of power, {words}",
+            f"power loss, {description}",
             partial(_lose_power, names=names),
-            tries(full=60, quick=5, small=1),
-            can_be_made=shim.can_be_made,
+            trials(full=60, quick=5, small=1),
+            check_available=shim.check_available,
         )
     yield Case(
         "power/failed-sync",
-        "loss of power after a sync that failed, whose data is never written",
+        "power loss after a failed sync, whose data is never written",
         partial(_lose_power, names=Names.ORDERED, fails_sync=True),
-        tries(full=60, quick=5, small=1),
-        can_be_made=shim.can_be_made,
+        trials(full=60, quick=5, small=1),
+        check_available=shim.check_available,
     )
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What happened to a disk, and what the journals held that no call shows."""
+    """The changes of a disk, and the final content of the journals."""
 
-    orders: list[Orders]
+    workload: list[Workload]
     changes: list[Change]
     journals: dict[int, tuple[int, bytes]]
-    """By how many changes had been made: which attempt left one, and its bytes."""
+    """By number of changes: the attempt that left a journal, and its bytes."""
 
     def marks(self) -> list[int]:
-        """After how many changes a flush had just returned."""
+        """Return the numbers of changes after which a flush had just returned."""
         return [number for number, change in enumerate(self.changes, 1) if _is_mark(change) and _mark(change)[1]]
 
     def flushed(self, until: int) -> dict[int, int]:
-        """How many points of each attempt were flushed when so many changes had been made."""
+        """Return how many points of each attempt were flushed after `until` changes."""
         return dict(_mark(change) for change in self.changes[:until] if _is_mark(change))
 
     def logged(self, until: int) -> dict[int, int]:
-        """How many points of each attempt may have been logged by then: all until the flush after it, none before it
-        was opened."""
+        """Return how many points of each attempt may have been logged by then: those up to the next flush."""
         for change in self.changes[until:]:
             if _is_mark(change):
                 attempt, count = _mark(change)
                 return {**self._all_before(attempt), attempt: count}
-        return self._all_before(len(self.orders))
+        return self._all_before(len(self.workload))
 
     def _all_before(self, attempt: int) -> dict[int, int]:
-        return {orders.attempt: sum(1 for _ in orders.points(0)) for orders in self.orders if orders.attempt < attempt}
+        return {
+            workload.attempt: sum(1 for _ in workload.points(0))
+            for workload in self.workload
+            if workload.attempt < attempt
+        }
 
 
 def _is_mark(change: Change) -> bool:
@@ -90,12 +94,12 @@ def _is_mark(change: Change) -> bool:
 
 
 def _mark(change: Change) -> tuple[int, int]:
-    """Which attempt had flushed how many points."""
+    """Return the attempt, and how many points it had flushed."""
     attempt, count = change.data.decode().split()
     return int(attempt), int(count)
 
 
-def _lose_power(trial: Try, names: Names, *, fails_sync: bool = False) -> None:
+def _lose_power(trial: Trial, names: Names, *, fails_sync: bool = False) -> None:
     recording = record(trial, trial.random.choice(stages.SINKS), fails_sync=fails_sync)
     marks = recording.marks()
     assert marks, "nothing was flushed"
@@ -107,86 +111,86 @@ def _lose_power(trial: Try, names: Names, *, fails_sync: bool = False) -> None:
         crash(trial, recording, moment, names, trial.folder / f"crash-{number}")
 
 
-def record(trial: Try, sinks: tuple[str, ...], *, fails_sync: bool = False) -> Recording:
-    """Record two attempts of a run, of which the first is killed and the second perhaps, too."""
+def record(trial: Trial, sinks: tuple[str, ...], *, fails_sync: bool = False) -> Recording:
+    """Record two attempts of a run; the first is killed, the second sometimes."""
     root = (trial.folder / "disk").resolve()
     root.mkdir()
     log = trial.folder / "log"
     temporary = trial.folder / "temporary"
     temporary.mkdir()
-    all_orders: list[Orders] = []
+    workloads: list[Workload] = []
     journals: dict[int, tuple[int, bytes]] = {}
     for attempt in range(2):
-        orders = Orders(
+        workload = Workload(
             attempt,
             steps=40,
             flush_every=trial.random.randint(2, 12),
             sinks=sinks,
-            stays=attempt == 0 or trial.random.random() < 0.5,
-            goes_on=fails_sync,
+            waits_for_kill=attempt == 0 or trial.random.random() < 0.5,
+            tolerates_errors=fails_sync,
             marks=str(root / "marks"),
         )
-        all_orders.append(orders)
+        workloads.append(workload)
         with shimmed(trial.folder, root) as page:
             if fails_sync:
                 number = trial.random.randint(1, 25)
-                page.meddle(Kind.SYNC, Action.FAIL, first=number, last=number, error=errno.EIO)
+                page.inject(Kind.SYNC, Action.FAIL, first=number, last=number, error=errno.EIO)
             child = trial.record(
                 root / "run",
-                orders,
+                workload,
                 env={"TMPDIR": str(temporary), **page.environment(log=log, fallocate_error=errno.EOPNOTSUPP)},
                 stdout=subprocess.DEVNULL,
                 stderr=trial.folder / "stderr",
             )
-            trial.await_phase(child, LOGGED if orders.stays else CLOSED)
-            child.kill() if orders.stays else child.wait()
+            trial.await_phase(child, LOGGED if workload.waits_for_kill else CLOSED)
+            child.kill() if workload.waits_for_kill else child.wait()
         journal = root / "run" / "journal.holter"
         if journal.exists():
             journals[len(read_log(log, root))] = (attempt, journal.read_bytes())
-    # A journal that could not be made in the run's folder is where a loss of power leaves nothing.
+    # A journal that could not be created in the run's folder is in a tmpfs, which a power loss empties.
     shutil.rmtree(temporary)
-    return Recording(all_orders, read_log(log, root), journals)
+    return Recording(workloads, read_log(log, root), journals)
 
 
-def crash(trial: Try, recording: Recording, moment: int, names: Names, folder: Path) -> None:
-    """Lose the power after so many changes, and look at what is there."""
+def crash(trial: Trial, recording: Recording, moment: int, names: Names, folder: Path) -> None:
+    """Simulate a power loss after `moment` changes, and check the run."""
     flushed, logged = recording.flushed(moment), recording.logged(moment)
     expectation = Expectation()
-    for orders in recording.orders:
-        for index, (name, step, value) in enumerate(orders.points(0)):
-            if index < flushed.get(orders.attempt, 0):
+    for workload in recording.workload:
+        for index, (name, step, value) in enumerate(workload.points(0)):
+            if index < flushed.get(workload.attempt, 0):
                 expectation.values[name, step] = [value]
                 expectation.acknowledged += 1
-            elif index < logged.get(orders.attempt, 0):
+            elif index < logged.get(workload.attempt, 0):
                 expectation.values[name, step] = [None, value]
-    _bring_back(trial, recording, moment, names, folder)
+    _write_survivors(trial, recording, moment, names, folder)
     trial.outcome.faults += 1
     trial.outcome.checked += expectation.acknowledged
     try:
-        judge_after_power_loss(trial, folder / "run", recording.orders[0], expectation)
+        check_after_power_loss(trial, folder / "run", recording.workload[0], expectation)
     except AssertionError as error:
         raise AssertionError(f"after change {moment}, in {folder}: {error}") from error
 
 
-def judge_after_power_loss(trial: Try, run: Path, orders: Orders, expectation: Expectation) -> None:
-    """What was flushed is there, at the latest when the run has been recovered; without a flush there may be no run."""
+def check_after_power_loss(trial: Trial, run: Path, workload: Workload, expectation: Expectation) -> None:
+    """Check that flushed points are present, at the latest after a recovery; without a flush there may be no run."""
     try:
-        trial.judge_as_it_is(run, expectation)
-    except Refused as error:
-        # A database without a write-ahead log is only readable when somebody who may write has put it into order.
+        trial.check_as_is(run, expectation)
+    except Rejected as error:
+        # A database without its write-ahead log may need a writer to roll back an incomplete transaction.
         assert not expectation.acknowledged or "recover the run" in error.message, error
     try:
         trial.recover(run)
-    except Refused as error:
+    except Rejected as error:
         assert not expectation.acknowledged, error
         return
-    # The summary is made again only from where it was last synced; what is in it after a loss of power is not promised.
-    sinks = tuple(sink for sink in orders.sinks if sink != "summary")
-    trial.judge_in_order(run, replace(orders, sinks=sinks), expectation)
+    # The content of the summary after a power loss is not guaranteed: it is rewritten from where it was last synced.
+    sinks = tuple(sink for sink in workload.sinks if sink != "summary")
+    trial.check_recovered(run, replace(workload, sinks=sinks), expectation)
 
 
-def _bring_back(trial: Try, recording: Recording, moment: int, names: Names, folder: Path) -> None:
-    """Write what the disk holds when the power comes back."""
+def _write_survivors(trial: Trial, recording: Recording, moment: int, names: Names, folder: Path) -> None:
+    """Write the files that exist after the power loss."""
     logged = recording.logged(moment)
     disk = Disk(names)
     lost: list[tuple[str, Node, bytearray]] = []
@@ -194,7 +198,7 @@ def _bring_back(trial: Try, recording: Recording, moment: int, names: Names, fol
         disk.apply(change)
         if number == moment:
             lost = list(disk.crash(trial.random))
-        # Which file a journal was is known at the end of its attempt.
+        # The journal's file is known at the end of its attempt.
         if number in recording.journals:
             attempt, content = recording.journals[number]
             disk.current["run/journal.holter"].mapped = (content, logged.get(attempt, 0))
@@ -207,16 +211,16 @@ def _bring_back(trial: Try, recording: Recording, moment: int, names: Names, fol
             (folder / path).write_bytes(_some_pages(trial, content, *node.mapped) if is_mapped else content)
 
 
-def _some_pages(trial: Try, created: bytearray, final: bytes, logged: int) -> bytearray:
-    """A journal of which some pages were written back; of points that were not logged yet none can be there."""
+def _some_pages(trial: Trial, created: bytearray, final: bytes, logged: int) -> bytearray:
+    """Return a journal with some pages written back, without points that were not logged yet."""
     content = created + bytes(len(final) - len(created))
     luck = trial.random.choice((0.0, 0.5, 1.0))
     for start in range(0, len(final), PAGE_BYTES):
         if trial.random.random() < luck:
             content[start : start + PAGE_BYTES] = final[start : start + PAGE_BYTES]
-    # The journals of these runs never wrap, so that slots are in the order of the points.
+    # The journals of these runs never wrap, so slots are in the order of the points.
     capacity = int.from_bytes(final[16:24], "little")
-    behind = PAGE_BYTES + min(logged, capacity) * SLOT_BYTES
+    start = PAGE_BYTES + min(logged, capacity) * SLOT_BYTES
     end = PAGE_BYTES + capacity * SLOT_BYTES
-    content[behind:end] = bytes(end - behind)
+    content[start:end] = bytes(end - start)
     return content

@@ -1,8 +1,8 @@
-"""The power is lost under a real file system: the block device as it is at one moment, while a recorder runs.
+"""Power loss on a real file system: snapshots of the block device while a recorder runs.
 
-A run is recorded on ext4 with its journal in an image behind a loop device. The image is copied while the recorder
-logs and flushes; the copy is what the disk would hold had the power been lost then: it is mounted, which replays
-ext4's journal, and the run in it is judged. Unlike in the model, when what is written back is the kernel's own doing.
+A run is recorded on an ext4 image behind a loop device. The image is copied while the recorder logs and flushes. A copy
+has the content that the disk would have after a power loss at that moment: mounting it replays ext4's journal, and
+then the run in it is checked. Unlike in the model, the kernel decides when pages are written back.
 """
 
 import contextlib
@@ -14,32 +14,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from expected_points import Expectation
-from recording_child import LOGGED, LOGGING, Orders
+from recording_child import LOGGED, LOGGING, Workload
 from tests.faults import stages
-from tests.faults.case import Case, Hang, Unavailable, tries
-from tests.faults.cases.power import judge_after_power_loss
-from tests.faults.trial import Try
+from tests.faults.case import Case, Hang, Unavailable, trials
+from tests.faults.cases.power import check_after_power_loss
+from tests.faults.trial import Trial
 
 IMAGE_BYTES = 48 << 20
 SNAPSHOTS = 6
-LONGEST_SECS = 0.15
-"""Between two snapshots."""
+MAX_PAUSE_SECS = 0.15
+"""The longest pause between two snapshots."""
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is one recording, of which several snapshots are taken."""
+    """Yield one case. A trial is one recording with several snapshots."""
     yield Case(
         "power/ext4",
-        "loss of power under a real ext4: snapshots of the block device",
+        "power loss on a real ext4: snapshots of the block device",
         _lose_power,
-        tries(full=40, quick=3, small=1),
-        can_be_made=_can_be_made,
+        trials(full=40, quick=3, small=1),
+        check_available=_check_available,
     )
 
 
-def _can_be_made() -> None:
+def _check_available() -> None:
     if os.geteuid():
-        raise Unavailable("only root may mount a file system")
+        raise Unavailable("mounting a file system needs root")
     for program in ("losetup", "mkfs.ext4", "mount", "umount"):
         if shutil.which(program) is None:
             raise Unavailable(f"there is no {program}")
@@ -48,12 +48,12 @@ def _can_be_made() -> None:
         raise Unavailable(f"there is no loop device: {done.stderr.strip()}")
 
 
-def _lose_power(trial: Try) -> None:
+def _lose_power(trial: Trial) -> None:
     image, mounted = trial.folder / "image", trial.folder / "mounted"
     with image.open("wb") as file:
         file.truncate(IMAGE_BYTES)
     _run("mkfs.ext4", "-q", "-J", "size=4", "-E", "lazy_itable_init=0", str(image))
-    orders = Orders(
+    workload = Workload(
         0,
         steps=100_000,
         flush_every=trial.random.randint(5, 50),
@@ -62,25 +62,25 @@ def _lose_power(trial: Try) -> None:
         journal_points=1 << 14,
     )
     with _mount(image, mounted) as device:
-        child = trial.record(mounted / "run", orders)
+        child = trial.record(mounted / "run", workload)
         trial.await_phase(child, LOGGING)
         snapshots = []
         for number in range(SNAPSHOTS):
-            trial.pause(LONGEST_SECS)
+            trial.pause(MAX_PAUSE_SECS)
             copy = trial.folder / f"image-{number}"
             flushed = trial.page.flushed
-            _copy_at_one_moment(image, copy, device)
+            _take_snapshot(image, copy, device)
             snapshots.append((copy, flushed, trial.page.acknowledged(0)))
-        assert trial.page.phase < LOGGED, "the recorder has ended before it was looked at"
+        assert trial.page.phase < LOGGED, "the recorder finished before the last snapshot"
         assert child.kill()
     for copy, flushed, logged in snapshots:
-        _judge(trial, copy, orders, flushed, logged)
+        _check(trial, copy, workload, flushed, logged)
 
 
-def _judge(trial: Try, image: Path, orders: Orders, flushed: int, logged: int) -> None:
+def _check(trial: Trial, image: Path, workload: Workload, flushed: int, logged: int) -> None:
     expectation = Expectation(acknowledged=flushed)
-    # A call may have been under way when the count was read.
-    for index, (name, step, value) in zip(range(logged + 8), orders.points(0), strict=False):
+    # A call may have been running when the count was read.
+    for index, (name, step, value) in zip(range(logged + 8), workload.points(0), strict=False):
         expectation.values[name, step] = [value] if index < flushed else [None, value]
     run = image.with_name(f"{image.name}-run")
     with _mount(image, image.with_name(f"{image.name}-mounted")) as _:
@@ -90,11 +90,11 @@ def _judge(trial: Try, image: Path, orders: Orders, flushed: int, logged: int) -
     image.unlink()
     trial.outcome.faults += 1
     trial.outcome.checked += flushed
-    judge_after_power_loss(trial, run, orders, expectation)
+    check_after_power_loss(trial, run, workload, expectation)
 
 
-def _copy_at_one_moment(image: Path, copy: Path, device: str) -> None:
-    """Copy the image, and again if the device was written to meanwhile: a disk is lost at one moment, not over time."""
+def _take_snapshot(image: Path, copy: Path, device: str) -> None:
+    """Copy the image; repeat if the device was written to during the copy, so that the copy is one point in time."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         before = _writes(device)
@@ -103,24 +103,24 @@ def _copy_at_one_moment(image: Path, copy: Path, device: str) -> None:
         _run("cp", "--sparse=always", str(image), str(copy))
         if _writes(device) == before:
             return
-    raise Hang("the device was never quiet for long enough to be copied")
+    raise Hang("the device was never idle long enough for a copy")
 
 
 def _writes(device: str) -> int | None:
-    """How many writes the device has done; `None` while one is under way."""
+    """Count the completed writes of the device; None while a write is in flight."""
     fields = (Path("/sys/block") / Path(device).name / "stat").read_text("ascii").split()
     return None if int(fields[8]) else int(fields[4])
 
 
 @contextlib.contextmanager
 def _mount(image: Path, folder: Path) -> Iterator[str]:
-    """The image as a file system; gives its device."""
+    """Mount the image; yield its loop device."""
     folder.mkdir()
     device = subprocess.run(
         ["losetup", "--find", "--show", str(image)], capture_output=True, text=True, check=True
     ).stdout.strip()
     try:
-        # Written back after a second instead of five, so that there is something to see.
+        # Write back after one second instead of five, so that the snapshots differ.
         _run("mount", "-o", "commit=1", device, str(folder))
         try:
             yield device

@@ -1,7 +1,7 @@
-"""The disk stalls: each write and sync takes seconds, while the training goes on.
+"""The disk stalls: each write and sync takes seconds, while the training continues.
 
-Catches a `log` that waits for the disk, points that are dropped without being counted, a full journal that is waited
-for longer than is said, and a recorder that does not come back.
+Finds a `log` that waits for the disk, dropped points that are not counted, a wait for a full journal that exceeds its
+limit, and a recorder that does not resume.
 """
 
 import json
@@ -13,16 +13,16 @@ from functools import partial
 
 import run_files
 from tests.faults import shim
-from tests.faults.case import Case, Hang, tries
+from tests.faults.case import Case, Hang, trials
 from tests.faults.shim import Action, Kind, Shim, shimmed
-from tests.faults.trial import DEADLINE_SECS, Process, Try
+from tests.faults.trial import DEADLINE_SECS, Process, Trial
 
-CALM, STALLED, OVER = 1, 2, 3
+NORMAL, STALLED, DONE = 1, 2, 3
 STALL_SECS = 4.0
 WAIT_LIMIT_SECS = 5.0
-"""How long a full journal is waited for without progress, by default."""
+"""The default limit of a wait for a full journal without progress."""
 
-# What takes the loop's time is not log: a training step of some 20 microseconds.
+# The loop simulates a training step of about 20 microseconds.
 PROGRAM = """
 import array, gc, json, pathlib, sys, time
 import holter
@@ -56,7 +56,7 @@ def summary(nanos):
     return {"median": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": ordered[-1] / 1e3, "count": len(ordered)}
 
 print(json.dumps({
-    "calm": summary(latencies[1]), "stalled": summary(latencies[2]), "logged": step, "waits": health.waits,
+    "normal": summary(latencies[1]), "stalled": summary(latencies[2]), "logged": step, "waits": health.waits,
     "dropped": after.dropped, "accepted": after.accepted, "written": after.written,
 }))
 """
@@ -64,7 +64,7 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Scenario:
-    """How much room there is, and what happens when there is none."""
+    """The size of the journal, and what happens when it is full."""
 
     what: str
     overflow: str
@@ -73,27 +73,27 @@ class Scenario:
 
 
 SCENARIOS = {
-    "room": Scenario("the journal has room", "block", 1 << 20),
-    "drop": Scenario("the journal is full, and points are to be dropped", "drop", 1 << 12),
-    "block": Scenario("the journal is full, and waited for", "block", 1 << 12, secs=2 * WAIT_LIMIT_SECS),
+    "room": Scenario("the journal has space", "block", 1 << 20),
+    "drop": Scenario("the journal is full, points are dropped", "drop", 1 << 12),
+    "block": Scenario("the journal is full, `log` waits", "block", 1 << 12, secs=2 * WAIT_LIMIT_SECS),
 }
 
 
 def cases() -> Iterator[Case]:
-    """One case for each of the three."""
+    """Yield one case per scenario."""
     for name, scenario in SCENARIOS.items():
         yield Case(
             f"stalled/{name}",
             f"each write and sync takes {scenario.secs:.0f} s: {scenario.what}",
             partial(_stall, scenario=scenario),
-            tries(full=5, quick=1),
+            trials(full=5, quick=1),
             remark=_remark,
             is_exclusive=True,
-            can_be_made=shim.can_be_made,
+            check_available=shim.check_available,
         )
 
 
-def _stall(trial: Try, scenario: Scenario) -> None:
+def _stall(trial: Trial, scenario: Scenario) -> None:
     run = trial.folder / "run"
     with shimmed(trial.folder, run) as page:
         child = trial.spawn(
@@ -101,54 +101,54 @@ def _stall(trial: Try, scenario: Scenario) -> None:
             env={**page.environment(), "PYTHONPATH": _support_first()},
             stdout=subprocess.PIPE,
         )
-        trial.await_phase(child, CALM)
-        time.sleep(2.0)  # That long it is measured without the fault.
-        page.meddle(Kind.WRITE | Kind.SYNC, Action.DELAY, delay_secs=scenario.secs)
+        trial.await_phase(child, NORMAL)
+        time.sleep(2.0)  # the measurement without the fault
+        page.inject(Kind.WRITE | Kind.SYNC, Action.DELAY, delay_secs=scenario.secs)
         _await_delay(child, page)
         trial.page.phase = STALLED
         time.sleep(scenario.secs)
-        trial.page.phase = OVER
-        page.leave_alone()
+        trial.page.phase = DONE
+        page.clear()
         code, output, _ = child.output()
-        trial.outcome.faults = page.meddled
+        trial.outcome.faults = page.injected
     assert code == 0
-    said = json.loads(output)
-    _assert_undisturbed(said, scenario)
-    assert said["accepted"] + said["dropped"] == said["logged"], said
-    assert said["written"] == said["accepted"], said
+    report = json.loads(output)
+    _assert_log_is_not_slower(report, scenario)
+    assert report["accepted"] + report["dropped"] == report["logged"], report
+    assert report["written"] == report["accepted"], report
     found = run_files.sqlite_points(run)
-    trial.outcome.checked = said["accepted"]
-    trial.outcome.lost = said["accepted"] - len(found)
+    trial.outcome.checked = report["accepted"]
+    trial.outcome.lost = report["accepted"] - len(found)
     trial.outcome.invented = sum(value != step / 2 for (_, step), value in found.items())
     assert (trial.outcome.lost, trial.outcome.invented) == (0, 0)
-    assert run_files.manifest(run)["dropped"] == said["dropped"]
+    assert run_files.manifest(run)["dropped"] == report["dropped"]
     run_files.assert_same_points(run_files.parquet_points(run), found)
     for what in ("median", "p999", "max"):
-        trial.outcome.measure(f"{what} calm", said["calm"][what])
-        trial.outcome.measure(f"{what} stalled", said["stalled"][what])
-    trial.outcome.measure("dropped", said["dropped"])
+        trial.outcome.measure(f"{what} normal", report["normal"][what])
+        trial.outcome.measure(f"{what} stalled", report["stalled"][what])
+    trial.outcome.measure("dropped", report["dropped"])
 
 
-def _assert_undisturbed(said: dict[str, dict[str, float]], scenario: Scenario) -> None:
-    """`log` is as quick as before, but for what the scheduler of a busy machine takes."""
-    calm, stalled = said["calm"], said["stalled"]
+def _assert_log_is_not_slower(report: dict[str, dict[str, float]], scenario: Scenario) -> None:
+    """Check that `log` is as fast as before, with a margin for the scheduler of a busy machine."""
+    normal, stalled = report["normal"], report["stalled"]
     if scenario.overflow == "block" and scenario.journal_points < 1 << 20:
-        assert said["dropped"] > 0, said
-        assert stalled["max"] < (WAIT_LIMIT_SECS + 1) * 1e6, said
+        assert report["dropped"] > 0, report
+        assert stalled["max"] < (WAIT_LIMIT_SECS + 1) * 1e6, report
         return
-    assert stalled["median"] < 2 * calm["median"] + 0.5, said
-    assert stalled["p999"] < 10 * calm["p999"] + 200, said
-    assert stalled["max"] < 0.5e6, said
-    assert said["waits"] == 0, said
-    assert (said["dropped"] > 0) == (scenario.overflow == "drop"), said
+    assert stalled["median"] < 2 * normal["median"] + 0.5, report
+    assert stalled["p999"] < 10 * normal["p999"] + 200, report
+    assert stalled["max"] < 0.5e6, report
+    assert report["waits"] == 0, report
+    assert (report["dropped"] > 0) == (scenario.overflow == "drop"), report
 
 
 def _await_delay(child: Process, page: Shim) -> None:
     deadline = time.monotonic() + DEADLINE_SECS
     while not page.delayed:
-        assert not child.is_over(), "the process has ended"
+        assert not child.has_exited(), "the process has exited"
         if time.monotonic() > deadline:
-            raise Hang("nothing was written that could be delayed")
+            raise Hang("no write was delayed")
         time.sleep(0.001)
 
 
@@ -162,11 +162,10 @@ def _support_first() -> str:
 
 def _remark(measured: dict[str, list[float]]) -> str:
     def worst(what: str) -> str:
-        return (
-            f"{max(measured[f'{what} calm']):,.1f} µs before, {max(measured[f'{what} stalled']):,.1f} µs in the stall"
-        )
+        normal, stalled = max(measured[f"{what} normal"]), max(measured[f"{what} stalled"])
+        return f"{normal:,.1f} µs before the stall, {stalled:,.1f} µs during it"
 
     return (
-        f"`log`: median {worst('median')}; 99.9 % {worst('p999')}; longest {worst('max')} (the worst of the tries); "
-        f"{sum(measured['dropped']):,.0f} points dropped, and counted"
+        f"`log`, worst of the trials: median {worst('median')}; p99.9 {worst('p999')}; maximum {worst('max')}; "
+        f"{sum(measured['dropped']):,.0f} points dropped and counted"
     )

@@ -1,7 +1,7 @@
-"""A run that a newer Holter wrote: in its manifest, its database, its journal or a Parquet part.
+"""A run with a newer format version in its manifest, its database, its journal or a Parquet part.
 
-Catches a file of a newer format that is read as if it were ours, a refusal that changes the run or leaves a file in
-it, and one in words that do not say which version was found and which is known.
+Finds a file of a newer format that is read as the current one, a rejected run that is changed or gets an additional
+file, and an error message without the found and the supported version.
 """
 
 import json
@@ -15,10 +15,10 @@ from pathlib import Path
 import holter._core as core
 from expected_points import Expectation
 from tests.faults import stages
-from tests.faults.case import Case, tries
-from tests.faults.reading import Refused
+from tests.faults.case import Case, trials
+from tests.faults.reading import Rejected
 from tests.faults.stages import Stage
-from tests.faults.trial import READER, Try
+from tests.faults.trial import READER, Trial
 
 NEWER = core.FORMAT_VERSION + 1
 JOURNAL_VERSION_OFFSET = 8
@@ -68,7 +68,7 @@ NEWER_IN: dict[str, Callable[[Path], None]] = {
 }
 ACTIONS = ("open_run", "recover", "Logger")
 BOTH, PARTS = stages.SINKS
-# Whoever has a database reads no parts, and a closed run is in order: there is nothing to recover.
+# A run with a database does not read parts, and a closed run needs no recovery.
 PLAN = [
     *((BOTH, place, "crashed", action) for place in NEWER_IN if place != "part-" for action in ACTIONS),
     *((PARTS, "part-", "crashed", action) for action in ACTIONS),
@@ -80,17 +80,17 @@ PLAN = [
 
 
 def cases() -> Iterator[Case]:
-    """One case: a try is a run, the place that is newer in it, and one way to open it."""
+    """Yield one case. A trial is a run, the file with the newer version, and one way to open it."""
     yield Case(
         "versions/newer",
         "a newer version in run.json, the database, the journal or a part; open_run, recover, Logger",
         _open_newer,
-        tries(full=len(PLAN), quick=len(PLAN), small=6),
+        trials(full=len(PLAN), quick=len(PLAN), small=6),
         plan=lambda _setting: PLAN,
     )
 
 
-def _open_newer(trial: Try) -> None:
+def _open_newer(trial: Trial) -> None:
     sinks, place, state, action = trial.parameter
     stage = Stage("recover", sinks)
     run, aside = trial.folder / "run", trial.folder / "aside"
@@ -98,8 +98,8 @@ def _open_newer(trial: Try) -> None:
     if state == "crashed":
         stage.prepare(trial, run, expectation)
     else:
-        assert trial.record(run, stage.orders, stdout=subprocess.DEVNULL).wait() == 0
-        expectation.add(stage.orders, trial.page)
+        assert trial.record(run, stage.workload, stdout=subprocess.DEVNULL).wait() == 0
+        expectation.add(stage.workload, trial.page)
     shutil.copytree(run, aside)
     NEWER_IN[place](run)
     trial.outcome.faults = 1
@@ -107,13 +107,13 @@ def _open_newer(trial: Try) -> None:
     before = _contents(run, state)
     message = _message(trial, run, action, stage)
     assert re.search(rf"FormatVersionError: .*{re.escape(place)}.*version {NEWER}.*up to {NEWER - 1}", message), message
-    assert _contents(run, state) == before, "a run that was refused was written to"
-    # What was refused is whole: with the version that we know it has every point.
-    trial.judge_after_a_crash(aside, stage.orders, expectation)
+    assert _contents(run, state) == before, "a rejected run was written to"
+    # The rejected run is intact: with the current version it has every point.
+    trial.check_after_crash(aside, stage.workload, expectation)
 
 
-def _message(trial: Try, run: Path, action: str, stage: Stage) -> str:
-    """What opening the run in this way is answered."""
+def _message(trial: Trial, run: Path, action: str, stage: Stage) -> str:
+    """Return the error message for opening the run in this way."""
     if action == "Logger":
         process = trial.spawn(["-c", OPEN_TO_WRITE, run, ",".join(stage.sinks)], stdout=-1)
         code, output, _ = process.output()
@@ -121,13 +121,13 @@ def _message(trial: Try, run: Path, action: str, stage: Stage) -> str:
         return output.strip()
     try:
         READER.points(run) if action == "open_run" else READER.recover(run)
-    except Refused as error:
+    except Rejected as error:
         return str(error)
-    return "nothing was refused"
+    return "not rejected"
 
 
 def _contents(run: Path, state: str) -> dict[str, bytes]:
-    """The files; of a crashed run without SQLite's shared memory, which readers of a database with a log write to."""
+    """Return the files; for a crashed run without SQLite's shared memory file, which readers of a WAL write to."""
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in run.rglob("*")

@@ -96,7 +96,7 @@ def _plans(paths: tuple[Path, ...], folder: Path, name: str | None, kind: str | 
 
 
 def _sources(path: Path, kind: str | None) -> list[Source]:
-    from holter.formats import find_sources
+    from holter.formats import UnknownFormatError, find_sources
 
     try:
         sources = find_sources(path, kind)
@@ -106,9 +106,10 @@ def _sources(path: Path, kind: str | None) -> list[Source]:
         raise Problem(
             "reading Neptune's Parquet needs pyarrow, which is not installed", "pip install 'holter[arrow]'"
         ) from None
+    except UnknownFormatError as error:
+        raise Problem(str(error), "add --format tfevents|jsonl|csv|neptune") from None
     except ValueError as error:
-        hint = "add --format tfevents|jsonl|csv|neptune" if "in which format" in str(error) else ""
-        raise Problem(str(error), hint) from None
+        raise Problem(str(error)) from None
     if not sources:
         files = f"{kind} file" if kind else "event file, metrics.jsonl, metrics.csv or Parquet of Neptune"
         raise Problem(f"{path} contains no {files}", "pass the file itself, or its format with --format")
@@ -125,20 +126,24 @@ def _import_one(plan: Plan, report: dict[str, Any], *, as_json: bool) -> None:
         nonlocal num_faults
         num_faults += 1
         if num_faults <= MAX_REPORTED:
-            report["problems"].append({"path": str(fault.path), "place": fault.place, "reason": fault.reason})
+            report["problems"].append({"path": str(fault.path), "location": fault.location, "reason": fault.reason})
             echo_error(str(fault))
 
     try:
         with byte_bar(plan.name, plan.source.num_bytes) as progress:
-            imported = import_source(plan.source, plan.directory, name=plan.name, on_fault=on_fault, progress=progress)
+            imported = import_source(
+                plan.source, plan.directory, name=plan.name, on_fault=on_fault, on_progress=progress
+            )
     except (OSError, ValueError, RuntimeError, holter.HolterError) as error:
-        report["problems"].append({"path": str(plan.source.paths[0]), "place": None, "reason": error_text(error)})
+        report["problems"].append({"path": str(plan.source.paths[0]), "location": None, "reason": error_text(error)})
         echo_error(f"Error: {plan.source.paths[0]} was not imported: {error_text(error)}")
         return
     if num_faults > MAX_REPORTED:
         echo_error(f"… and {count_text(num_faults - MAX_REPORTED)} more that cannot be read")
     if imported.path is None:
-        report["problems"].append({"path": str(plan.source.paths[0]), "place": None, "reason": "it contains no points"})
+        report["problems"].append(
+            {"path": str(plan.source.paths[0]), "location": None, "reason": "it contains no points"}
+        )
         echo_error(f"Error: {plan.source.paths[0]} contains no points; no run was created")
         return
     report["runs"].append(_imported_json(plan, imported))
@@ -155,14 +160,14 @@ def _imported_json(plan: Plan, imported: Imported) -> dict[str, Any]:
         "num_series": imported.num_series,
         "num_replaced": imported.num_replaced,
         "num_unreadable": imported.num_faults,
-        "left_out": dict(imported.left_out),
+        "skipped": dict(imported.skipped),
     }
 
 
 def _done(imported: Imported) -> str:
-    notes = [f"{count_text(count)} {what} left out" for what, count in sorted(imported.left_out.items())]
+    notes = [f"skipped {kind}: {count_text(count)}" for kind, count in sorted(imported.skipped.items())]
     if imported.num_replaced:
-        notes.append(f"{count_text(imported.num_replaced)} replaced by a later value of the same step")
+        notes.append(f"replaced by a later value of the same step: {count_text(imported.num_replaced)}")
     series = counted(imported.num_series, "series", "series")
     done = f"{imported.path}: {counted(imported.num_points, 'point')} in {series}"
     return f"{done} ({', '.join(notes)})" if notes else done

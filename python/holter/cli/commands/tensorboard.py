@@ -57,5 +57,5 @@ def tensorboard(folder: Path | None, arguments: tuple[str, ...], *, port: int | 
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except TensorBoardEndedError as error:
-        hint = "omit --port to use a free one" if "could not bind" in error.last_words else ""
+        hint = "omit --port to use a free one" if "could not bind" in error.last_line else ""
         raise Problem(f"TensorBoard exited with status {error.status}", hint) from None

@@ -1,9 +1,9 @@
-"""The API: what is answered.
+"""The HTTP API.
 
-_app                          the routes, as an ASGI application
-_requests, _fields            what a request may ask for; _openapi describes it
-_runs, _info, _asked_once     the runs of a folder, and what each is
-_figures, _table, _compare    charts, tables and comparisons
-_live                         changes, as a stream of events
-_export, _text                downloads, and text made printable
+_app                            the ASGI application and its routes
+_requests, _responses           the types of requests and responses; _openapi publishes their schema
+_runs, _info, _cached_run       the runs of a folder
+_figures, _table, _compare      charts, tables and comparisons
+_live                           server-sent events
+_export                         downloads
 """

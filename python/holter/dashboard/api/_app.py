@@ -1,7 +1,7 @@
-"""The routes: each reads its request, has the work done on a thread, and answers. Nothing here reads a run itself.
+"""The ASGI application and its routes. A handler decodes its request, runs the work on a thread, and responds.
 
-What may take long runs on a few threads, so that a page with a hundred charts neither keeps the event loop from
-answering others nor asks for more memory than a few charts need.
+Expensive work shares a few threads, so that a page with a hundred charts neither blocks the event loop nor needs the
+memory of more than a few charts.
 """
 
 import hashlib
@@ -22,46 +22,56 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import holter
-from holter.dashboard.api import _export, _requests
+from holter.dashboard.api import _export, _requests, _responses
 from holter.dashboard.api._figures import Figures
 from holter.dashboard.api._live import Live
-from holter.dashboard.api._openapi import description
+from holter.dashboard.api._openapi import openapi
+from holter.dashboard.api._requests import decode_body, decode_query
 from holter.dashboard.api._runs import RunFolder, reading
 from holter.dashboard.api._table import table
 from holter.dashboard.http._cache import ByteCache
-from holter.dashboard.http._errors import Refused
-from holter.dashboard.http._guard import Guard
-from holter.dashboard.http._json import dumps, error_response, json_response
+from holter.dashboard.http._errors import RequestError
+from holter.dashboard.http._headers import SecurityHeaders
+from holter.dashboard.http._json import error_response, json_bytes, json_response
+from holter.dashboard.http._limits import RequestLimits
+from holter.dashboard.http._origin import OriginCheck
 from holter.dashboard.http._static import PLOTLY, StaticFiles
+from holter.dashboard.http._token import TokenAuth
 
 __all__ = ["App", "make_app"]
 
 _T = TypeVar("_T")
 _Handler = Callable[[Request], Awaitable[Response]]
 
-_WORKERS = 4
-_BODY_SECS = 20.0
+_MAX_WORKERS = 4
+_BODY_TIMEOUT_SECS = 20.0
 _SERIES_CACHE_BYTES = 16 << 20
 
 
 class App:
     """The dashboard of one folder as an ASGI application; see `make_app`."""
 
-    def __init__(self, folder: RunFolder, guarded: ASGIApp, live: Live, static: StaticFiles) -> None:
+    def __init__(self, folder: RunFolder, live: Live, static: StaticFiles, inner: Starlette, guarded: ASGIApp) -> None:
         self.folder = folder
         self.live = live
-        self._guarded = guarded
         self._static = static
+        self._inner = inner
+        self._guarded = guarded
 
     def warm_up(self) -> None:
-        """Do what the first page would wait for: find the runs, compress plotly.js, load what draws charts."""
+        """Prepare what the first page needs: scan the folder, compress plotly.js, import the plots."""
         self.folder.listing()
         self._static.respond(PLOTLY, Headers({"accept-encoding": "gzip"}))
         importlib.import_module("holter.plots")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        await self._guarded(scope, receive, send)
+        """Handle one connection."""
+        if scope["type"] == "http":
+            await self._guarded(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+        else:
+            raise ValueError(f"expected a connection of type 'http', got {scope['type']!r}")
 
 
 def make_app(
@@ -72,17 +82,17 @@ def make_app(
     notebook: bool = False,
     allowed_hosts: Collection[str] = (),
 ) -> App:
-    """Return the dashboard as an ASGI application, to be run by a server of one's own.
+    """Return the dashboard as an ASGI application, for use with any ASGI server.
 
     Args:
-        root: A folder that holds runs, or one run. It need not be there yet.
-        host: What the server will listen on: decides which Host headers are accepted.
-        token: What clients must know; needed unless `host` is of this machine alone.
-        notebook: Whether a page of the same machine may show the dashboard in a frame.
-        allowed_hosts: Further names that the server is reached by.
+        root: A folder of runs, or one run. It may be missing and appear later.
+        host: The address that the server listens on; determines which Host headers are accepted.
+        token: The token that clients must send; optional only if `host` is a loopback address.
+        notebook: Whether a page on the same machine may show the dashboard in a frame.
+        allowed_hosts: Additional host names of the server.
 
     Raises:
-        ValueError: If a token is needed and missing, or is no good one.
+        ValueError: If the token is required and missing, or is invalid.
         ImportError: If plotly is not installed.
     """
     folder = RunFolder(root)
@@ -91,18 +101,22 @@ def make_app(
     inner = Starlette(
         routes=_Handlers(folder, live, static).routes(),
         exception_handlers={
-            Refused: _refused,
+            RequestError: _request_error,
             HTTPException: _http_error,
-            ClientDisconnect: _nobody_waits,
-            Exception: _failed,
+            ClientDisconnect: _client_disconnected,
+            Exception: _internal_error,
         },
     )
-    guarded = Guard(inner, host=host, token=token, notebook=notebook, allowed_hosts=allowed_hosts)
-    return App(folder, guarded, live, static)
+    # Wrapped by hand because Starlette's response to an internal error bypasses its own middleware.
+    guarded: ASGIApp = TokenAuth(inner, host=host, token=token)
+    guarded = RequestLimits(guarded)
+    guarded = OriginCheck(guarded, host=host, notebook=notebook, allowed_hosts=allowed_hosts)
+    guarded = SecurityHeaders(guarded, notebook=notebook)
+    return App(folder, live, static, inner, guarded)
 
 
 class _Handlers:
-    """What answers, by route."""
+    """The request handlers."""
 
     def __init__(self, folder: RunFolder, live: Live, static: StaticFiles) -> None:
         self._folder = folder
@@ -110,7 +124,7 @@ class _Handlers:
         self._static = static
         self._figures = Figures(folder)
         self._series_cache = ByteCache(_SERIES_CACHE_BYTES)
-        self._turns: anyio.Semaphore | None = None
+        self._worker_slots: anyio.Semaphore | None = None
 
     def routes(self) -> list[Route]:
         api = "/api/v1"
@@ -144,11 +158,11 @@ class _Handlers:
 
     async def health(self, request: Request) -> Response:
         del request
-        return json_response({"status": "ok", "version": holter.__version__})
+        return json_response(_responses.HealthResponse("ok", holter.__version__))
 
     async def openapi(self, request: Request) -> Response:
         del request
-        return json_response(description())
+        return json_response(openapi())
 
     async def runs(self, request: Request) -> Response:
         del request
@@ -157,81 +171,80 @@ class _Handlers:
     def _list_runs(self) -> Response:
         listing = self._folder.listing()
         now = time.time()
-        return json_response(
-            {
-                "root": self._folder.name,
-                "runs": [entry.to_dict(now) for entry in listing.entries.values()],
-                "problems": [{"path": path, "reason": reason} for path, reason in listing.problems],
-            }
-        )
+        runs = [entry.info(now) for entry in listing.entries.values()]
+        problems = [_responses.Problem(path, reason) for path, reason in listing.problems]
+        return json_response(_responses.RunsResponse(self._folder.name, runs, problems))
 
     async def series(self, request: Request) -> Response:
-        query = _requests.series(request.query_params)
+        query = decode_query(request.query_params, _requests.SeriesQuery)
         return await to_thread.run_sync(lambda: self._list_series(query, request.headers.get("if-none-match", "")))
 
-    def _list_series(self, query: _requests.SeriesQuery, known: str) -> Response:
-        entry = self._folder.get(query.run)
-        key = (entry.id, entry.run.created, entry.revision, query.pattern)
+    def _list_series(self, query: _requests.SeriesQuery, if_none_match: str) -> Response:
+        entry = self._folder.get(query.run[0])
+        (pattern,) = query.pattern
+        key = (entry.id, entry.run.created, entry.revision, pattern)
         etag = f'"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"'
         headers = {"etag": etag, "cache-control": "no-cache"}
-        if etag in known:
+        if etag in if_none_match:
             return Response(status_code=304, headers=headers)
         content = self._series_cache.get(key)
         if content is None:
             with reading(entry):
-                facts = entry.run.facts(query.pattern)
-            rows = [[f.name, f.count, f.nonfinite_count, f.first_step, f.last_step, f.last_value] for f in facts]
-            content = dumps({"revision": entry.revision, "series": rows})
+                facts = entry.run.facts(pattern)
+            rows: list[_responses.SeriesRow] = [
+                (f.name, f.count, f.nonfinite_count, f.first_step, f.last_step, f.last_value) for f in facts
+            ]
+            content = json_bytes(_responses.SeriesResponse(entry.revision, rows))
             self._series_cache.put(key, content)
         return Response(content, headers=headers, media_type="application/json")
 
     async def overview(self, request: Request) -> Response:
-        runs = _requests.runs_of(request.query_params)
-        return await self._in_turn(request, lambda: json_response({"charts": self._figures.overview(runs)}))
+        runs = decode_query(request.query_params, _requests.RunsQuery).run
+        return await self._work(request, lambda: json_response(self._figures.overview(runs)))
 
     async def figures(self, request: Request) -> Response:
-        spec = _requests.body(await _body(request), _requests.figures)
-        content = await self._in_turn(request, lambda: self._figures.render(spec))
+        wanted = decode_body(await _body(request), _requests.FiguresRequest)
+        content = await self._work(request, lambda: self._figures.render(wanted))
         return Response(content, media_type="application/json")
 
     async def table(self, request: Request) -> Response:
-        spec = _requests.body(await _body(request), _requests.table)
-        return await self._in_turn(request, lambda: json_response(table(self._folder.get_all(spec.runs), spec)))
+        wanted = decode_body(await _body(request), _requests.TableRequest)
+        return await self._work(request, lambda: json_response(table(self._folder.get_all(wanted.runs), wanted)))
 
     async def compare(self, request: Request) -> Response:
         from holter.dashboard.api._compare import compare
 
-        spec = _requests.body(await _body(request), _requests.compare)
-        return await self._in_turn(request, lambda: json_response(compare(self._folder, spec)))
+        wanted = decode_body(await _body(request), _requests.CompareRequest)
+        return await self._work(request, lambda: json_response(compare(self._folder, wanted)))
 
     async def live(self, request: Request) -> Response:
-        runs = _requests.runs_of(request.query_params)
+        runs = decode_query(request.query_params, _requests.RunsQuery).run
         self._live.check()
-        if request.method == "HEAD":  # its events are never sent, so nobody would ever end them
+        if request.method == "HEAD":  # the server would drop the body and never close the stream
             return Response(media_type="text/event-stream")
         return StreamingResponse(self._live.events(runs), media_type="text/event-stream")
 
     async def export_csv(self, request: Request) -> Response:
-        runs, names = _requests.runs_of(request.query_params, 1), _requests.names_of(request.query_params)
-        entries = await to_thread.run_sync(lambda: self._folder.get_all(runs))
+        query = decode_query(request.query_params, _requests.SelectedSeriesQuery)
+        entries = await to_thread.run_sync(lambda: self._folder.get_all(query.run))
         headers = _download(_export.file_name(entries[0].name, ".csv"))
-        pieces = _export.csv_pieces(entries, names) if request.method == "GET" else iter(())
+        pieces = _export.csv_pieces(entries, query.name) if request.method == "GET" else iter(())
         return StreamingResponse(pieces, headers=headers, media_type="text/csv; charset=utf-8")
 
     async def report(self, request: Request) -> Response:
-        runs = _requests.runs_of(request.query_params, 1)
-        entries = await to_thread.run_sync(lambda: self._folder.get_all(runs))
+        query = decode_query(request.query_params, _requests.SelectedRunsQuery)
+        entries = await to_thread.run_sync(lambda: self._folder.get_all(query.run))
         headers = _download(_export.file_name(entries[0].name, "-report.html"))
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/html; charset=utf-8")
-        content = await self._in_turn(request, lambda: _export.report(entries))
+        content = await self._work(request, lambda: _export.report(entries))
         return Response(content, headers=headers, media_type="text/html; charset=utf-8")
 
-    async def _in_turn(self, request: Request, work: Callable[[], _T]) -> _T:
-        """Have long work done on one of a few threads; not at all if the client has gone while it waited."""
-        if self._turns is None:
-            self._turns = anyio.Semaphore(_WORKERS)
-        async with self._turns:
+    async def _work(self, request: Request, work: Callable[[], _T]) -> _T:
+        """Run expensive work on one of a few threads, unless the client disconnects before its turn."""
+        if self._worker_slots is None:
+            self._worker_slots = anyio.Semaphore(_MAX_WORKERS)
+        async with self._worker_slots:
             if await request.is_disconnected():
                 raise ClientDisconnect
             return await to_thread.run_sync(work)
@@ -242,35 +255,35 @@ def _download(name: str) -> dict[str, str]:
 
 
 async def _body(request: Request) -> bytes:
-    """The body; one that does not arrive is not waited for."""
     try:
-        with anyio.fail_after(_BODY_SECS):
+        with anyio.fail_after(_BODY_TIMEOUT_SECS):
             return await request.body()
     except TimeoutError:
-        raise Refused(408, f"the body did not arrive within {_BODY_SECS:g} s") from None
+        raise RequestError(408, f"the body did not arrive within {_BODY_TIMEOUT_SECS:g} s") from None
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _request_error(request: Request, error: Exception) -> Response:
     del request
-    assert isinstance(error, Refused)  # noqa: S101  for the type checker: it is registered for nothing else
-    return error_response(error.status, error.message)
+    assert isinstance(error, RequestError)  # noqa: S101  for the type checker
+    return error_response(error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  likewise
-    words = {404: "there is nothing at this address; /api/v1/openapi.json describes what there is"}
+    assert isinstance(error, HTTPException)  # noqa: S101  for the type checker
+    messages = {404: "there is nothing at this address; /api/v1/openapi.json lists the addresses"}
     if error.status_code == 405:
-        takes = "POST" if request.method == "GET" else "GET"
-        words[405] = f"this address takes {takes}, got {request.method}"
-    return error_response(error.status_code, words.get(error.status_code, error.detail), error.headers)
+        expected = "POST" if request.method == "GET" else "GET"
+        messages[405] = f"this address accepts {expected}, got {request.method}"
+    message = messages.get(error.status_code, error.detail)
+    return error_response(RequestError(error.status_code, message, error.headers))
 
 
-async def _nobody_waits(request: Request, error: Exception) -> Response:
+async def _client_disconnected(request: Request, error: Exception) -> Response:
     del request, error
-    return Response(status_code=503)  # read by nobody
+    return Response(status_code=503)  # the client does not receive it
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    """What we did not foresee: the client learns that it was not the request; the traceback goes to the log."""
+async def _internal_error(request: Request, error: Exception) -> Response:
+    """Respond to an unexpected error. Starlette re-raises it, so the server logs the traceback."""
     del request, error
-    return error_response(500, "the server failed at this; its terminal says more")
+    return error_response(RequestError(500, "internal error; see the server's terminal"))

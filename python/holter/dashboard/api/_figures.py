@@ -1,36 +1,39 @@
-"""Figures for the page: a request's charts, each built by `holter.plots` and rendered for plotly.js.
+"""Figures for the page: builds a request's charts with `holter.plots` and renders them for plotly.js.
 
-Everything is read through `Run.buckets`, so a figure costs about the same whatever the length of its runs. One that
-was made is kept until its runs change or others need its room. A chart that cannot be made says why, in its place.
+All data comes from `Run.buckets`, so the cost of a figure does not depend on the length of its runs. Figures are cached
+until their runs change. A chart that cannot be drawn has an error in its place and does not fail the request.
 """
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from holter.dashboard.api._asked_once import asked_once
-from holter.dashboard.api._requests import ChartSpec, FiguresSpec, ViewSpec
+import msgspec
+
+from holter._text import numbered
+from holter.dashboard.api._cached_run import cached
+from holter.dashboard.api._requests import ChartSpec, FiguresRequest, GroupSpec, ViewSpec
+from holter.dashboard.api._responses import FigureAnswer, OverviewResponse, PlotlyFigure
 from holter.dashboard.api._runs import Entry, RunFolder, reading
-from holter.dashboard.api._text import numbered
 from holter.dashboard.http._cache import ByteCache
-from holter.dashboard.http._errors import Refused
-from holter.dashboard.http._json import dumps
+from holter.dashboard.http._errors import RequestError
+from holter.dashboard.http._json import json_bytes
 
 if TYPE_CHECKING:
     from holter.plots import Chart, Threshold, View
 
-__all__ = ["CACHE_BYTES", "MAX_ANSWER_BYTES", "MAX_POINTS", "Figures"]
+__all__ = ["CACHE_BYTES", "MAX_POINTS", "MAX_RESPONSE_BYTES", "Figures"]
 
 CACHE_BYTES = 64 << 20
-MAX_ANSWER_BYTES = 64 << 20
-MAX_POINTS = 1_500_000  # series × pixels of one chart: some 120 MB while it is made
+MAX_RESPONSE_BYTES = 64 << 20
+MAX_POINTS = 1_500_000  # series × pixels of one chart; drawing that many takes some 120 MB
 
 _LOG = logging.getLogger(__name__)
 
 
 class Figures:
-    """Makes and keeps figures. May be used by several threads at once.
+    """Draws and caches figures. Thread-safe.
 
     Args:
         folder: The runs.
@@ -40,34 +43,40 @@ class Figures:
         self._folder = folder
         self._cache = ByteCache(CACHE_BYTES)
 
-    def overview(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the page shows first of these runs, as the charts of a request for figures."""
+    def overview(self, run_ids: Sequence[str]) -> OverviewResponse:
+        """Return the charts that the page shows first for these runs."""
         from holter import plots
 
         entries = self._folder.get_all(run_ids)
-        groups = [{"label": entry.name, "colour": entry.colour, "runs": [entry.id]} for entry in entries]
+        groups = tuple(GroupSpec(entry.name, (entry.id,), entry.color) for entry in entries)
         with reading(*entries):
-            return [{**chart, "groups": groups} for chart in plots.overview_charts([entry.run for entry in entries])]
+            charts = plots.overview_charts([entry.run for entry in entries])
+        return OverviewResponse(
+            [
+                ChartSpec(chart["key"], chart["kind"], tuple(chart["names"]), groups, chart["title"], chart["band"])
+                for chart in charts
+            ]
+        )
 
-    def render(self, spec: FiguresSpec) -> bytes:
-        """Return the body of the answer: a figure for each chart, in order.
+    def render(self, request: FiguresRequest) -> bytes:
+        """Return the body of the response: a figure for each chart, in order.
 
         Raises:
-            Refused: 404 if a run was never there, 410 if all runs that are asked for are gone.
+            RequestError: 404 if a run is unknown, 410 if all of the runs are gone.
         """
-        entries, gone = self._entries(spec.charts)
+        entries, gone = self._entries(request.charts)
         pieces: list[bytes] = []
         num_bytes = 0
-        for chart in spec.charts:
-            if num_bytes < MAX_ANSWER_BYTES:
-                pieces.append(self._figure(chart, spec, entries, gone))
+        for chart in request.charts:
+            if num_bytes < MAX_RESPONSE_BYTES:
+                pieces.append(self._figure(chart, request, entries, gone))
             else:
-                pieces.append(_answer(chart, _nothing("the answer would be too large; ask for fewer charts"), {}))
+                pieces.append(json_bytes(_failed(chart, "the response is too large; request fewer charts", {})))
             num_bytes += len(pieces[-1])
         return b'{"figures":[' + b",".join(pieces) + b"]}"
 
     def _entries(self, charts: Iterable[ChartSpec]) -> tuple[dict[str, Entry], dict[str, str]]:
-        """The runs that are there, and of those that are gone the reason."""
+        """Return the runs that exist, and the reasons for those that are gone."""
         entries: dict[str, Entry] = {}
         gone: dict[str, str] = {}
         for run_id in dict.fromkeys(run for chart in charts for group in chart.groups for run in group.runs):
@@ -75,72 +84,72 @@ class Figures:
             if isinstance(found, str):
                 gone[run_id] = found
             else:
-                entries[run_id] = dataclasses.replace(found, run=asked_once(found.run))
+                entries[run_id] = dataclasses.replace(found, run=cached(found.run))
         if gone and not entries:
-            raise Refused(410, next(iter(gone.values())))
+            raise RequestError(410, next(iter(gone.values())))
         return entries, gone
 
-    def _figure(self, chart: ChartSpec, spec: FiguresSpec, entries: dict[str, Entry], gone: dict[str, str]) -> bytes:
+    def _figure(
+        self, chart: ChartSpec, request: FiguresRequest, entries: dict[str, Entry], gone: dict[str, str]
+    ) -> bytes:
         groups = [[entries[run] for run in group.runs if run in entries] for group in chart.groups]
-        wanted = {run: None for group in chart.groups for run in group.runs}
-        revisions = {run: entries[run].revision for run in wanted if run in entries}
+        run_ids = list(dict.fromkeys(run for group in chart.groups for run in group.runs))
+        revisions = {run: entries[run].revision for run in run_ids if run in entries}
         created = tuple(entries[run].run.created for run in revisions)
-        key = (chart, spec.view, spec.theme, tuple(revisions.items()), created)
-        kept = self._cache.get(key)
-        if kept is not None:
-            return kept
-        lost = [gone[run] for run in wanted if run in gone]
+        key = (chart, request.view, request.theme, tuple(revisions.items()), created)
+        stored = self._cache.get(key)
+        if stored is not None:
+            return stored
+        missing = [gone[run] for run in run_ids if run in gone]
         try:
-            fields = _made(chart, groups, spec)
-            notes = [fields["note"], *lost]
-            fields["note"] = "; ".join(note for note in notes if note)
-        except Refused as refused:
-            fields = _nothing("; ".join(dict.fromkeys([*lost, refused.message])))
-        except Exception:  # noqa: BLE001  one chart's; the page's others are drawn all the same
-            _LOG.exception("a chart could not be made: %r", chart)
-            fields = _nothing("the server failed at this chart; its terminal says more")
-        content = _answer(chart, fields, revisions)
-        if "error" not in fields:
+            answer = _draw(chart, groups, request, revisions)
+            answer.note = "; ".join(note for note in (answer.note, *missing) if note)
+        except RequestError as error:
+            answer = _failed(chart, "; ".join(dict.fromkeys([*missing, error.message])), revisions)
+        except Exception:  # noqa: BLE001  fails this chart, not the page's other charts
+            _LOG.exception("failed to draw chart %r", chart)
+            answer = _failed(chart, "internal error while drawing this chart; see the server's terminal", revisions)
+        content = json_bytes(answer)
+        if answer.error is msgspec.UNSET:
             self._cache.put(key, content)
         return content
 
 
-def _made(chart: ChartSpec, groups: list[list[Entry]], spec: FiguresSpec) -> dict[str, Any]:
-    """The figure's fields.
+def _draw(
+    chart: ChartSpec, groups: list[list[Entry]], request: FiguresRequest, revisions: dict[str, str]
+) -> FigureAnswer:
+    """Draw a chart.
 
     Raises:
-        Refused: If it cannot be made.
+        RequestError: If it cannot be drawn.
     """
     from holter import plots
 
     entries = [entry for group in groups for entry in group]
     if not entries:
-        raise Refused(410, "none of its runs is there any more")
+        raise RequestError(410, "none of the chart's runs exists any more")
     if not chart.names:
-        raise Refused(404, "it names no series")
+        raise RequestError(404, "the chart has no series; expected at least one name")
     num_series = len(entries) * len(chart.names)
-    if num_series * spec.view.px > MAX_POINTS:
-        raise Refused(400, f"it is of {num_series:,} series (runs × names), too many to draw; select fewer")
+    if num_series * request.view.px > MAX_POINTS:
+        raise RequestError(400, f"the chart has {num_series:,} series (runs × names), too many to draw; select fewer")
     try:
         with reading(*entries):
-            built = _build(chart, groups, _view(spec.view))
+            built = _build(chart, groups, _view(request.view))
     except (ValueError, ImportError) as error:
-        raise Refused(400, str(error)) from error
-    return {"figure": plots.to_plotly(built, spec.theme), "note": built.note, "width": built.width}
+        raise RequestError(400, str(error)) from error
+    figure = PlotlyFigure(**plots.to_plotly(built, request.theme))
+    return FigureAnswer(key=chart.key, figure=figure, note=built.note, width=built.width, revision=revisions)
 
 
-def _answer(chart: ChartSpec, fields: Mapping[str, Any], revisions: Mapping[str, str]) -> bytes:
-    return dumps({"key": chart.key, **fields, "revision": revisions})
-
-
-def _nothing(reason: str) -> dict[str, Any]:
-    return {"figure": {"data": [], "layout": {}}, "note": "", "width": 1, "error": reason}
+def _failed(chart: ChartSpec, reason: str, revisions: dict[str, str]) -> FigureAnswer:
+    return FigureAnswer(key=chart.key, figure=PlotlyFigure([], {}), revision=revisions, error=reason)
 
 
 def _view(view: ViewSpec) -> "View":
     from holter import plots
 
-    fields = dataclasses.asdict(view)
+    fields = msgspec.structs.asdict(view)
     return plots.View(trim_outliers=fields.pop("trim"), **fields)
 
 
@@ -148,20 +157,20 @@ def _build(chart: ChartSpec, groups: list[list[Entry]], view: "View") -> "Chart"
     from holter import plots
 
     title, names = chart.title, chart.names
-    thresholds = [plots.Threshold(threshold.y, threshold.label) for threshold in chart.thresholds]
+    thresholds = [plots.Threshold(threshold.y, threshold.label) for threshold in chart.thresholds or ()]
     if chart.kind == "band":
         return _build_band(chart, groups, view, thresholds)
     members = [(entry, spec) for group, spec in zip(groups, chart.groups, strict=True) for entry in group]
     runs = [entry.run for entry, _ in members]
-    colours = [entry.colour if spec.colour is None else spec.colour for entry, spec in members]
+    colors = [_color(spec, entry) for entry, spec in members]
     if chart.kind == "heatmap":
         return plots.heatmap_chart(runs[0], names, view, title=title)
     if chart.kind == "latest":
-        return plots.latest_chart(runs, names, view, title=title, thresholds=thresholds, colours=colours)
+        return plots.latest_chart(runs, names, view, title=title, thresholds=thresholds, colours=colors)
     if chart.kind == "speed":
-        return plots.speed_chart(runs, names, view, title=title, colours=colours)
+        return plots.speed_chart(runs, names, view, title=title, colours=colors)
     return plots.line_chart(
-        runs, names, view, title=title, thresholds=thresholds, colours=colours, change_points=chart.change_points
+        runs, names, view, title=title, thresholds=thresholds, colours=colors, change_points=chart.change_points
     )
 
 
@@ -173,10 +182,14 @@ def _build_band(chart: ChartSpec, groups: list[list[Entry]], view: "View", thres
     return plots.band_chart(
         {label: [entry.run for entry in group] for label, (_, group) in zip(labels, filled, strict=True)},
         chart.names,
-        chart.band,
+        chart.band or "std",
         view,
         title=chart.title,
         thresholds=thresholds,
-        colours=[group[0].colour if spec.colour is None else spec.colour for spec, group in filled],
+        colours=[_color(spec, group[0]) for spec, group in filled],
         change_points=chart.change_points,
     )
+
+
+def _color(spec: GroupSpec, entry: Entry) -> int:
+    return entry.color if spec.color is None else spec.color

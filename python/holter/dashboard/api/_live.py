@@ -1,8 +1,7 @@
-"""Tells clients what has changed: `run` when a run got points or ended, `gone` and `runs` when the list changed.
+"""Server-sent events: `run` when a run has new points or a new status, `gone` and `runs` when the list of runs changes.
 
-These are server-sent events. A run is looked at once a second if anybody watches it, however many do. What is told
-is that something has changed, never the points: a client asks for the figures that it shows. A stream ends when its
-client goes, when the server stops, and never because of a run.
+All clients share one scan of the runs per second. Events contain no points; a client requests the figures that it
+shows. A stream ends when its client disconnects or the server stops, never because of a run.
 """
 
 import time
@@ -12,18 +11,18 @@ import anyio
 from anyio import to_thread
 
 from holter.dashboard.api._runs import Listing, RunFolder
-from holter.dashboard.http._errors import Refused
-from holter.dashboard.http._json import dumps
+from holter.dashboard.http._errors import RequestError
+from holter.dashboard.http._json import json_bytes
 
 __all__ = ["HEARTBEAT_SECS", "MAX_CLIENTS", "POLL_SECS", "Live"]
 
-POLL_SECS = 0.25  # the runs themselves are looked at once a second
+POLL_SECS = 0.25  # `RunFolder` scans at most once a second
 HEARTBEAT_SECS = 15.0
 MAX_CLIENTS = 64
 
 
 class Live:
-    """The streams of one server. Used on the event loop alone, but for `stop`.
+    """The event streams of a server. Used on the event loop only, except `stop`.
 
     Args:
         folder: The runs.
@@ -37,67 +36,67 @@ class Live:
 
     @property
     def num_clients(self) -> int:
-        """How many streams are open."""
+        """Number of open streams."""
         return self._num_clients
 
     def stop(self) -> None:
-        """Let every stream end within a poll. May be called from a signal handler."""
+        """End all streams within one poll. Safe to call from a signal handler."""
         self._is_stopping = True
 
     def check(self) -> None:
-        """Refuse one client more than there may be."""
+        """Raise a `RequestError` if the maximum number of streams is open."""
         if self._num_clients >= MAX_CLIENTS:
-            raise Refused(503, f"{MAX_CLIENTS} pages are watching already; close some of them")
+            raise RequestError(503, f"{MAX_CLIENTS} pages are already open, the maximum; close some of them")
 
     async def events(self, run_ids: Sequence[str]) -> AsyncIterator[bytes]:
-        """Yield the events for a client that watches these runs: first how each stands now, then what changes.
+        """Yield the events of these runs: first the current state of each, then changes.
 
         Args:
-            run_ids: The runs; one that is not there (yet, or any more) is no error.
+            run_ids: The runs; a run that does not exist yet, or any more, is not an error.
         """
         self._num_clients += 1
         try:
-            told: dict[str, str] = {}
-            listed: object = None
-            spoken_at = time.monotonic()
+            states: dict[str, str] = {}
+            signature: object = None
+            sent_at = time.monotonic()
             yield b"retry: 2000\n\n"
             while not self._is_stopping:
                 listing = await self._listing()
-                found = list(_changes(listing, run_ids, told))
-                if listed is not None and listed != listing.signature:
-                    found.append(_event("runs", {}))
-                listed = listing.signature
-                if not found and time.monotonic() - spoken_at >= HEARTBEAT_SECS:
-                    found.append(b": still here\n\n")
-                if found:
-                    spoken_at = time.monotonic()
-                    yield b"".join(found)
+                events = _run_events(listing, run_ids, states)
+                if signature is not None and signature != listing.signature:
+                    events.append(_event("runs", {}))
+                signature = listing.signature
+                if not events and time.monotonic() - sent_at >= HEARTBEAT_SECS:
+                    events.append(b": heartbeat\n\n")
+                if events:
+                    sent_at = time.monotonic()
+                    yield b"".join(events)
                 await self._pause()
         finally:
             self._num_clients -= 1
 
     async def _listing(self) -> Listing:
-        # Threads of its own: figures that take long do not delay what is live.
+        # A separate pool of threads, so that slow figures do not delay events.
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(2)
         return await to_thread.run_sync(self._folder.listing, limiter=self._limiter)
 
     async def _pause(self) -> None:
-        # Not an event: `stop` comes from a signal handler or another thread, where none may be set.
+        # Polls a flag because a signal handler or another thread, which call `stop`, cannot set an asyncio event.
         until = time.monotonic() + POLL_SECS
         while not self._is_stopping and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110
             await anyio.sleep(min(left, 0.2))
 
 
-def _changes(listing: Listing, run_ids: Sequence[str], told: dict[str, str]) -> list[bytes]:
-    """The events of the runs that are not as they were told, which is then noted."""
+def _run_events(listing: Listing, run_ids: Sequence[str], states: dict[str, str]) -> list[bytes]:
+    """Return an event for each run that differs from `states`, and update `states`."""
     events = []
     for run_id in run_ids:
         entry = listing.entries.get(run_id)
         state = "" if entry is None else f"{entry.status} {entry.revision}"
-        if told.get(run_id, "") == state:
+        if states.get(run_id, "") == state:
             continue
-        told[run_id] = state
+        states[run_id] = state
         if entry is None:
             events.append(_event("gone", {"run": run_id}))
         else:
@@ -108,4 +107,4 @@ def _changes(listing: Listing, run_ids: Sequence[str], told: dict[str, str]) -> 
 
 
 def _event(name: str, fields: Mapping[str, object]) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + dumps(fields) + b"\n\n"
+    return b"event: " + name.encode() + b"\ndata: " + json_bytes(fields) + b"\n\n"

@@ -1,292 +1,225 @@
-"""What a client may ask for, read out of a query or a body and bounded: whatever does not fit is a 400 with words.
+"""Request types, and functions that decode and validate them.
 
-Nothing here looks at a run. After this every value has its type, every list its greatest length, every step
-fits 64 bits, every number is finite, and every text is proper Unicode.
+The types are the only description of the requests: msgspec validates against them, and `_openapi` publishes their
+schema. They bound every list, number and text, so no request is expensive to read.
 """
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar, get_args
 
+import msgspec
+from msgspec import Meta, Struct
 from starlette.datastructures import QueryParams
 
-from holter.dashboard.api import _fields as fields
-from holter.dashboard.http._errors import Refused
+from holter._text import shortened
+from holter.dashboard.http._errors import RequestError
 
 __all__ = [
-    "BANDS",
-    "KINDS",
     "MAX_CHARTS",
     "MAX_NAMES",
     "MAX_PATTERN_CHARS",
-    "MAX_PX",
     "MAX_ROWS",
     "MAX_RUNS",
-    "MIN_PX",
-    "THEMES",
-    "BandKind",
     "ChartSpec",
-    "CompareSpec",
-    "FiguresSpec",
+    "CompareRequest",
+    "FiguresRequest",
     "GroupSpec",
-    "Kind",
+    "RunsQuery",
+    "SelectedRunsQuery",
+    "SelectedSeriesQuery",
     "SeriesQuery",
-    "TableSpec",
-    "Theme",
+    "TableRequest",
     "ThresholdSpec",
     "ViewSpec",
-    "body",
-    "compare",
-    "figures",
-    "names_of",
-    "runs_of",
-    "series",
-    "table",
+    "decode_body",
+    "decode_query",
 ]
 
-MAX_NAMES: Final = 2000  # in one request, over all its charts
+MAX_NAMES: Final = 2000  # per request, over all its charts
 MAX_CHARTS: Final = 64
 MAX_RUNS: Final = 256
 MAX_ROWS: Final = 1000
-MAX_PATTERN_CHARS: Final = 1000  # it is tried on every name
-MIN_PX: Final = 50
-MAX_PX: Final = 4000
-_MAX_THRESHOLDS: Final = 32
-_MAX_STEPS: Final = 100
-_MAX_METRICS: Final = 100
+MAX_PATTERN_CHARS: Final = 1000  # it is matched against every name
+_MAX_TEXT_CHARS: Final = 1 << 16  # names of 10 KB are possible
+_MAX_STEP: Final = (1 << 63) - 1
+_MAX_NUMBER: Final = 1e300
+_MAX_MESSAGE_CHARS: Final = 300
+
+_T = TypeVar("_T", bound=Struct)
 
 Kind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
-BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
+Band: TypeAlias = Literal["std", "quantile", "minmax"]
 Theme: TypeAlias = Literal["light", "dark"]
-KINDS: Final[tuple[Kind, ...]] = ("line", "band", "heatmap", "latest", "speed")
-BANDS: Final[tuple[BandKind, ...]] = ("std", "quantile", "minmax")
-THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
+_CHOICES: Final = {"kind": get_args(Kind), "band": get_args(Band), "theme": get_args(Theme)}
 _X_AXES: Final = ("step", "relative", "wall")
 
-_T = TypeVar("_T")
+Text: TypeAlias = Annotated[str, Meta(max_length=_MAX_TEXT_CHARS)]
+Pattern: TypeAlias = Annotated[str, Meta(max_length=MAX_PATTERN_CHARS)]
+Step: TypeAlias = Annotated[int, Meta(ge=-_MAX_STEP - 1, le=_MAX_STEP)]
+Number: TypeAlias = Annotated[float, Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+Runs: TypeAlias = Annotated[tuple[Text, ...], Meta(max_length=MAX_RUNS, description="Ids of runs.")]
+Names: TypeAlias = Annotated[tuple[Text, ...], Meta(max_length=MAX_NAMES, description="Names of series.")]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSpec:
-    """Runs that are shown as one; a single run is a group of one."""
-
-    label: str
-    runs: tuple[str, ...]
-    colour: int | None
+class _Request(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the request types; hashable, so that requests can be cache keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThresholdSpec:
-    """A horizontal line that the user set."""
+class GroupSpec(_Request, frozen=True, omit_defaults=True):
+    """Runs to show as one: one column of a comparison, one band of a chart."""
 
-    y: float
-    label: str
+    label: Text
+    runs: Runs
+    color: Annotated[int, Meta(ge=0, le=1 << 31, description="Index in the palette.")] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChartSpec:
-    """One chart that is wanted."""
+Groups: TypeAlias = Annotated[tuple[GroupSpec, ...], Meta(max_length=MAX_RUNS)]
 
-    key: str
-    title: str | None
+
+class ThresholdSpec(_Request, frozen=True):
+    """A horizontal line."""
+
+    y: Number
+    label: Text = ""
+
+
+class ChartSpec(_Request, frozen=True, omit_defaults=True):
+    """A chart: which series of which runs, drawn how."""
+
+    key: Annotated[str, Meta(max_length=_MAX_TEXT_CHARS, description="Returned with the figure.")]
     kind: Kind
-    band: BandKind
-    names: tuple[str, ...]
-    groups: tuple[GroupSpec, ...]
-    thresholds: tuple[ThresholdSpec, ...]
-    change_points: bool
+    names: Names
+    groups: Groups
+    title: Text | None = None
+    band: Band | None = None
+    thresholds: Annotated[tuple[ThresholdSpec, ...], Meta(max_length=32)] | None = None
+    change_points: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ViewSpec:
-    """What the user looks through: the same for all charts of a request."""
+class ViewSpec(_Request, frozen=True):
+    """Options that apply to all charts of a request."""
 
-    px: int = 600
-    start: int | None = None
-    stop: int | None = None
-    x: str = "step"
-    half_life: float = 0.0
+    px: Annotated[int, Meta(ge=50, le=4000, description="Width of a chart in pixels.")] = 600
+    start: Step | None = None
+    stop: Step | None = None
+    x: Annotated[str, Meta(max_length=_MAX_TEXT_CHARS, description="step, relative, wall, or metric:NAME")] = "step"
+    half_life: Annotated[float, Meta(ge=0, le=_MAX_NUMBER, description="Half-life of the smoothing in steps.")] = 0.0
     log_y: bool = False
-    trim: bool = False
+    trim: Annotated[bool, Meta(description="Whether the y axis ignores outliers.")] = False
     marks: bool = True
 
+    def __post_init__(self) -> None:
+        if self.x not in _X_AXES and (not self.x.startswith("metric:") or self.x == "metric:"):
+            raise ValueError(f"x must be one of {', '.join(_X_AXES)} or metric:NAME")
 
-@dataclass(frozen=True, slots=True)
-class FiguresSpec:
+
+class FiguresRequest(_Request, frozen=True):
     """The body of `POST /api/v1/figures`."""
 
-    charts: tuple[ChartSpec, ...]
-    view: ViewSpec
-    theme: Theme
+    charts: Annotated[tuple[ChartSpec, ...], Meta(max_length=MAX_CHARTS)]
+    view: ViewSpec = ViewSpec()
+    theme: Theme = "light"
+
+    def __post_init__(self) -> None:
+        if sum(len(chart.names) for chart in self.charts) > MAX_NAMES:
+            raise ValueError(f"charts have more than {MAX_NAMES} names in total; request fewer at a time")
+        if len({run for chart in self.charts for group in chart.groups for run in group.runs}) > MAX_RUNS:
+            raise ValueError(f"charts have more than {MAX_RUNS} runs in total; request fewer at a time")
 
 
-@dataclass(frozen=True, slots=True)
-class TableSpec:
+class TableRequest(_Request, frozen=True):
     """The body of `POST /api/v1/table`."""
 
-    runs: tuple[str, ...]
-    names: tuple[str, ...]
-    start: int | None
-    stop: int | None
-    limit: int
-    offset: int
+    runs: Runs
+    names: Names
+    start: Step | None = None
+    stop: Step | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_ROWS)] = MAX_ROWS
+    offset: Annotated[int, Meta(ge=0, le=_MAX_STEP)] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CompareSpec:
+class CompareRequest(_Request, frozen=True):
     """The body of `POST /api/v1/compare`."""
 
-    groups: tuple[GroupSpec, ...]
-    at: tuple[int, ...]
-    metrics: tuple[str, ...]
-    targets: Mapping[str, float]
+    groups: Groups
+    at: Annotated[tuple[Step, ...], Meta(max_length=100, description="Steps to compare at.")] = ()
+    metrics: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
+    targets: Annotated[dict[Text, Number], Meta(max_length=100, description="Target value by metric.")] = {}
+
+    def __post_init__(self) -> None:
+        if sum(len(group.runs) for group in self.groups) > MAX_RUNS:
+            raise ValueError(f"groups have more than {MAX_RUNS} runs in total; request fewer at a time")
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesQuery:
-    """The query of `GET /api/v1/series`."""
-
-    run: str
-    pattern: str
+# A query's parameters can repeat, so all of them are lists here.
 
 
-def body(text: bytes, read: Callable[[Any], _T]) -> _T:
-    """Return what `read` makes of a JSON body.
+class RunsQuery(Struct, frozen=True):
+    """Any number of runs."""
+
+    run: Runs = ()
+
+
+class SelectedRunsQuery(Struct, frozen=True):
+    """At least one run."""
+
+    run: Annotated[Runs, Meta(min_length=1)]
+
+
+class SelectedSeriesQuery(Struct, frozen=True):
+    """At least one run and at least one series."""
+
+    run: Annotated[Runs, Meta(min_length=1)]
+    name: Annotated[Names, Meta(min_length=1)]
+
+
+class SeriesQuery(Struct, frozen=True):
+    """One run, and a glob pattern for the names of its series."""
+
+    run: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=1)]
+    pattern: Annotated[tuple[Pattern, ...], Meta(min_length=1, max_length=1)] = ("*",)
+
+
+def decode_body(body: bytes, request_type: type[_T]) -> _T:
+    """Return a JSON body as a request.
 
     Raises:
-        Refused: If it is not JSON, or does not fit.
+        RequestError: 400 if it is not valid JSON or does not match the type.
     """
     try:
-        value = json.loads(text, parse_int=fields.parse_int, parse_constant=fields.parse_constant)
-    except RecursionError:
-        raise Refused(400, "the body is nested too deeply") from None
-    except ValueError as error:  # also of the encoding
-        raise Refused(400, f"the body is not JSON: {str(error)[:200]}") from None
-    return read(value)
+        return msgspec.json.decode(body, type=request_type)
+    except msgspec.ValidationError as error:
+        raise RequestError(400, _explain(error, "the body")) from None
+    except msgspec.DecodeError as error:
+        reason = _lower_first(str(error).removeprefix("JSON is malformed: "))
+        raise RequestError(400, f"the body is not valid JSON: {reason}") from None
 
 
-def figures(value: Any) -> FiguresSpec:
-    """Read the body of `POST /api/v1/figures`."""
-    given = fields.object_of(value, "the body", ("charts", "view", "theme"))
-    charts = fields.list_of(given.get("charts"), "charts", MAX_CHARTS, _chart)
-    if sum(len(chart.names) for chart in charts) > MAX_NAMES:
-        raise Refused(400, f"charts name more than {MAX_NAMES} series together; ask for fewer at once")
-    if len({run for chart in charts for group in chart.groups for run in group.runs}) > MAX_RUNS:
-        raise Refused(400, f"charts name more than {MAX_RUNS} runs together; ask for fewer at once")
-    theme = fields.choice(given.get("theme", "light"), "theme", THEMES)
-    return FiguresSpec(charts, _view(given.get("view", {})), theme)
+def decode_query(params: QueryParams, query_type: type[_T]) -> _T:
+    """Return the parameters that the type has, with repeated values removed; others are ignored.
+
+    Raises:
+        RequestError: 400 if they do not match the type.
+    """
+    given = {key: list(dict.fromkeys(params.getlist(key))) for key in query_type.__struct_fields__ if key in params}
+    try:
+        return msgspec.convert(given, query_type)
+    except msgspec.ValidationError as error:
+        raise RequestError(400, _explain(error, "the query")) from None
 
 
-def table(value: Any) -> TableSpec:
-    """Read the body of `POST /api/v1/table`."""
-    given = fields.object_of(value, "the body", ("runs", "names", "start", "stop", "limit", "offset"))
-    return TableSpec(
-        runs=fields.list_of(given.get("runs"), "runs", MAX_RUNS, fields.text),
-        names=fields.list_of(given.get("names"), "names", MAX_NAMES, fields.text),
-        start=fields.optional_step(given.get("start"), "start"),
-        stop=fields.optional_step(given.get("stop"), "stop"),
-        limit=fields.whole(given.get("limit", MAX_ROWS), "limit", 1, MAX_ROWS),
-        offset=fields.whole(given.get("offset", 0), "offset", 0, fields.MAX_STEP),
-    )
+def _explain(error: msgspec.ValidationError, whole: str) -> str:
+    """Return a message that names the field and what was expected, such as `view.px: expected int >= 50`."""
+    reason, _, path = str(error).replace("`", "").rpartition(" - at ")
+    if not reason:
+        reason, path = path, ""
+    field = path.removeprefix("$").removeprefix(".") or whole
+    reason = reason.removeprefix("Object ")
+    if reason.startswith("Invalid enum value"):
+        choices = ", ".join(_CHOICES[field.rpartition(".")[2]])
+        reason = f"expected one of {choices}, got {reason.removeprefix('Invalid enum value ')}"
+    message = shortened(f"{field}: {_lower_first(reason)}", _MAX_MESSAGE_CHARS)
+    return f"{message}; /api/v1/openapi.json describes the request"
 
 
-def compare(value: Any) -> CompareSpec:
-    """Read the body of `POST /api/v1/compare`."""
-    given = fields.object_of(value, "the body", ("groups", "at", "metrics", "targets"))
-    groups = fields.list_of(given.get("groups"), "groups", MAX_RUNS, _group)
-    if sum(len(group.runs) for group in groups) > MAX_RUNS:
-        raise Refused(400, f"groups name more than {MAX_RUNS} runs together; ask for fewer at once")
-    targets = fields.mapping_of(given.get("targets", {}), "targets", _MAX_METRICS, fields.number)
-    return CompareSpec(
-        groups=groups,
-        at=fields.list_of(given.get("at", []), "at", _MAX_STEPS, fields.step),
-        metrics=fields.list_of(given.get("metrics", []), "metrics", _MAX_METRICS, fields.text),
-        targets=targets,
-    )
-
-
-def series(query: QueryParams) -> SeriesQuery:
-    """Read the query of `GET /api/v1/series`."""
-    runs = runs_of(query)
-    if len(runs) != 1:
-        raise Refused(400, f"run is given {len(runs)} times, expected once")
-    patterns = query.getlist("pattern") or ["*"]
-    if len(patterns) > 1:
-        raise Refused(400, "pattern is given more than once")
-    if len(patterns[0]) > MAX_PATTERN_CHARS:
-        raise Refused(400, f"pattern has {len(patterns[0])} characters, expected at most {MAX_PATTERN_CHARS}")
-    return SeriesQuery(runs[0], fields.text(patterns[0], "pattern"))
-
-
-def runs_of(query: QueryParams, min_count: int = 0) -> tuple[str, ...]:
-    """Return the runs that a query names, each once."""
-    return _of_query(query, "run", min_count, MAX_RUNS)
-
-
-def names_of(query: QueryParams) -> tuple[str, ...]:
-    """Return the series that a query names, each once; there must be one."""
-    return _of_query(query, "name", 1, MAX_NAMES)
-
-
-def _of_query(query: QueryParams, key: str, min_count: int, max_count: int) -> tuple[str, ...]:
-    given = list(dict.fromkeys(query.getlist(key)))
-    if len(given) < min_count:
-        raise Refused(400, f"{key} is missing; expected ?{key}=… at least once")
-    return fields.list_of(given, key, max_count, fields.text)
-
-
-def _chart(value: Any, where: str) -> ChartSpec:
-    known = ("key", "title", "kind", "band", "names", "groups", "thresholds", "change_points")
-    given = fields.object_of(value, where, known)
-    title = given.get("title")
-    band = given.get("band")
-    thresholds = given.get("thresholds")
-    groups = fields.list_of(given.get("groups"), f"{where}.groups", MAX_RUNS, _group)
-    return ChartSpec(
-        key=fields.text(given.get("key"), f"{where}.key"),
-        title=None if title is None else fields.text(title, f"{where}.title"),
-        kind=fields.choice(given.get("kind"), f"{where}.kind", KINDS),
-        band=fields.choice("std" if band is None else band, f"{where}.band", BANDS),
-        names=fields.list_of(given.get("names"), f"{where}.names", MAX_NAMES, fields.text),
-        groups=groups,
-        thresholds=fields.list_of(thresholds or [], f"{where}.thresholds", _MAX_THRESHOLDS, _threshold),
-        change_points=fields.boolean(given.get("change_points", False), f"{where}.change_points"),
-    )
-
-
-def _group(value: Any, where: str) -> GroupSpec:
-    given = fields.object_of(value, where, ("label", "runs", "colour"))
-    colour = given.get("colour")
-    return GroupSpec(
-        label=fields.text(given.get("label"), f"{where}.label"),
-        runs=fields.list_of(given.get("runs"), f"{where}.runs", MAX_RUNS, fields.text),
-        colour=None if colour is None else fields.whole(colour, f"{where}.colour", 0, 1 << 31),
-    )
-
-
-def _threshold(value: Any, where: str) -> ThresholdSpec:
-    given = fields.object_of(value, where, ("y", "label"))
-    return ThresholdSpec(fields.number(given.get("y"), f"{where}.y"), fields.text(given.get("label", ""), where))
-
-
-def _view(value: Any) -> ViewSpec:
-    known = ("px", "start", "stop", "x", "half_life", "log_y", "trim", "marks")
-    given = fields.object_of(value, "view", known)
-    return ViewSpec(
-        px=fields.whole(given.get("px", 600), "view.px", MIN_PX, MAX_PX),
-        start=fields.optional_step(given.get("start"), "view.start"),
-        stop=fields.optional_step(given.get("stop"), "view.stop"),
-        x=_x_axis(given.get("x", "step")),
-        half_life=fields.number(given.get("half_life", 0), "view.half_life", min_value=0.0),
-        log_y=fields.boolean(given.get("log_y", False), "view.log_y"),
-        trim=fields.boolean(given.get("trim", False), "view.trim"),
-        marks=fields.boolean(given.get("marks", True), "view.marks"),
-    )
-
-
-def _x_axis(value: Any) -> str:
-    x = fields.text(value, "view.x")
-    if x in _X_AXES or (x.startswith("metric:") and x != "metric:"):
-        return x
-    raise Refused(400, f"view.x must be one of {', '.join(_X_AXES)} or metric:NAME")
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,10 +1,9 @@
-"""The points behind a chart as rows, a page at a time: what a screen reader, or a doubt, needs."""
+"""The points of a chart as rows, in pages."""
 
-from typing import Any
-
-from holter.dashboard.api._requests import TableSpec
+from holter.dashboard.api._requests import TableRequest
+from holter.dashboard.api._responses import TableResponse, TableRow
 from holter.dashboard.api._runs import Entry, reading
-from holter.dashboard.http._errors import Refused
+from holter.dashboard.http._errors import RequestError
 
 __all__ = ["COLUMNS", "MAX_SERIES", "table"]
 
@@ -12,35 +11,35 @@ COLUMNS = ("run", "name", "step", "value", "timestamp")
 MAX_SERIES = 512
 
 
-def table(entries: list[Entry], spec: TableSpec) -> dict[str, Any]:
-    """Return the rows `offset` to `offset + limit` of all points that are asked for, ordered as the request is.
+def table(entries: list[Entry], request: TableRequest) -> TableResponse:
+    """Return rows `offset` to `offset + limit`, ordered by run and name as in the request.
 
-    A name that a run does not have has no rows. `total` counts all rows. Only the series that the page shows are
-    read, unless the range of steps is bounded, where counting needs the others, too.
+    A series that a run does not have contributes no rows. `total` counts all rows. Only the series on the page are
+    read, unless `start` or `stop` is set, where counting has to read the others too.
 
     Raises:
-        Refused: If too many series are asked for, or a run cannot be read.
+        RequestError: If the table has too many series, or a run cannot be read.
     """
-    if len(spec.runs) * len(spec.names) > MAX_SERIES:
-        raise Refused(400, f"a table is of at most {MAX_SERIES} series (runs × names); ask for fewer")
-    rows: list[list[Any]] = []
+    if len(request.runs) * len(request.names) > MAX_SERIES:
+        raise RequestError(400, f"a table has at most {MAX_SERIES} series (runs × names); request fewer")
+    rows: list[TableRow] = []
     total = 0
     for entry in entries:
         with reading(entry):
             counts = {facts.name: facts.count for facts in entry.run.facts()}
-            for name in spec.names:
+            for name in request.names:
                 if name not in counts:
                     continue
-                count = counts[name] if spec.start is None and spec.stop is None else None
-                first = max(spec.offset - total, 0)
-                if count is None or (first < count and len(rows) < spec.limit):
-                    points = entry.run.series(name, spec.start, spec.stop)
+                count = counts[name] if request.start is None and request.stop is None else None
+                first = max(request.offset - total, 0)
+                if count is None or (first < count and len(rows) < request.limit):
+                    points = entry.run.series(name, request.start, request.stop)
                     count = len(points)
-                    page = slice(first, first + spec.limit - len(rows))
+                    page = slice(first, first + request.limit - len(rows))
                     times = points.timestamps[page].astype("datetime64[ms]").astype(str).tolist()
                     columns = (points.steps[page].tolist(), points.values[page].tolist(), times)
                     rows += [
-                        [entry.id, name, step, value, f"{time}Z"] for step, value, time in zip(*columns, strict=True)
+                        (entry.id, name, step, value, f"{time}Z") for step, value, time in zip(*columns, strict=True)
                     ]
                 total += count
-    return {"columns": list(COLUMNS), "rows": rows, "total": total}
+    return TableResponse(list(COLUMNS), rows, total)

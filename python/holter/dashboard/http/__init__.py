@@ -1,6 +1,8 @@
-"""HTTP: what serves any answer, whatever it says.
+"""HTTP: everything that does not depend on what a response contains.
 
-_guard    who may send which requests           _hosts    addresses of this machine
-_static   the files of the page                 _cache    a cache of answers, limited in bytes
-_json     JSON answers                          _errors   a refused request
+_origin, _limits, _token, _headers    middleware: who may send which requests; security headers
+_static                               the page's files
+_hosts                                which addresses are local
+_cache                                a cache with a limit in bytes
+_json, _errors                        JSON responses and errors
 """

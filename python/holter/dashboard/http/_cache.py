@@ -1,4 +1,4 @@
-"""Answers that were made already, up to so many bytes: the one that nobody has asked for longest goes first."""
+"""A least-recently-used cache with a limit in bytes."""
 
 import threading
 from collections import OrderedDict
@@ -8,11 +8,11 @@ __all__ = ["ByteCache"]
 
 
 class ByteCache:
-    """Maps keys to bytes; may be used by several threads at once.
+    """Maps keys to bytes. Thread-safe.
 
     Args:
-        max_bytes: How many bytes all values together may have. A value larger than a quarter of it is not
-            kept: it would push out what is asked for more often.
+        max_bytes: Limit on the total size of all values. A value larger than a quarter of it is not stored, because
+            it would evict too many others.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -23,7 +23,7 @@ class ByteCache:
 
     @property
     def num_bytes(self) -> int:
-        """How many bytes the values have together."""
+        """Total size of all values."""
         return self._bytes
 
     def get(self, key: Hashable) -> bytes | None:
@@ -35,12 +35,12 @@ class ByteCache:
             return value
 
     def put(self, key: Hashable, value: bytes) -> None:
-        """Keep a value, and forget others to make room for it."""
+        """Store a value, evicting the least recently used ones to make room."""
         if len(value) > self._max_bytes // 4:
             return
         with self._lock:
             self._bytes += len(value) - len(self._values.pop(key, b""))
             self._values[key] = value
             while self._bytes > self._max_bytes:
-                _, forgotten = self._values.popitem(last=False)
-                self._bytes -= len(forgotten)
+                _, evicted = self._values.popitem(last=False)
+                self._bytes -= len(evicted)

@@ -1,17 +1,35 @@
-"""What a request is refused with: a status, and words that say what was wrong and what was expected."""
+"""The error that ends a request, and how it looks as JSON."""
 
-__all__ = ["Refused"]
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+__all__ = ["ErrorDetail", "ErrorResponse", "RequestError"]
 
 
-class Refused(Exception):  # noqa: N818  a refusal is an answer, not a fault
-    """Ends a request with an error that the client is told.
+class RequestError(Exception):
+    """Ends a request with an error response.
 
     Args:
         status: The HTTP status, 400 to 599.
-        message: What was wrong, what was expected, what to do; lower-case.
+        message: What is wrong, what was expected, what to do; lower-case.
+        headers: Additional headers of the response.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers
+
+
+class ErrorDetail(Struct, frozen=True):
+    """What is wrong, what was expected, and what to do."""
+
+    message: str
+
+
+class ErrorResponse(Struct, frozen=True):
+    """The body of every error response."""
+
+    error: ErrorDetail

@@ -1,4 +1,4 @@
-"""Which addresses are of this machine alone; needs nothing but the standard library."""
+"""Tests whether an address is local. Standard library only."""
 
 import ipaddress
 
@@ -6,7 +6,7 @@ __all__ = ["is_address", "is_loopback"]
 
 
 def is_address(name: str) -> bool:
-    """Whether `name` is an IP address, and no name that somebody's DNS could answer."""
+    """Whether `name` is an IP address rather than a name that DNS resolves."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -1,43 +1,39 @@
-"""JSON as every browser reads it: strict, with numbers that are not finite as the words "nan", "inf" and "-inf"."""
+"""Strict JSON that every browser can parse: non-finite numbers become the strings "nan", "inf" and "-inf"."""
 
 import json
-import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from starlette.responses import Response
 
-__all__ = ["dumps", "error_response", "json_response"]
+from holter._text import plain_json
+from holter.dashboard.http._errors import ErrorDetail, ErrorResponse, RequestError
+
+__all__ = ["error_response", "json_bytes", "json_response"]
+
+# Not msgspec.json, which encodes NaN as null.
+_ENCODER: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=msgspec.to_builtins)
 
 
-def dumps(value: Any) -> bytes:
-    """Return `value` as strict JSON, in ASCII.
+def json_bytes(value: Any) -> bytes:
+    """Return `value` as strict JSON in ASCII; a Struct becomes an object.
 
     Raises:
-        TypeError: If it holds anything but dicts with text as keys, lists, tuples, text, numbers, booleans and None.
+        TypeError: If it holds a value that JSON has no type for.
     """
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError:  # something is not finite: rare, so that looking for it first would cost more
-        text = json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(value)
+    except ValueError:  # a non-finite number; rare, so searching for it first would cost more
+        text = _ENCODER.encode(plain_json(msgspec.to_builtins(value)))
     return text.encode("ascii")
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response with `value` as its body."""
-    return Response(dumps(value), status, headers, "application/json")
+    """Return a response with `value` as its JSON body."""
+    return Response(json_bytes(value), status, headers, "application/json")
 
 
-def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return the response to a request that is refused or has failed."""
-    return json_response({"error": {"message": message}}, status, headers)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value
+def error_response(error: RequestError) -> Response:
+    """Return the response for an error."""
+    return json_response(ErrorResponse(ErrorDetail(error.message)), error.status, error.headers)

@@ -110,7 +110,7 @@ export class Card {
   }
 
   #groups() {
-    const groups = model.groups.map(({ label, colour, runs }) => ({ label, colour, runs: runs.map((run) => run.id) }));
+    const groups = model.groups.map(({ label, colour, runs }) => ({ label, color: colour, runs: runs.map((run) => run.id) }));
     if (this.kind !== "heatmap") return groups;
     const chosen = groups.find((group) => group.runs.includes(this.heatmapRun)) ?? groups[0];
     return chosen ? [chosen] : [];

@@ -22,11 +22,11 @@ export function differingKeys(runs) {
 /** Returns the groups `{label, colour, runs: [run]}` of these runs, in their order. */
 export function groupRuns(runs, grouping) {
   const labels = uniqueLabels(runs);
-  if (!grouping) return runs.map((run) => ({ label: labels.get(run.id), colour: run.colour, runs: [run] }));
+  if (!grouping) return runs.map((run) => ({ label: labels.get(run.id), colour: run.color, runs: [run] }));
   const groups = new Map();
   for (const run of runs) {
     const label = groupLabel(run, grouping);
-    if (!groups.has(label)) groups.set(label, { label, colour: run.colour, runs: [] });
+    if (!groups.has(label)) groups.set(label, { label, colour: run.color, runs: [] });
     groups.get(label).runs.push(run);
   }
   return [...groups.values()];

@@ -122,7 +122,7 @@ class Tile {
     const name = element("button", { type: "button", class: "name", text: run.name, title: `details of ${run.id}` });
     name.addEventListener("click", () => store.set({ tab: "details", of: run.id }));
     const head = element("h3", {}, element("span", { class: "swatch" }), name, this.status);
-    const attributes = { class: "tile", "data-run": run.id, style: { "--colour": colourOf(run.colour) }, "aria-label": `run ${run.name}` };
+    const attributes = { class: "tile", "data-run": run.id, style: { "--colour": colourOf(run.color) }, "aria-label": `run ${run.name}` };
     this.element = element("article", attributes, head, this.progress, this.track, this.facts, this.health);
   }
 

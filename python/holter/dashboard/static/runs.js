@@ -62,7 +62,7 @@ function row(run, isSelected) {
   const only = element("button", { type: "button", class: "only", text: "only", "aria-label": `show ${run.name} only` });
   only.addEventListener("click", () => store.set({ run: [run.id] }));
   const details = iconButton("details", `details of ${run.name}`, () => store.set({ tab: "details", of: run.id }));
-  const attributes = { "data-run": run.id, "data-status": run.status, style: { "--colour": colourOf(run.colour) } };
+  const attributes = { "data-run": run.id, "data-status": run.status, style: { "--colour": colourOf(run.color) } };
   return element("li", attributes, label, only, details);
 }
 

@@ -18,15 +18,17 @@ pub enum Overflow {
     Drop,
 }
 
-/// Whether an existing run is gone on with.
+/// Whether to resume an existing run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resume {
-    /// There must be no run yet.
-    Never,
-    /// A run that is there is gone on with, else one is begun.
+    /// Resume a run that did not complete; start a new one next to a completed run, as in `run-1-2`.
     #[default]
+    Auto,
+    /// The run must not exist.
+    Never,
+    /// Resume the run if it exists, otherwise start it.
     Allow,
-    /// There must be a run.
+    /// The run must exist.
     Must,
 }
 

@@ -149,6 +149,14 @@ impl Recorder {
         }
     }
 
+    /// The step of the newest point in the journal; `None` if there is none, or if it is still being filled.
+    pub fn newest_step(&self) -> Option<Step> {
+        let last = self.journal.appended().checked_sub(1)?;
+        let mut points = Vec::with_capacity(1);
+        self.journal.read(last, 1, &mut points);
+        points.first().map(|point| point.step)
+    }
+
     /// The most points that [`Recorder::try_record_all`] can take in one call.
     pub fn max_at_once(&self) -> usize {
         (self.journal.capacity() / 8) as usize

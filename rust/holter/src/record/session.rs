@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 use holter_journal::{Journal, Origin, Timestamp};
 
 use crate::error::{Error, Result};
-use crate::fs::{durable_dir, is_remote, reject_symlink};
+use crate::fs::is_remote;
 use crate::record::alerts::feed::Alerts;
 use crate::record::alerts::watcher::Watcher;
 use crate::record::config::{Config, Resume};
 use crate::record::health::{Health, Monitor};
 use crate::record::recorder::Recorder;
-use crate::record::writer::{Ending, Flusher, Writer};
+use crate::record::start::Start;
+use crate::record::target::Target;
+use crate::record::writer::{Ending, Flusher, Outputs, Writer};
 use crate::series_table::SeriesTable;
 use crate::store::facts::{Facts, Object};
 use crate::store::manifest::{Manifest, Status};
@@ -23,7 +25,7 @@ use crate::store::open::SinkOptions;
 use crate::store::recover::{Purpose, Recovery, recover_locked};
 use crate::store::run_dir::RunDir;
 use crate::store::run_lock::RunLock;
-use crate::store::schema::{file, sink};
+use crate::store::schema::sink;
 use crate::store::sinks::Sinks;
 
 /// What to open.
@@ -56,6 +58,7 @@ pub struct Session {
     config: Config,
     recovery: Recovery,
     journal_note: Option<String>,
+    start: Start,
 }
 
 /// What is dropped when the session is closed.
@@ -78,30 +81,18 @@ impl Session {
         let SessionOptions { path, name, rank, resume, config, facts } = options;
         config.check()?;
         facts.check()?;
-        let root = RunDir::new(&path);
-        let dir = if rank == 0 { root.clone() } else { RunDir::new(path.join(file::rank_dir(rank))) };
-        let check_resume = || match resume {
-            Resume::Never if dir.exists() => Err(Error::RunExists(dir.path().to_owned())),
-            Resume::Must if !dir.exists() => Err(Error::NoRun(dir.path().to_owned())),
-            _ => Ok(()),
-        };
-        check_resume()?;
-        if rank > 0 {
-            reject_symlink(dir.path())?;
-        }
-        durable_dir::create(dir.path())?;
-        let lock = Arc::new(RunLock::acquire(&dir)?);
-        // Again, now that nobody else can begin the run.
-        check_resume()?;
+        let Target { root, dir, lock } = Target::acquire(&path, rank, resume)?;
+        let lock = Arc::new(lock);
         let mut recovery = Recovery::default();
         let is_new = !dir.exists();
         let mut manifest = if is_new {
-            let name = name.as_deref().map_or_else(|| name_of(root.path()), str::to_owned);
+            let name = name.as_deref().map_or_else(|| name_of(&root), str::to_owned);
             Manifest::new(random_id()?, name, rank, Timestamp::now())
         } else {
             recovery = recover_locked(&dir, &lock, Purpose::Resume)?;
             Manifest::read(&dir)?
         };
+        let start = Start::of(&path, &root, &manifest, &facts, is_new)?;
         if let Some(name) = name {
             manifest.name = name;
         }
@@ -118,7 +109,7 @@ impl Session {
         let alerts = Arc::new(Alerts::default());
         let begin = || {
             let sinks = open_sinks(&dir, &manifest, &config, &journal, is_new)?;
-            start(sinks, &dir, &config, &journal, &lock, &alerts)
+            start_writer(sinks, &dir, &config, &journal, &lock, &alerts)
         };
         // A journal that nothing was logged into is nothing to recover.
         let (writer, recorder) = begin().inspect_err(|_| drop(journal.remove()))?;
@@ -132,7 +123,13 @@ impl Session {
             config,
             recovery,
             journal_note,
+            start,
         })
+    }
+
+    /// How the session began: what it resumed, and what differs from the previous attempt.
+    pub fn start(&self) -> &Start {
+        &self.start
     }
 
     /// Takes points.
@@ -273,7 +270,7 @@ fn open_sinks(dir: &RunDir, manifest: &Manifest, config: &Config, journal: &Jour
     }
 }
 
-fn start(
+fn start_writer(
     sinks: Sinks,
     dir: &RunDir,
     config: &Config,
@@ -285,7 +282,7 @@ fn start(
     let monitor = Arc::new(Monitor::new(sinks.names()));
     let has_rules = !config.alerts.is_empty();
     let watcher = has_rules.then(|| Watcher::new(config.alerts.clone(), dir.events(), Arc::clone(alerts)));
-    let writer = Writer::start(journal, &series, &monitor, sinks, watcher, config, Arc::clone(lock))?;
+    let writer = Writer::start(journal, &series, &monitor, Outputs { sinks, watcher }, config, Arc::clone(lock))?;
     let recorder = Recorder::new(journal.clone(), series, monitor, config, writer.flusher().thread().clone());
     Ok((writer, recorder))
 }

@@ -6,7 +6,7 @@
 //! what is stored at once, as one *row*.
 //!
 //! Rows are a cache of the points. Whoever reads takes what rows there are and makes up for the others from
-//! finer ones and in the end from the points: see [`cover`].
+//! finer ones and in the end from the points: see `cover`.
 
 mod bucket;
 mod cover;

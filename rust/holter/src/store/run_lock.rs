@@ -91,13 +91,17 @@ pub(crate) fn is_live(dir: &RunDir) -> bool {
     File::open(dir.path()).is_ok_and(|directory| matches!(directory.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// The process that holds the run, according to its manifest.
+/// The process that holds the run, according to its manifest, and what to do about it.
 fn holder(dir: &RunDir) -> String {
     let manifest = Manifest::read(dir).ok();
     let host = manifest.as_ref().and_then(|manifest| manifest.host.as_deref()).unwrap_or("an unknown host");
+    let other = "a run has one writing process; give each process of a distributed run its own rank=";
     match manifest.as_ref().and_then(|manifest| manifest.pid) {
-        Some(pid) => format!("process {pid} on {host}"),
-        None => format!("a process on {host}"),
+        Some(pid) if pid == std::process::id() => {
+            "this process; close the other logger first, or choose another directory".to_owned()
+        }
+        Some(pid) => format!("process {pid} on {host}; {other}"),
+        None => format!("a process on {host}; {other}"),
     }
 }
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holter.cli.runs import Unreadable
-    from holter.syncing import Damage, Destination, Synced
+    from holter.syncing import Damage, Destination, SyncResult
 
 __all__ = ["Options", "Pass", "open_destination", "selected_runs"]
 
@@ -81,7 +81,7 @@ class Pass:
         from holter.syncing import sync_run
 
         with _bar(name) as progress:
-            synced = sync_run(path, destination, name=name, is_dry_run=options.is_dry_run, progress=progress)
+            synced = sync_run(path, destination, name=name, is_dry_run=options.is_dry_run, on_progress=progress)
         result = _run_json(path, synced)
         self.runs.append(result)
         if not options.as_json:
@@ -101,7 +101,7 @@ class Pass:
 
         def verify() -> tuple[int, list[Damage]]:
             with _bar(f"{name}, verifying") as progress:
-                return verify_run(path, destination, name=name, progress=progress)
+                return verify_run(path, destination, name=name, on_progress=progress)
 
         num_files, damaged = verify()
         result["num_verified"] = num_files
@@ -109,15 +109,15 @@ class Pass:
         for file in damaged:
             self.add_problem(path, f"{file.name} is damaged in the copy: {file.reason}")
         if damaged and not options.is_dry_run:
-            again = {file.name for file in damaged}
+            damaged_names = {file.name for file in damaged}
             with _bar(name) as progress:
-                synced = sync_run(path, destination, name=name, again=again, progress=progress)
+                synced = sync_run(path, destination, name=name, recopy=damaged_names, on_progress=progress)
             result["copied"] = sorted({*result["copied"], *synced.copied})
             result["num_bytes"] += synced.num_bytes
-            repaired = again - {file.name for file in verify()[1]}
+            repaired = damaged_names - {file.name for file in verify()[1]}
             result["repaired"] = sorted(repaired)
             if not options.as_json:
-                echo(visible(f"{name}: repaired {len(repaired)} of {counted(len(again), 'damaged file')}"))
+                echo(visible(f"{name}: repaired {len(repaired)} of {counted(len(damaged_names), 'damaged file')}"))
         elif not damaged and not options.as_json:
             echo(visible(f"{name}: {counted(num_files, 'file')} verified"))
 
@@ -189,7 +189,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
         yield on_progress
 
 
-def _run_json(path: Path, synced: Synced) -> dict[str, Any]:
+def _run_json(path: Path, synced: SyncResult) -> dict[str, Any]:
     return {
         "path": str(path),
         "name": synced.name,
@@ -203,7 +203,7 @@ def _run_json(path: Path, synced: Synced) -> dict[str, Any]:
     }
 
 
-def _echo_result(synced: Synced, options: Options) -> None:
+def _echo_result(synced: SyncResult, options: Options) -> None:
     if not synced.copied and not synced.removed:
         echo(visible(f"{synced.name}: up to date, {counted(synced.num_unchanged, 'file')}"))
         return

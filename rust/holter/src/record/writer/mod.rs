@@ -4,6 +4,7 @@
 //! failing sink never stops it: the batch is kept, the failure noted, and the next attempt waits. The
 //! journal forgets a point only when the truth has it durably.
 
+mod backoff;
 mod commit_pacing;
 mod requests;
 mod worker;
@@ -14,17 +15,16 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::record::alerts::watcher::Watcher;
 use crate::record::config::Config;
 use crate::record::health::{Monitor, SinkState};
 use crate::series_table::SeriesTable;
 use crate::store::run_lock::RunLock;
-use crate::store::sinks::Sinks;
 use holter_journal::Journal;
 use requests::Requests;
 use worker::Worker;
 
 pub use worker::Ending;
+pub(crate) use worker::Outputs;
 
 /// The handle of the writer's thread.
 #[derive(Debug)]
@@ -43,14 +43,13 @@ impl Writer {
         journal: &Journal,
         series: &Arc<SeriesTable>,
         monitor: &Arc<Monitor>,
-        sinks: Sinks,
-        watcher: Option<Watcher>,
+        outputs: Outputs,
         config: &Config,
         lock: Arc<RunLock>,
     ) -> Result<Self> {
         let requests = Arc::new(Requests::default());
         let place = Arc::downgrade(&lock);
-        let worker = Worker::new(journal, series, monitor, &requests, sinks, watcher, config, lock);
+        let worker = Worker::new(journal, series, monitor, &requests, outputs, config, lock);
         let (monitor, journal) = (Arc::clone(monitor), journal.clone());
         let flusher_monitor = Arc::clone(&monitor);
         let flusher_requests = Arc::clone(&requests);

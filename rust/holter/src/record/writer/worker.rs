@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::backoff::Backoff;
 use super::commit_pacing::CommitPacing;
 use super::requests::{PendingRequests, Requests};
 use crate::error::Error;
@@ -28,24 +29,17 @@ pub enum Ending {
     Incomplete,
 }
 
+/// Where drained points go.
+pub(crate) struct Outputs {
+    pub(crate) sinks: Sinks,
+    /// Judges the points, if the run has rules.
+    pub(crate) watcher: Option<Watcher>,
+}
+
 /// A derived sink, and when to try again if it missed something.
 struct Follower {
     sink: Box<dyn Derived>,
     retry: Option<Backoff>,
-}
-
-/// When to try again: twice as late after each failure.
-#[derive(Clone, Copy, Debug)]
-struct Backoff {
-    at: Instant,
-    interval: Duration,
-}
-
-impl Backoff {
-    fn after(previous: Option<Self>, (first, longest): (Duration, Duration)) -> Self {
-        let interval = previous.map_or(first, |previous| (previous.interval * 2).min(longest));
-        Self { at: Instant::now() + interval, interval }
-    }
 }
 
 pub(super) struct Worker {
@@ -81,11 +75,11 @@ impl Worker {
         series: &Arc<SeriesTable>,
         monitor: &Arc<Monitor>,
         requests: &Arc<Requests>,
-        sinks: Sinks,
-        watcher: Option<Watcher>,
+        outputs: Outputs,
         config: &Config,
         lock: Arc<RunLock>,
     ) -> Self {
+        let Outputs { sinks, watcher } = outputs;
         Self {
             position: journal.released(),
             ready: journal.appended(),

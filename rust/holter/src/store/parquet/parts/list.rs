@@ -94,7 +94,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn part_numbers(dir: &Path) -> Result<Vec<u64>> {
+pub(super) fn part_numbers(dir: &Path) -> Result<Vec<u64>> {
     let mut numbers: Vec<u64> = file_names(dir)?.iter().filter_map(|name| part_number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)

@@ -11,6 +11,7 @@ mod merge;
 mod name_column;
 mod part;
 mod read;
+mod report;
 mod writer;
 
 pub use compact::{CompactLimits, compact, compact_within};
@@ -19,4 +20,5 @@ pub use list::{clean_up, durable_until, list, with_parts};
 pub use merge::{SeriesMerge, for_each_series};
 pub use part::Part;
 pub use read::{names, read_series, read_step};
+pub use report::{PartFacts, report};
 pub(crate) use writer::{Effort, Labels, Origin, PartWriter};
