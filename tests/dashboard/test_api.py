@@ -218,7 +218,7 @@ def test_answers_are_as_described(client):
         "key": "a",
         "kind": "line",
         "names": ["train/loss"],
-        "groups": [{"label": "run-1", "runs": ["run-1"], "colour": 0}],
+        "groups": [{"label": "run-1", "runs": ["run-1"], "color": 0}],
     }
     asked = {
         "/healthz": client.get("/healthz"),

@@ -58,7 +58,7 @@ def test_every_kind_is_drawn(client, kind, theme):
 
 @pytest.mark.parametrize("band", ["std", "quantile", "minmax"])
 def test_every_band_is_drawn_once_a_group(client, band):
-    both = [{"label": "both", "runs": ["run-1", "run-2"], "colour": 3}, *groups("run-1")]
+    both = [{"label": "both", "runs": ["run-1", "run-2"], "color": 3}, *groups("run-1")]
     (figure,) = figures(client, {**chart("band", ENTROPY), "groups": both, "band": band})
     assert "error" not in figure
     labels = {trace.get("meta", {}).get("label") for trace in figure["figure"]["data"]} - {None}

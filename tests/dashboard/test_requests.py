@@ -72,7 +72,7 @@ def with_chart(**changes) -> dict:
             ),
             "more than 256 runs",
         ),
-        (with_chart(groups=[{"label": "a", "runs": ["a"], "colour": -1}]), "colour must be 0 to"),
+        (with_chart(groups=[{"label": "a", "runs": ["a"], "color": -1}]), "color must be 0 to"),
         (with_chart(thresholds=[{"y": "1", "label": ""}]), "thresholds[0].y must be a number, got text"),
         (with_chart(change_points=1), "change_points must be true or false"),
         ({"charts": [], "theme": "blue"}, "theme must be one of light, dark, got 'blue'"),

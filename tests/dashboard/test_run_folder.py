@@ -96,7 +96,7 @@ def test_colours_follow_the_age_and_stay(root, open_client):
     client = open_client(root)
 
     def colours():
-        return {run["id"]: run["colour"] for run in client.get(RUNS).json()["runs"]}
+        return {run["id"]: run["color"] for run in client.get(RUNS).json()["runs"]}
 
     assert colours() == {"z": 0, "m": 1, "a": 2}
     shutil.rmtree(root / "z")

@@ -45,7 +45,7 @@ class Figures:
         from holter import plots
 
         entries = self._folder.get_all(run_ids)
-        groups = [{"label": entry.name, "colour": entry.colour, "runs": [entry.id]} for entry in entries]
+        groups = [{"label": entry.name, "color": entry.colour, "runs": [entry.id]} for entry in entries]
         with reading(*entries):
             return [{**chart, "groups": groups} for chart in plots.overview_charts([entry.run for entry in entries])]
 

@@ -89,7 +89,7 @@ _SECURITY: _Schema = {
 def _schemas() -> _Schema:
     names = _list(_TEXT, limits.MAX_NAMES)
     runs = _list(_TEXT, limits.MAX_RUNS)
-    group = _object(("label", "runs"), label=_TEXT, colour=_optional(_WHOLE), runs=runs)
+    group = _object(("label", "runs"), label=_TEXT, color=_optional(_WHOLE), runs=runs)
     return {
         "Error": _object(error=_object(message=_TEXT)),
         "Runs": _object(root=_TEXT, runs=_list(_ref("Run")), problems=_list(_object(path=_TEXT, reason=_TEXT))),
@@ -182,7 +182,7 @@ def _run() -> _Schema:
     return _object(
         id={**_TEXT, "description": "The path relative to the folder; what requests call the run by."},
         name=_TEXT,
-        colour={**_WHOLE, "description": "The number in the palette, modulo its length."},
+        color={**_WHOLE, "description": "The number in the palette, modulo its length."},
         rank=_WHOLE,
         status={"enum": ["running", "finished", "failed", "crashed"]},
         is_live=_FLAG,

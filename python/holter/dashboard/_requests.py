@@ -256,12 +256,12 @@ def _chart(value: Any, where: str) -> ChartSpec:
 
 
 def _group(value: Any, where: str) -> GroupSpec:
-    given = fields.object_of(value, where, ("label", "runs", "colour"))
-    colour = given.get("colour")
+    given = fields.object_of(value, where, ("label", "runs", "color"))
+    colour = given.get("color")
     return GroupSpec(
         label=fields.text(given.get("label"), f"{where}.label"),
         runs=fields.list_of(given.get("runs"), f"{where}.runs", MAX_RUNS, fields.text),
-        colour=None if colour is None else fields.whole(colour, f"{where}.colour", 0, 1 << 31),
+        colour=None if colour is None else fields.whole(colour, f"{where}.color", 0, 1 << 31),
     )
 
 

@@ -54,7 +54,7 @@ class Entry:
         return {
             "id": self.id,
             "name": self.name,
-            "colour": self.colour,
+            "color": self.colour,
             "rank": self.run.rank,
             "status": self.status,
             "is_live": is_live,
