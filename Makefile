@@ -84,7 +84,7 @@ loom: has-cargo ## the journal under every interleaving that loom can find
 		cargo test --package holter --release --test loom
 
 .PHONY: lint
-lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs against the extension, forbidden arrows
+lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs, layers, spelling, wording
 	$(claim_target_dir)
 	$(call say,'rustfmt and clippy')
 	@cargo fmt --all --check
@@ -95,8 +95,11 @@ lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs against the extensio
 	$(call say,'mypy and stubtest')
 	@$(python) -m mypy
 	@MYPYPATH=python $(python) -m mypy.stubtest holter._core --mypy-config-file pyproject.toml
-	$(call say,'layers and exports')
-	@$(python) -m pytest --quiet tests/test_layers.py tests/test_exports.py
+	$(call say,'layers, spelling and wording')
+	@PYTHONPATH=python $(VENV)/bin/lint-imports --no-cache
+	@$(VENV)/bin/codespell $(shell git ls-files)
+	@$(python) .ci/check_words.py
+	@$(python) -m pytest --quiet tests/test_structure.py tests/test_exports.py
 
 .PHONY: fmt
 fmt: ## format every source, and mend what ruff can mend

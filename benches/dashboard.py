@@ -27,7 +27,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from support import names, report, scratch, wait_for_room
 
 import holter
-from holter import tfevents
+from holter.formats import tfevents
 
 SERIES, STEPS, SHARED_STEPS, TURNS, PEER_TURNS = 5_000, 100_000, 200, 5, 3
 LAYERS = 24

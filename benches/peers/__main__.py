@@ -13,10 +13,10 @@ import time
 
 from support import machine, scratch
 
-from . import report
-from .field import Field
-from .plan import QUICK, Limits
-from .recorders import RECORDERS
+from peers import report
+from peers.field import Field
+from peers.plan import QUICK, Limits
+from peers.recorders import RECORDERS
 
 BENCHES = pathlib.Path(__file__).parent.parent
 RESULTS = BENCHES / "peers.json"

@@ -9,8 +9,8 @@ import json
 import re
 import sys
 
-from . import recorders
-from .jobs import JOBS, Link, Task
+from peers import recorders
+from peers.jobs import JOBS, Link, Task
 
 
 def main() -> None:

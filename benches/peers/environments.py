@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 
-from .recorder import Recorder
+from peers.recorder import Recorder
 
 __all__ = ["MissingError", "environment", "lent_places"]
 

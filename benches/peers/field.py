@@ -11,13 +11,12 @@ from typing import Any
 from support import values
 
 import holter
-
-from . import environments
-from .jobs import Task
-from .plan import JOBS_IN_ORDER, Limits, Share, shares
-from .processes import FailedError, run_job
-from .recorder import Recorder  # noqa: TC001, no block for one name
-from .recorders import load
+from peers import environments
+from peers.jobs import Task
+from peers.plan import JOBS_IN_ORDER, Limits, Share, shares
+from peers.processes import FailedError, run_job
+from peers.recorder import Recorder  # noqa: TC001, no block for one name
+from peers.recorders import load
 
 __all__ = ["Field"]
 

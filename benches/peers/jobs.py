@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .recorder import Recorder, Way
-from .work import BLOCK_STEPS, inputs, series_names
+from peers.recorder import Recorder, Way
+from peers.work import BLOCK_STEPS, inputs, series_names
 
 __all__ = ["JOBS", "PACED_POINTS_PER_SEC", "Link", "Task"]
 

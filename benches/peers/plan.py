@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from .jobs import PACED_POINTS_PER_SEC
-from .recorder import Recorder
+from peers.jobs import PACED_POINTS_PER_SEC
+from peers.recorder import Recorder
 
 __all__ = ["JOBS_IN_ORDER", "QUICK", "Limits", "Share", "shares"]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from .jobs import Task
+from peers.jobs import Task
 
 __all__ = ["FailedError", "run_job"]
 

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from .results import Results
-from .words import nanoseconds, rate, seconds, short
+from peers.results import Results
+from peers.words import nanoseconds, rate, seconds, short
 
 __all__ = ["Ratio", "ratios"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from tables import machine_in_words, put_between
 
-from .ratios import ratios
-from .recorder import Way
-from .results import Range, Results
-from .words import nanoseconds, rate, seconds, share, short, table
-from .work import BLOCK_STEPS
+from peers.ratios import ratios
+from peers.recorder import Way
+from peers.results import Range, Results
+from peers.words import nanoseconds, rate, seconds, share, short, table
+from peers.work import BLOCK_STEPS
 
 __all__ = ["full", "summary", "write"]
 

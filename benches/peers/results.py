@@ -3,8 +3,8 @@
 import statistics
 from typing import Any, NamedTuple
 
-from .recorder import Recorder  # noqa: TC001, no block for one name
-from .recorders import RECORDERS, load
+from peers.recorder import Recorder  # noqa: TC001, no block for one name
+from peers.recorders import RECORDERS, load
 
 __all__ = ["Range", "Results"]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from holter.alerts import Alert
-    from holter.plots.band_columns import BandKind
+    from holter.plots.build.band_columns import BandKind
 
 __all__ = ["Buckets", "Run", "Series", "SeriesFacts", "Table", "list_runs", "open_run"]
 

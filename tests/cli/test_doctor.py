@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import holter
-from holter.cli.checks import environment, folder
+from holter.cli.commands.doctor.checks import environment, folder
 
 CRASH = """if True:
     import os, sys, holter
@@ -71,7 +71,7 @@ def test_a_run_that_is_being_recorded(tmp_path, invoke):
 
 
 def test_a_live_run_from_which_nothing_comes(tmp_path, invoke, monkeypatch):
-    from holter.cli.checks import run as checks
+    from holter.cli.commands.doctor.checks import run as checks
 
     monkeypatch.setattr(checks, "SILENT_SECS", -1)
     with holter.Logger("runs/live", journal_points=1 << 10) as logger:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import holter
-import holter.tfevents
-from holter.cli.exporting import POINTS_AT_ONCE, spreadsheet_safe
+import holter.formats.tfevents
+from holter.formats import POINTS_AT_ONCE, spreadsheet_safe
 
 COLUMNS = ["run", "rank", "name", "step", "value", "timestamp"]
 
@@ -198,7 +198,7 @@ def test_event_files_of_one_run_and_some_series(runs, invoke):
     assert result.status == 0
     assert re.fullmatch(r"a/b: 306 points, \d+\.\d kB\n", result.stderr)
     (path,) = Path("a/b").iterdir()
-    assert {name for batch in holter.tfevents.read(path) for name in batch.names} == {"train/loss", "val/ppl"}
+    assert {name for batch in holter.formats.tfevents.read(path) for name in batch.names} == {"train/loss", "val/ppl"}
 
 
 def test_event_files_are_there_as_a_whole_or_not_at_all(runs, invoke, monkeypatch):

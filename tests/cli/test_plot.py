@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import holter
-from holter.cli.drawing.canvas import BRAILLE, Canvas
+from holter.cli.commands.plot.drawing.canvas import BRAILLE, Canvas
 
 HEIGHT = 8
 

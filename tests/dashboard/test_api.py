@@ -11,7 +11,7 @@ import pytest
 import holter
 import sample_runs
 from holter.dashboard import make_app
-from holter.dashboard._cache import ByteCache
+from holter.dashboard.http._cache import ByteCache
 from openapi import check
 
 API = "/api/v1"

@@ -9,7 +9,7 @@ import pytest
 
 import holter
 from dashboard_client import RUNS, listed
-from holter.dashboard._runs import RunFolder
+from holter.dashboard.api._runs import RunFolder
 from sample_runs import record_few
 
 

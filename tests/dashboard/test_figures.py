@@ -10,8 +10,8 @@ import pytest
 
 import holter
 import sample_runs
-from holter.dashboard import _figures
-from holter.dashboard._json import dumps
+from holter.dashboard.api import _figures
+from holter.dashboard.http._json import dumps
 
 FIGURES = "/api/v1/figures"
 ENTROPY = [f"attention_entropy/layer_{layer}" for layer in range(sample_runs.LAYERS)]

@@ -4,8 +4,9 @@ import hmac
 
 import pytest
 
-from holter.dashboard import _guard, make_app
-from holter.dashboard._guard import MAX_BODY_BYTES, content_security_policy
+from holter.dashboard import make_app
+from holter.dashboard.http import _guard
+from holter.dashboard.http._guard import MAX_BODY_BYTES, content_security_policy
 
 TOKEN = "a-token-that-is-long-enough"
 RUNS = "/api/v1/runs"
@@ -314,7 +315,7 @@ def test_refusals_and_failures_have_them_too(client, locked, monkeypatch):
         locked.get(RUNS),
         locked.get(f"/?token={TOKEN}"),
     ]
-    monkeypatch.setattr("holter.dashboard._app.table", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("holter.dashboard.api._app.table", lambda *arguments: 1 / 0)
     failed = client.post(TABLE, json={"runs": [], "names": []})
     assert [answer.status_code for answer in answers] == [421, 403, 405, 415, 400, 404, 401, 303]
     assert failed.status_code == 500

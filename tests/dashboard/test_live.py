@@ -70,8 +70,8 @@ def test_a_new_run_and_a_deleted_one_are_told_of(tmp_path):
 
 
 def test_a_quiet_run_costs_a_heartbeat_alone(sample_root, monkeypatch):
-    monkeypatch.setattr("holter.dashboard._live.POLL_SECS", 0.02)
-    monkeypatch.setattr("holter.dashboard._live.HEARTBEAT_SECS", 0.1)
+    monkeypatch.setattr("holter.dashboard.api._live.POLL_SECS", 0.02)
+    monkeypatch.setattr("holter.dashboard.api._live.HEARTBEAT_SECS", 0.1)
     with start(sample_root) as dashboard:
         stream = Stream(dashboard.url, ["run-1", "run-2", "none"])
         assert {stream.next()[1]["run"] for _ in range(2)} == {"run-1", "run-2"}
@@ -81,7 +81,7 @@ def test_a_quiet_run_costs_a_heartbeat_alone(sample_root, monkeypatch):
 
 
 def test_a_stream_ends_when_its_client_goes(sample_root, monkeypatch):
-    monkeypatch.setattr("holter.dashboard._live.POLL_SECS", 0.02)
+    monkeypatch.setattr("holter.dashboard.api._live.POLL_SECS", 0.02)
     with start(sample_root) as dashboard:
         live = dashboard._prepared.app.live
         stream = Stream(dashboard.url, ["run-1"])
@@ -92,7 +92,7 @@ def test_a_stream_ends_when_its_client_goes(sample_root, monkeypatch):
 
 
 def test_more_clients_than_there_may_be_are_refused(sample_root, monkeypatch):
-    monkeypatch.setattr("holter.dashboard._live.MAX_CLIENTS", 1)
+    monkeypatch.setattr("holter.dashboard.api._live.MAX_CLIENTS", 1)
     with start(sample_root) as dashboard:
         stream = Stream(dashboard.url, [])
         wait_until(lambda: dashboard._prepared.app.live.num_clients == 1, SECS)
@@ -109,7 +109,7 @@ def test_many_clients_cost_one_look_at_the_runs(sample_root, monkeypatch):
         return real(*arguments, **options)
 
     monkeypatch.setattr(holter, "list_runs", counted)
-    monkeypatch.setattr("holter.dashboard._live.POLL_SECS", 0.01)
+    monkeypatch.setattr("holter.dashboard.api._live.POLL_SECS", 0.01)
     with start(sample_root) as dashboard:
         streams = [Stream(dashboard.url, ["run-1"]) for _ in range(8)]
         for stream in streams:

@@ -7,8 +7,8 @@ from starlette.routing import Route
 
 import browsers
 from holter.dashboard import start
-from holter.dashboard._guard import Guard
-from holter.dashboard._static import StaticFiles
+from holter.dashboard.http._guard import Guard
+from holter.dashboard.http._static import StaticFiles
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>working</title>
 <link rel="stylesheet" href="/app.css" id="plotly.js-style-global" class="no-inline-styles">

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holter.dashboard import _requests
-from holter.dashboard._errors import Refused
+from holter.dashboard.api import _requests
+from holter.dashboard.http._errors import Refused
 
 FIGURES, TABLE, COMPARE = "/api/v1/figures", "/api/v1/table", "/api/v1/compare"
 CHART = {"key": "a", "kind": "line", "names": ["train/loss"], "groups": [{"label": "run-1", "runs": ["run-1"]}]}

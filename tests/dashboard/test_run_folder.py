@@ -8,7 +8,7 @@ import pytest
 import holter
 import sample_runs
 from dashboard_client import RUNS, listed
-from holter.dashboard._runs import RunFolder
+from holter.dashboard.api._runs import RunFolder
 from sample_runs import record_few
 
 # --- Links, ranks, and a root that is a run ---
@@ -70,7 +70,7 @@ def test_each_rank_is_an_entry_of_its_own(root, open_client):
 
 
 def test_ranks_beyond_what_is_shown_are_told(root, open_client, monkeypatch):
-    monkeypatch.setattr("holter.dashboard._runs.MAX_RANKS", 1)
+    monkeypatch.setattr("holter.dashboard.api._runs.MAX_RANKS", 1)
     for rank in range(3):
         holter.Logger(root / "a", rank=rank).close()
     runs, problems = listed(open_client(root))
@@ -79,7 +79,7 @@ def test_ranks_beyond_what_is_shown_are_told(root, open_client, monkeypatch):
 
 
 def test_runs_beyond_what_is_shown_are_told(root, open_client, monkeypatch):
-    monkeypatch.setattr("holter.dashboard._runs.MAX_LISTED", 2)
+    monkeypatch.setattr("holter.dashboard.api._runs.MAX_LISTED", 2)
     for name in "abc":
         record_few(root / name)
     runs, problems = listed(open_client(root))
@@ -131,7 +131,7 @@ def test_a_slow_disk_is_given_a_rest(sample_root, monkeypatch):
         return real(*arguments, **options)
 
     monkeypatch.setattr(holter, "list_runs", slow)
-    monkeypatch.setattr("holter.dashboard._runs.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("holter.dashboard.api._runs.time", SimpleNamespace(monotonic=lambda: now[0]))
     folder = RunFolder(sample_root)
     for now[0] in (100.0, 104.0, 108.9, 109.1, 113.0):
         folder.listing()
@@ -141,7 +141,7 @@ def test_a_slow_disk_is_given_a_rest(sample_root, monkeypatch):
 def test_a_run_that_did_not_change_is_not_read_again(sample_root, monkeypatch):
     folder = RunFolder(sample_root, max_age_secs=0.0)
     first = folder.listing().entries
-    monkeypatch.setattr("holter.dashboard._runs.describe", lambda run: pytest.fail("it is read again"))
+    monkeypatch.setattr("holter.dashboard.api._runs.describe", lambda run: pytest.fail("it is read again"))
     assert folder.listing().entries == first
 
 

@@ -179,7 +179,7 @@ def test_the_event_loop_is_free_while_figures_are_made(sample_root, monkeypatch)
         assert released.wait(SECS)
         return b'{"figures":[]}'
 
-    monkeypatch.setattr("holter.dashboard._figures.Figures.render", slow)
+    monkeypatch.setattr("holter.dashboard.api._figures.Figures.render", slow)
     with start(sample_root) as dashboard:
         statuses = []
 
@@ -212,7 +212,7 @@ def test_figures_that_nobody_waits_for_any_more_are_not_made(sample_root, monkey
         assert released.wait(SECS)
         return b'{"figures":[]}'
 
-    monkeypatch.setattr("holter.dashboard._figures.Figures.render", slow)
+    monkeypatch.setattr("holter.dashboard.api._figures.Figures.render", slow)
     with start(sample_root) as dashboard:
         asked = []
         for number in range(8):

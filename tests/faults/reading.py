@@ -124,8 +124,8 @@ def _answer(what: str, run: str) -> Any:
         holter._core.recover(run)
         return None
     if what == "problems":
-        from holter.cli.checks import Severity
-        from holter.cli.checks.run import check_run
+        from holter.cli.commands.doctor.checks import Severity
+        from holter.cli.commands.doctor.checks.run import check_run
 
         found = check_run(Path(run))
         said = [one.text for one in found if one.severity in (Severity.WARNING, Severity.PROBLEM)]

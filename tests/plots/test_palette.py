@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from holter.plots import PALETTE, THEMES
-from holter.plots.palette import resolved, theme_named, translucent
+from holter.plots.build.palette import resolved, theme_named, translucent
 
 # Machado, Oliveira, Fernandes: "A Physiologically-based Model for Simulation of Color Vision Deficiency" (IEEE TVCG
 # 2009), severity 1.0, on linear RGB.

@@ -20,7 +20,7 @@ from holter.plots import (
     speed_chart,
     to_plotly,
 )
-from holter.plots.plotly_arrays import typed_array
+from holter.plots.render.plotly_arrays import typed_array
 
 EVIL = "<i>&amp;%{evil}$y$<br>"
 FAMILY = [f"attention_entropy/layer_{layer}" for layer in range(12)]

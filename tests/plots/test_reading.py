@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import holter
 from holter.plots import View, line_chart
-from holter.plots.reading import coarsened, middles, read
+from holter.plots.build.reading import coarsened, middles, read
 
 values = st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf, -np.inf])
 points = st.dictionaries(st.integers(-300, 300), values, min_size=1, max_size=60)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holter.plots.text import distinct_parts, plotly_text, shortened
+from holter.plots.build.text import distinct_parts, plotly_text, shortened
 
 
 @given(st.text(), st.integers(8, 200))

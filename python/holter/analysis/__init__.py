@@ -8,14 +8,14 @@ share_above          how often a is above b        divergence_step      from whe
 compare              the table of several runs    run_labels         what they are called side by side
 """
 
-from ._cells import Cell, Row
-from .bands import Band, BandKind, across, over_window
-from .changes import ChangePoint, change_points, phase_transition
-from .comparison import Comparison, compare
-from .families import Family, families, natural_key
-from .labels import run_labels
-from .smoothing import Rolling, ema, rolling
-from .trends import Trend, divergence_step, family_mean, rank_trend, share_above, trend
+from holter.analysis._cells import Cell, Row
+from holter.analysis.bands import Band, BandKind, across, over_window
+from holter.analysis.changes import ChangePoint, change_points, phase_transition
+from holter.analysis.comparison import Comparison, compare
+from holter.analysis.families import Family, families, natural_key
+from holter.analysis.labels import run_labels
+from holter.analysis.smoothing import Rolling, ema, rolling
+from holter.analysis.trends import Trend, divergence_step, family_mean, rank_trend, share_above, trend
 
 __all__ = [
     "Band",

@@ -7,8 +7,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from ._texts import ABSENT, number, setting, spread
-from .naming import Better
+from holter.analysis._texts import ABSENT, number, setting, spread
+from holter.analysis.naming import Better
 
 
 @dataclass(frozen=True, slots=True)

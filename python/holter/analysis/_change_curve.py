@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._points import FloatArray, IntArray, median, stretch_medians
+from holter.analysis._points import FloatArray, IntArray, median, stretch_medians
 
 MOST_PLACES = 200
 """A series is shortened to at most so many values; all that follows takes time by their square."""

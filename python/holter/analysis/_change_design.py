@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._change_curve import Curve
-from ._points import FloatArray
+from holter.analysis._change_curve import Curve
+from holter.analysis._points import FloatArray
 
 _FEWEST_FOR_FULL = 40
 _TINY = 1e-6

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ._points import FloatArray
+from holter.analysis._points import FloatArray
 
 CHANGE_PARAMETERS = 3
 """A change's: its place, its height, and its length."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ._change_design import Design, Trends
-from ._change_evidence import CHANGE_PARAMETERS, autoregression, cost
-from ._points import FloatArray
+from holter.analysis._change_design import Design, Trends
+from holter.analysis._change_evidence import CHANGE_PARAMETERS, autoregression, cost
+from holter.analysis._points import FloatArray
 
 _RAMP_PRICE = 10
 """A ramp is taken for one only if it explains so much more than a jump, in units of the noise's variance."""

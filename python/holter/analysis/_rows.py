@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _windows, naming
-from ._cells import Cell, Row, absent, row
-from ._points import FloatArray, IntArray
-from ._texts import number, setting, step_label, visible
-from .changes import phase_transition
-from .naming import LOSS, PERPLEXITY
-from .smoothing import ema
-from .trends import Trend, divergence_step, rank_trend, share_above
+from holter.analysis import _windows, naming
+from holter.analysis._cells import Cell, Row, absent, row
+from holter.analysis._points import FloatArray, IntArray
+from holter.analysis._texts import number, setting, step_label, visible
+from holter.analysis.changes import phase_transition
+from holter.analysis.naming import LOSS, PERPLEXITY
+from holter.analysis.smoothing import ema
+from holter.analysis.trends import Trend, divergence_step, rank_trend, share_above
 
 if TYPE_CHECKING:
     from holter import Run, Series

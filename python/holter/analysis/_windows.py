@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._points import FloatArray, IntArray
+from holter.analysis._points import FloatArray, IntArray
 
 
 def moments(values: FloatArray, lefts: IntArray, rights: IntArray) -> tuple[FloatArray, FloatArray]:

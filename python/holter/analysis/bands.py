@@ -16,9 +16,9 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from . import _windows
-from ._points import BoolArray, FloatArray, IntArray, points
-from .smoothing import trailing
+from holter.analysis import _windows
+from holter.analysis._points import BoolArray, FloatArray, IntArray, points
+from holter.analysis.smoothing import trailing
 
 BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._change_curve import Curve, curve
-from ._change_design import Design, design
-from ._change_search import Model, evidence_of_each, search
-from ._points import FloatArray, IntArray, median, points
+from holter.analysis._change_curve import Curve, curve
+from holter.analysis._change_design import Design, design
+from holter.analysis._change_search import Model, evidence_of_each, search
+from holter.analysis._points import FloatArray, IntArray, median, points
 
 _FEWEST_POINTS = 20
 _MOST_SEARCHED = 5

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _rows, _tables, naming
-from ._cells import Row, absent, folded
-from ._cells import row as make_row
-from ._texts import visible
-from .labels import run_labels
+from holter.analysis import _rows, _tables, naming
+from holter.analysis._cells import Row, absent, folded
+from holter.analysis._cells import row as make_row
+from holter.analysis._texts import visible
+from holter.analysis.labels import run_labels
 
 if TYPE_CHECKING:
     from holter import Run

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._texts import visible
+from holter.analysis._texts import visible
 
 if TYPE_CHECKING:
     from holter import Run

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import _windows
-from ._points import FloatArray, IntArray, gaps, offsets, points
+from holter.analysis import _windows
+from holter.analysis._points import FloatArray, IntArray, gaps, offsets, points
 
 _MAX_OFFSET = (1 << 64) - 1
 _STRETCHES_PER_PLACE = 8

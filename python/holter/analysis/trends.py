@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ._points import FloatArray, IntArray, median, points, stretch_medians
-from .bands import across
+from holter.analysis._points import FloatArray, IntArray, median, points, stretch_medians
+from holter.analysis.bands import across
 
 _MAX_POINTS = 200
 """Medians of so many stretches stand for a longer series: its pairs are compared one by one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from holter.dashboard._server import Dashboard, serve, start
 
 if TYPE_CHECKING:
-    from holter.dashboard._app import make_app
+    from holter.dashboard.api._app import make_app
 
 __all__ = ["Dashboard", "make_app", "serve", "start"]
 
@@ -18,6 +18,6 @@ def __getattr__(name: str) -> object:
     """Load the application when it is asked for: it needs the extra, which the message of `serve` tells of."""
     if name != "make_app":
         raise AttributeError(f"module 'holter.dashboard' has no attribute {name!r}")
-    from holter.dashboard._app import make_app
+    from holter.dashboard.api._app import make_app
 
     return make_app

@@ -14,12 +14,12 @@ from collections.abc import Callable, Collection
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Final
 
-from holter.dashboard._hosts import is_loopback
+from holter.dashboard.http._hosts import is_loopback
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from holter.dashboard._app import App
+    from holter.dashboard.api._app import App
 
 __all__ = ["PORT", "Dashboard", "serve", "start"]
 
@@ -149,7 +149,7 @@ class _Prepared:
         try:
             import uvicorn  # noqa: F401  here, so that what is missing is said before a port is taken
 
-            from holter.dashboard._app import make_app
+            from holter.dashboard.api._app import make_app
         except ModuleNotFoundError as error:
             raise ImportError(f"the dashboard needs {error.name}: pip install 'holter[serve]'") from error
         if token is None and not is_loopback(host):

@@ -52,7 +52,7 @@ def main(data: str, steps: int, seed: int, out: Path | None, threads: int) -> No
         message = "the demo trains with PyTorch, which is missing: pip install holter[torch]"
         raise click.ClickException(message) from None
     torch.set_num_threads(threads)
-    from .run import run_demo
+    from holter.demo.run import run_demo
 
     outcome = run_demo(data, steps, seed, out)
     if outcome.interrupted:

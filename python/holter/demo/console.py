@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typing_extensions import Self
 
-    from .train import Outcome
+    from holter.demo.train import Outcome
 
 LINES_IN_A_PIPE = 10
 

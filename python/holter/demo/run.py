@@ -9,11 +9,10 @@ import click
 from rich.console import Console
 
 import holter
-
-from .console import TrainingDisplay, show_how_to_look, show_outcome, show_recorded
-from .data import CorpusMissingError
-from .model import ModelConfig
-from .train import BATCH, LEARNING_RATE, Outcome, train
+from holter.demo.console import TrainingDisplay, show_how_to_look, show_outcome, show_recorded
+from holter.demo.data import CorpusMissingError
+from holter.demo.model import ModelConfig
+from holter.demo.train import BATCH, LEARNING_RATE, Outcome, train
 
 
 def run_demo(data: str, steps: int, seed: int, out: Path | None) -> Outcome:

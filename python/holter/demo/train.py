@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 import torch.nn.functional as F
 
+from holter.demo.data import Corpus, load_corpus, streams
+from holter.demo.model import AtlasLanguageModel, ModelConfig
 from holter.torch import Attention, Parameter, Probe, Rank, Ratio, Watch, watch
-
-from .data import Corpus, load_corpus, streams
-from .model import AtlasLanguageModel, ModelConfig
 
 if TYPE_CHECKING:
     from holter import Logger

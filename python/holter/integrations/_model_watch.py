@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from holter.integrations._lazy_logger import LazyLogger
 from holter.torch import Watch, watch
-
-from ._lazy_logger import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

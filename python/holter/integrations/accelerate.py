@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.tracking import GeneralTracker, on_main_process
 
-from ._lazy_logger import LazyLogger, flat
+from holter.integrations._lazy_logger import LazyLogger, flat
 
 if TYPE_CHECKING:
     import os

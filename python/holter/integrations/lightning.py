@@ -14,8 +14,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._lazy_logger import LazyLogger, flat, free_directory
-from ._model_watch import ModelWatch
+from holter.integrations._lazy_logger import LazyLogger, flat, free_directory
+from holter.integrations._model_watch import ModelWatch
 
 # The same code under two names. A program that has loaded one of them gets classes of that one.
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._lazy_logger import LazyLogger
+from holter.integrations._lazy_logger import LazyLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

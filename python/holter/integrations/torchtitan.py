@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchtitan.components.metrics import BaseLogger
 
-from ._lazy_logger import LazyLogger
+from holter.integrations._lazy_logger import LazyLogger
 
 if TYPE_CHECKING:
     import os

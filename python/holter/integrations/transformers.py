@@ -15,9 +15,8 @@ import torch
 from transformers import TrainerCallback
 
 import holter
-
-from ._lazy_logger import LazyLogger, free_directory
-from ._model_watch import ModelWatch
+from holter.integrations._lazy_logger import LazyLogger, free_directory
+from holter.integrations._model_watch import ModelWatch
 
 if TYPE_CHECKING:
     import os

@@ -9,18 +9,18 @@ report                                       runs in, one HTML file out
 PALETTE, THEMES                              a run's colour, the same everywhere
 """
 
-from holter.plots.bands import band_chart
-from holter.plots.chart import Bars, Chart, Heatmap, Line, Mark, Nonfinite, Threshold
-from holter.plots.heatmaps import heatmap_chart
-from holter.plots.latest import latest_chart
-from holter.plots.lines import line_chart
-from holter.plots.matplotlib_figure import save, to_matplotlib
-from holter.plots.overview import ChartRequest, build_chart, family_request, overview_charts
-from holter.plots.palette import PALETTE, THEMES, Theme
-from holter.plots.plotly_figure import to_plotly
+from holter.plots.build.bands import band_chart
+from holter.plots.build.chart import Bars, Chart, Heatmap, Line, Mark, Nonfinite, Threshold
+from holter.plots.build.heatmaps import heatmap_chart
+from holter.plots.build.latest import latest_chart
+from holter.plots.build.lines import line_chart
+from holter.plots.build.overview import ChartRequest, build_chart, family_request, overview_charts
+from holter.plots.build.palette import PALETTE, THEMES, Theme
+from holter.plots.build.speed import speed_chart
+from holter.plots.build.view import View
+from holter.plots.render.matplotlib_figure import save, to_matplotlib
+from holter.plots.render.plotly_figure import to_plotly
 from holter.plots.report import report
-from holter.plots.speed import speed_chart
-from holter.plots.view import View
 
 __all__ = [
     "PALETTE",

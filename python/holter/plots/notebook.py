@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from holter import analysis
-from holter.plots.bands import band_chart
-from holter.plots.heatmaps import heatmap_chart
-from holter.plots.latest import latest_chart
-from holter.plots.lines import line_chart
-from holter.plots.plotly_figure import to_plotly
-from holter.plots.view import View
+from holter.plots.build.bands import band_chart
+from holter.plots.build.heatmaps import heatmap_chart
+from holter.plots.build.latest import latest_chart
+from holter.plots.build.lines import line_chart
+from holter.plots.build.view import View
+from holter.plots.render.plotly_figure import to_plotly
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from holter import Run
-    from holter.plots.band_columns import BandKind
-    from holter.plots.palette import ThemeName
+    from holter.plots.build.band_columns import BandKind
+    from holter.plots.build.palette import ThemeName
 
 _HEIGHT = 380
 

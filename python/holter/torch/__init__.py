@@ -7,12 +7,12 @@ Rank         the effective rank of matrices
 emit         a tensor from inside a forward      attention  the same for an attention of one's own
 """
 
-from ._attention import Attention
-from ._explicit import attention, emit
-from ._parameters import Parameter
-from ._probes import Probe
-from ._rank import Rank
-from ._values import Ratio
-from ._watch import Watch, watch
+from holter.torch._attention import Attention
+from holter.torch._explicit import attention, emit
+from holter.torch._parameters import Parameter
+from holter.torch._probes import Probe
+from holter.torch._rank import Rank
+from holter.torch._values import Ratio
+from holter.torch._watch import Watch, watch
 
 __all__ = ["Attention", "Parameter", "Probe", "Rank", "Ratio", "Watch", "attention", "emit", "watch"]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from ._attention_math import AttentionCall, exact, make_call, offset_of, sampled
-from ._cadence import Cadence
-from ._compiled import AttentionPulse, is_out_of_reach
-from ._flex import flex_calls
-from ._hooks import Hook
-from ._multihead import multihead_calls
-from ._names import labels, selected
-from ._patches import Patch, Patches
-from ._transformers import patches_for
+from holter.torch._attention_math import AttentionCall, exact, make_call, offset_of, sampled
+from holter.torch._cadence import Cadence
+from holter.torch._compiled import AttentionPulse, is_out_of_reach
+from holter.torch._flex import flex_calls
+from holter.torch._hooks import Hook
+from holter.torch._multihead import multihead_calls
+from holter.torch._names import labels, selected
+from holter.torch._patches import Patch, Patches
+from holter.torch._transformers import patches_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.hooks import RemovableHandle
 
-    from ._faults import Faults
-    from ._values import StepValues
+    from holter.torch._faults import Faults
+    from holter.torch._values import StepValues
 
 CPU = torch.device("cpu")
 ENTROPY, SPARSITY, LARGEST_LOGIT = "attention_entropy", "attention_sparsity", "attention_max_logit"

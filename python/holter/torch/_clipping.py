@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch.nn.utils import clip_grad
 
-from ._patches import Patch
+from holter.torch._patches import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

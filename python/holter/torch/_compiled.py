@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ._attention_math import AttentionCall, exact, offset_of, sampled
+from holter.torch._attention_math import AttentionCall, exact, offset_of, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from torch import Tensor, nn
 
-    from ._faults import Faults
+    from holter.torch._faults import Faults
 
 _LARGEST_TICK = 1 << 20
 """Ticks are kept as float32, which has every integer up to 2^24."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from ._attention_math import make_call
-from ._flex import split_mask, with_functions
+from holter.torch._attention_math import make_call
+from holter.torch._flex import split_mask, with_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.nn.attention.flex_attention import BlockMask
 
-    from ._attention_math import AttentionCall
+    from holter.torch._attention_math import AttentionCall
 
 
 class Listener(Protocol):

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ._attention_math import AttentionCall, make_call
-from ._patches import Patches
+from holter.torch._attention_math import AttentionCall, make_call
+from holter.torch._patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._compiled import AttentionPulse
+    from holter.torch._compiled import AttentionPulse
 
 try:
     from torch.nn.attention import flex_attention as _module

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ._columns import Columns
-from ._distributed import is_sharded, is_unreduced, local, mesh_of, sharded_norms, whole
-from ._names import clean_path, selected
+from holter.torch._columns import Columns
+from holter.torch._distributed import is_sharded, is_unreduced, local, mesh_of, sharded_norms, whole
+from holter.torch._names import clean_path, selected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from holter import Logger
-
-    from ._columns import FloatArray
-    from ._staging import Staging
+    from holter.torch._columns import FloatArray
+    from holter.torch._staging import Staging
 
 TOTAL = "grad_norm_total"
 SKIPPED = "optimizer_step_skipped"

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 import torch.nn.functional as F
 
-from ._attention_math import AttentionCall
-from ._patches import Patch
+from holter.torch._attention_math import AttentionCall
+from holter.torch._patches import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from ._compiled import AttentionPulse
+    from holter.torch._compiled import AttentionPulse
 
 
 class CallListener(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ._clipping import unseen_clipping
+from holter.torch._clipping import unseen_clipping
 
 _log = logging.getLogger("holter.torch")
 

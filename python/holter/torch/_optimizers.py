@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch.amp.grad_scaler import GradScaler
 
-from ._patches import Patch
+from holter.torch._patches import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ._cadence import Cadence
-from ._columns import Columns
-from ._distributed import whole
-from ._gradients import beside, norms
-from ._names import clean_path, labels, matches
-from ._transforms import TRANSFORMS, check
+from holter.torch._cadence import Cadence
+from holter.torch._columns import Columns
+from holter.torch._distributed import whole
+from holter.torch._gradients import beside, norms
+from holter.torch._names import clean_path, labels, matches
+from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from holter import Logger
-
-    from ._columns import FloatArray
-    from ._staging import Staging
+    from holter.torch._columns import FloatArray
+    from holter.torch._staging import Staging
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ._compiled import EmitPulse, ProbePulse
-from ._gradients import norms
-from ._hooks import Hook
-from ._names import labels, layer_number, matches
+from holter.torch._compiled import EmitPulse, ProbePulse
+from holter.torch._gradients import norms
+from holter.torch._hooks import Hook
+from holter.torch._names import labels, layer_number, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.hooks import RemovableHandle
 
-    from ._faults import Faults
-    from ._values import StepValues
+    from holter.torch._faults import Faults
+    from holter.torch._values import StepValues
 
 
 _CPU = torch.device("cpu")

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ._cadence import Cadence
-from ._columns import Columns
-from ._distributed import whole
-from ._names import clean_path, labels, matches
+from holter.torch._cadence import Cadence
+from holter.torch._columns import Columns
+from holter.torch._distributed import whole
+from holter.torch._names import clean_path, labels, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from holter import Logger
-
-    from ._columns import FloatArray
-    from ._staging import Staging
+    from holter.torch._columns import FloatArray
+    from holter.torch._staging import Staging
 
 _CHUNK_ROWS = 4096
 """Rows that are in float64 at a time: a large embedding is never copied whole."""

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from . import _explicit
-from ._attention import Attention, AttentionProbe
-from ._cadence import Cadence
-from ._clipping import clip_calls, tell_others
-from ._columns import Columns
-from ._compiled import is_capturing, is_out_of_reach
-from ._faults import Faults
-from ._gradients import AFTER_CLIPPING, SKIPPED, Gradients
-from ._names import clean_path, unwrapped
-from ._notes import Notes
-from ._optimizers import Optimizers
-from ._parameters import Parameters
-from ._probes import Probe, ProbeHooks
-from ._rank import Rank, Ranks
-from ._scalars import Scalars
-from ._staging import Staging
-from ._values import Ratio, StepValues
+from holter.torch import _explicit
+from holter.torch._attention import Attention, AttentionProbe
+from holter.torch._cadence import Cadence
+from holter.torch._clipping import clip_calls, tell_others
+from holter.torch._columns import Columns
+from holter.torch._compiled import is_capturing, is_out_of_reach
+from holter.torch._faults import Faults
+from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, Gradients
+from holter.torch._names import clean_path, unwrapped
+from holter.torch._notes import Notes
+from holter.torch._optimizers import Optimizers
+from holter.torch._parameters import Parameters
+from holter.torch._probes import Probe, ProbeHooks
+from holter.torch._rank import Rank, Ranks
+from holter.torch._scalars import Scalars
+from holter.torch._staging import Staging
+from holter.torch._values import Ratio, StepValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from holter import Logger
-
-    from ._attention_math import AttentionCall
-    from ._parameters import Parameter
+    from holter.torch._attention_math import AttentionCall
+    from holter.torch._parameters import Parameter
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ._columns import Columns
-from ._transforms import TRANSFORMS, check
+from holter.torch._columns import Columns
+from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from holter import Logger
-
-    from ._columns import FloatArray
-    from ._staging import Staging
+    from holter.torch._columns import FloatArray
+    from holter.torch._staging import Staging
 
 _Key = tuple[tuple[str, str | None, int], ...]
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ._columns import FloatArray
-    from ._faults import Faults
+    from holter.torch._columns import FloatArray
+    from holter.torch._faults import Faults
 
     Receive = Callable[[int, FloatArray], None]
     _Read = Callable[[], FloatArray]

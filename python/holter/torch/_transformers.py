@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from ._attention_math import AttentionCall, make_call
-from ._flex import split_mask, with_functions
-from ._patches import Patch
+from holter.torch._attention_math import AttentionCall, make_call
+from holter.torch._flex import split_mask, with_functions
+from holter.torch._patches import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from torch import Tensor, nn
 
-    from ._compiled import AttentionPulse
+    from holter.torch._compiled import AttentionPulse
 
 _EAGER = "eager_attention_forward"
 

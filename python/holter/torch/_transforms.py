@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ._columns import FloatArray
+    from holter.torch._columns import FloatArray
 
 
 class Transform(NamedTuple):

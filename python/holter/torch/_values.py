@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._columns import Columns
+from holter.torch._columns import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from holter import Logger
-
-    from ._columns import FloatArray
-    from ._compiled import Pulse, Site
-    from ._staging import Staging
+    from holter.torch._columns import FloatArray
+    from holter.torch._compiled import Pulse, Site
+    from holter.torch._staging import Staging
 
 _CACHE_LIMIT = 256
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ._attention import Attention, settings_of
-from ._optimizers import optimizers_of
-from ._rank import Rank, ranks_of
-from ._recording import Recording, Wanted
+from holter.torch._attention import Attention, settings_of
+from holter.torch._optimizers import optimizers_of
+from holter.torch._rank import Rank, ranks_of
+from holter.torch._recording import Recording, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from holter import Logger
-
-    from ._parameters import Parameter
-    from ._probes import Probe
-    from ._values import Ratio
+    from holter.torch._parameters import Parameter
+    from holter.torch._probes import Probe
+    from holter.torch._values import Ratio
 
 
 def watch(

@@ -1,1 +1,1 @@
-"""The subcommands, one file each: `holter.cli.program` says which there are and imports them when asked for."""
+"""The subcommands, a module or a package each: `holter.cli.program` lists them and imports them when asked for."""

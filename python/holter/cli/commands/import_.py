@@ -15,7 +15,7 @@ from holter.cli.runs import FOLDER, default_folder
 from holter.cli.text import count_text, visible
 
 if TYPE_CHECKING:
-    from holter.importing import Fault, Imported, Source
+    from holter.formats import Fault, Imported, Source
 
 __all__ = ["import_"]
 
@@ -72,7 +72,7 @@ def _plans(paths: tuple[Path, ...], folder: Path, name: str | None, kind: str | 
     Raises:
         Problem: There is nothing to import, or no place for it.
     """
-    from holter.importing import directory_name
+    from holter.formats import directory_name
 
     sources = [source for path in dict.fromkeys(paths) for source in _sources(path, kind)]
     if name is not None and len(sources) > 1:
@@ -95,7 +95,7 @@ def _plans(paths: tuple[Path, ...], folder: Path, name: str | None, kind: str | 
 
 
 def _sources(path: Path, kind: str | None) -> list[Source]:
-    from holter.importing import find_sources
+    from holter.formats import find_sources
 
     try:
         sources = find_sources(path, kind)
@@ -116,7 +116,7 @@ def _sources(path: Path, kind: str | None) -> list[Source]:
 
 def _import_one(plan: Plan, report: dict[str, Any], *, as_json: bool) -> None:
     """Import one run, tell of it, and note it in the report."""
-    from holter.importing import import_source
+    from holter.formats import import_source
 
     told: list[Fault] = []
 

@@ -1,0 +1,39 @@
+"""Report words that CONTRIBUTING.md's style page rules out, and files and functions that are too long.
+
+Usage: python .ci/check_words.py
+
+`.ci/words.txt` has one regular expression a line, in the syntax that Python and `rg --pcre2` share. CONTRIBUTING.md is
+exempt, because it shows what to avoid.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXEMPT = {"CONTRIBUTING.md", "LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "Cargo.lock", ".ci/words.txt"}
+TEXT = {".css", ".c", ".html", ".js", ".json", ".md", ".py", ".pyi", ".rs", ".toml", ".txt", ".mjs", ".ts", ""}
+
+
+def main() -> int:
+    """Print each match as `path:line: word`; return 1 if there is any."""
+    words = [re.compile(line, re.IGNORECASE) for line in (ROOT / ".ci/words.txt").read_text("utf-8").splitlines()]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = 0
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if name in EXEMPT or path.suffix not in TEXT or "corpus" in path.parts or not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+            for word in words:
+                if match := word.search(line):
+                    print(f"{name}:{number}: {match.group()!r} is on the word list")
+                    found += 1
+    if found:
+        print(f"{found} lines use a word from .ci/words.txt; CONTRIBUTING.md, “Words”, shows what to write")
+    return min(found, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,0 @@
-"""The checks of `holter doctor`: each looks at one thing, through the public interface and the documented files."""
-
-from holter.cli.checks.finding import Finding, Severity
-
-__all__ = ["Finding", "Severity"]

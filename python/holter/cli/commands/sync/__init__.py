@@ -1,0 +1,5 @@
+"""`holter sync`: the command, and a pass over the runs in `passes`."""
+
+from holter.cli.commands.sync.command import sync
+
+__all__ = ["sync"]

@@ -1,0 +1,93 @@
+"""Builds heatmaps: series as rows in the order of their layers, steps as columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from holter import analysis
+from holter.plots.build.bands import mean_x
+from holter.plots.build.chart import Chart, Heatmap
+from holter.plots.build.lines import title_of
+from holter.plots.build.marks import run_marks
+from holter.plots.build.notes import note_of
+from holter.plots.build.ranges import percent_range
+from holter.plots.build.scene import open_scene
+from holter.plots.build.text import distinct_parts
+from holter.plots.build.view import WHOLE, View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holter import Run
+    from holter.plots.build.chart import FloatArray
+
+_PIXELS_PER_COLUMN = 2
+
+
+def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: str | None = None) -> Chart:
+    """Build a heatmap of one run: `layer_2` below `layer_10`, colours from the 1st to the 99th percentile.
+
+    A cell is the mean of its steps; one with a NaN or an infinity is marked.
+
+    Args:
+        run: The run.
+        names: The series' names, such as those of a family.
+        view: What the user looks through; `log_y` spaces the colours by the logarithm.
+        title: The chart's title; made of the names if None.
+
+    Raises:
+        KeyError: If the run has none of the series.
+    """
+    scene = open_scene([run], names, view, px=max(1, view.px // _PIXELS_PER_COLUMN))
+    rows = sorted((name for _, name in scene.keys(names)), key=analysis.natural_key)
+    placed = [scene.placed((0, name)) for name in rows]
+    steps, x = mean_x([(buckets.steps, own_x) for buckets, own_x in placed])
+    values = np.full((len(rows), len(steps)), np.nan)
+    is_nonfinite = np.zeros(values.shape, np.bool_)
+    last_steps = np.full(len(steps), np.iinfo(np.int64).min)
+    for row, (buckets, _) in enumerate(placed):
+        at = np.searchsorted(steps, buckets.steps)
+        values[row, at] = scene.reading.smoothed((0, rows[row]), view.half_life) if view.half_life else buckets.means
+        is_nonfinite[row, at] = buckets.nonfinite_counts > 0
+        last_steps[at] = np.maximum(last_steps[at], buckets.last_steps)
+    keep = np.flatnonzero(~np.isnan(x))
+    keep = keep[np.argsort(x[keep], kind="stable")]
+    values, is_nonfinite = values[:, keep], is_nonfinite[:, keep]
+    shown = values[np.isfinite(values) & ((values > 0) | (not view.log_y))]
+    low, high = percent_range(shown)
+    heatmap = Heatmap(
+        rows=tuple(rows),
+        row_labels=tuple(distinct_parts(rows)),
+        x=x[keep],
+        steps=steps[keep],
+        last_steps=last_steps[keep],
+        values=values,
+        is_nonfinite=is_nonfinite,
+        low=low,
+        high=high,
+        is_log=view.log_y,
+    )
+    return Chart(
+        kind="heatmap",
+        title=title if title is not None else title_of(rows),
+        x_label=scene.axis.label,
+        x_kind=scene.axis.kind,
+        heatmap=heatmap,
+        marks=tuple(run_marks(scene)),
+        log_y=view.log_y,
+        note=note_of(view, _how(scene.reading.width, values, is_log=view.log_y)),
+        width=scene.reading.width,
+        window=(view.start, view.stop),
+    )
+
+
+def _how(width: int, values: FloatArray, *, is_log: bool) -> str:
+    parts = ["colours: 1–99 % of the values"]
+    if width > 1:
+        parts.append(f"1 column = {width:,} steps, their mean")
+    num_nonpositive = int((values <= 0).sum()) if is_log else 0
+    if num_nonpositive:
+        parts.append(f"{num_nonpositive:,} cells of at most 0 have no logarithm")
+    return "; ".join(parts)

@@ -1,0 +1,200 @@
+"""Builds line charts: one line for each run and series, from buckets of steps.
+
+No spike is hidden: where a point stands for many steps, either the ribbon from the smallest to the largest value is
+drawn, or the line itself goes out to the extremes that lie far from their bucket's mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from holter import analysis
+from holter.plots.build.chart import NOTHING_NONFINITE, Chart, Line, Nonfinite
+from holter.plots.build.marks import change_marks, run_marks
+from holter.plots.build.notes import note_of
+from holter.plots.build.ranges import trimmed_range
+from holter.plots.build.scene import open_scene
+from holter.plots.build.text import distinct_parts
+from holter.plots.build.view import WHOLE, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holter import Buckets, Run
+    from holter.plots.build.chart import Colour, FloatArray, Threshold, XArray
+    from holter.plots.build.reading import Key
+    from holter.plots.build.scene import Scene
+
+Dash: TypeAlias = Literal["solid", "dash", "dot"]
+_DASHES: tuple[Dash, ...] = ("solid", "dash", "dot")
+_MOST_RIBBONS = 3
+# An extreme is a spike if it is so many times as far from its bucket's mean as is usual in the series.
+_SPIKE = 8.0
+# One in so many points may be a spike; more is noise, of which the mean tells.
+_POINTS_PER_SPIKE = 8
+_MOST_COLOURS = 10
+
+
+def line_chart(
+    runs: Sequence[Run],
+    names: Sequence[str],
+    view: View = WHOLE,
+    *,
+    title: str | None = None,
+    envelope: bool | None = None,
+    thresholds: Iterable[Threshold] = (),
+    colours: Sequence[Colour] | None = None,
+    change_points: bool = False,
+) -> Chart:
+    """Build a chart with a line for each run and series.
+
+    Args:
+        runs: The runs; one that lacks a series goes without it.
+        names: The series' names.
+        view: What the user looks through.
+        title: The chart's title; made of the names if None.
+        envelope: Whether the ribbon from the smallest to the largest value of each bucket is drawn. If None, it is
+            where it stays readable: for one run and at most three series.
+        thresholds: Horizontal lines.
+        colours: A colour for each run; the palette's by their order if None.
+        change_points: Whether the change points of each line are marked.
+
+    Raises:
+        KeyError: If no run has any of the series, or the metric on the x-axis.
+        ImportError: If change points are asked for and `ruptures` is not installed.
+    """
+    scene = open_scene(runs, names, view)
+    keys = scene.keys(names)
+    if envelope is None:
+        envelope = len({index for index, _ in keys}) == 1 and len(keys) <= _MOST_RIBBONS
+    blanks = _blanks(runs, names, colours)
+    lines = [line for key in keys for line in _lines_of(scene, key, blanks[key], envelope=envelope)]
+    main = [line for line in lines if not line.is_faint]
+    marks = run_marks(scene, colours)
+    if change_points:
+        # Smoothing makes noise look like changes.
+        plain = replace(scene, view=replace(view, half_life=0.0))
+        marks += change_marks([_lines_of(plain, key, blanks[key], envelope=False)[0] for key in keys])
+    y_range, trimmed = trimmed_range(main, view)
+    width = scene.reading.width
+    how = f"1 point = {width:,} steps, {'min–max shown' if envelope else 'mean and spikes shown'}" if width > 1 else ""
+    return Chart(
+        kind="line",
+        title=title if title is not None else title_of(names),
+        x_label=scene.axis.label,
+        y_label=names[0] if len(names) == 1 else "",
+        x_kind=scene.axis.kind,
+        lines=tuple(sorted(lines, key=lambda line: not line.is_faint)),
+        marks=tuple(marks),
+        thresholds=tuple(thresholds),
+        log_y=view.log_y,
+        y_range=y_range,
+        note=note_of(view, how, trimmed),
+        width=width,
+        window=(view.start, view.stop),
+    )
+
+
+def title_of(names: Sequence[str]) -> str:
+    """Return what several series have in common, or their names."""
+    found = analysis.families(names) if len(names) > 1 else []
+    if len(found) == 1 and len(found[0].names) == len(set(names)):
+        return found[0].pattern
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _blanks(runs: Sequence[Run], names: Sequence[str], colours: Sequence[Colour] | None) -> dict[Key, Line]:
+    """For each run and name a line without points: its label, colour and dash.
+
+    Runs differ by their colours, the names of one run by theirs, and the names of several runs by their dashes. Layers
+    go through a sequence of colours, in which one sees their order.
+    """
+    own: Sequence[Colour] = range(len(runs)) if colours is None else colours
+    unique = list(dict.fromkeys(names))
+    is_sequence = len(runs) == 1 and (len(unique) > _MOST_COLOURS or (len(unique) > 3 and _is_family(unique)))
+    short = distinct_parts(unique) if len(unique) > 3 else unique
+    none, no_steps = np.empty(0), np.empty(0, np.int64)
+    blanks: dict[Key, Line] = {}
+    for index, run in enumerate(analysis.run_labels(runs)):
+        for place, name in enumerate(unique):
+            colour, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
+            if is_sequence:
+                colour = place / (len(unique) - 1)
+            elif len(runs) == 1 and place:
+                colour = colour + place if isinstance(colour, int) else place
+            label = short[place] if len(runs) == 1 else run if len(unique) == 1 else f"{run} · {short[place]}"
+            blank = Line(label, none, none, no_steps, no_steps, colour=colour, dash=dash, run=run, name=name)
+            blanks[index, name] = blank
+    return blanks
+
+
+def _is_family(names: Sequence[str]) -> bool:
+    found = analysis.families(names)
+    return len(found) == 1 and len(found[0].names) == len(names)
+
+
+def _lines_of(scene: Scene, key: Key, blank: Line, *, envelope: bool) -> list[Line]:
+    """The line of one series; behind it, if it is smoothed, the values that it smooths."""
+    buckets, x = scene.placed(key)
+    half_life = scene.view.half_life
+    y = scene.reading.smoothed(key, half_life) if half_life else buckets.means
+    keep = ~np.isnan(x)
+    line = replace(
+        blank,
+        x=x[keep],
+        y=y[keep],
+        steps=buckets.steps[keep],
+        last_steps=buckets.last_steps[keep],
+        nonfinite=_nonfinite(buckets, x),
+    )
+    minima, maxima = buckets.minima[keep], buckets.maxima[keep]
+    if envelope and scene.reading.width > 1:
+        return [replace(line, lower=minima, upper=maxima, spread="min–max")]
+    if not half_life:
+        return [_with_spikes(line, minima, maxima)]
+    raw = replace(line, y=buckets.means[keep], nonfinite=NOTHING_NONFINITE, is_faint=True)
+    return [_with_spikes(raw, minima, maxima), line]
+
+
+def _with_spikes(line: Line, minima: FloatArray, maxima: FloatArray) -> Line:
+    """The line, led out to the extremes that are unusually far from their bucket's mean, and back."""
+    reaches = np.fmax(maxima - line.y, line.y - minima)
+    is_finite = np.isfinite(reaches)
+    if not is_finite.any():
+        return line
+    is_spike = is_finite & (reaches > _SPIKE * np.median(reaches[is_finite]))
+    most = -(-len(reaches) // _POINTS_PER_SPIKE)
+    if is_spike.sum() > most:
+        is_spike &= reaches >= np.partition(reaches[is_spike], -most)[-most]
+    at = np.flatnonzero(is_spike)
+    if not len(at):
+        return line
+    extremes = np.where(maxima - line.y >= line.y - minima, maxima, minima)[at]
+
+    def led(column: XArray, extra: XArray) -> XArray:
+        return np.insert(column, np.repeat(at, 2), np.stack([column[at], extra], axis=1).ravel())
+
+    return replace(
+        line,
+        x=led(line.x, line.x[at]),
+        y=led(line.y, extremes),
+        steps=led(line.steps, line.steps[at]),
+        last_steps=led(line.last_steps, line.last_steps[at]),
+    )
+
+
+def _nonfinite(buckets: Buckets, x: XArray) -> Nonfinite:
+    at = np.flatnonzero((buckets.nonfinite_counts > 0) & ~np.isnan(x))
+    texts = []
+    for index in at.tolist():
+        first, last, count = int(buckets.steps[index]), int(buckets.last_steps[index]), int(buckets.counts[index])
+        if count == 1:
+            value = float(buckets.lasts[index])
+            texts.append(f"{'NaN' if np.isnan(value) else 'Inf' if value > 0 else '−Inf'} at step {last:,}")
+        else:
+            bad = int(buckets.nonfinite_counts[index])
+            texts.append(f"{bad:,} of {count:,} values NaN or infinite, steps {first:,} to {last:,}")
+    return Nonfinite(x[at], tuple(texts))

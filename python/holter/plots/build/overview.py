@@ -1,0 +1,149 @@
+"""What is shown first of runs: the charts that everybody looks for, found by their names; never nothing.
+
+A request says what a chart shows and not yet with which points, so that a page can ask for it when it is visible.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from holter import analysis
+from holter.analysis import naming
+from holter.plots.build.bands import band_chart
+from holter.plots.build.heatmaps import heatmap_chart
+from holter.plots.build.latest import latest_chart
+from holter.plots.build.lines import line_chart
+from holter.plots.build.speed import speed_chart
+from holter.plots.build.view import WHOLE, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holter import Run
+    from holter.analysis import Family
+    from holter.plots.build.band_columns import BandKind
+    from holter.plots.build.chart import Chart, ChartKind, Colour
+
+_MOST_FAMILIES = 6
+_MOST_SPLITS = 4
+_FEWEST_CHARTS = 4
+_FEW_LAYERS = 3
+# Whose families tell most, in this order: the probes' own names.
+_TELLING = (
+    "attention_entropy",
+    "attention_sparsity",
+    "effective_rank",
+    "memory_",
+    "m3_alpha",
+    "mixer",
+    "activation",
+    "loss",
+)
+# Families with one member for each parameter: there are hundreds of them, and none is more telling than another.
+_OF_PARAMETERS = ("grad_norm/", "gradient_norm/", "param_norm/", "weight_norm/", "update_ratio/")
+
+
+class ChartRequest(TypedDict):
+    """A chart that could be drawn, as JSON.
+
+    Attributes:
+        key: What it is called among the others; the same for the same runs.
+        title: Its title.
+        kind: Which builder makes it.
+        band: The band's kind, where it is one.
+        names: The series.
+    """
+
+    key: str
+    title: str
+    kind: ChartKind
+    band: BandKind
+    names: list[str]
+
+
+def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
+    """Return what is shown first: losses, perplexity, gradient norm, speed, families of layers, learning rate.
+
+    Where too few of these are there, the first series follow. Empty only if no run has any point.
+
+    Args:
+        runs: The runs; a series that any of them has counts.
+    """
+    names = list(dict.fromkeys(name for run in runs for name in run.names() if not name.startswith("mark/")))
+    if not names:
+        return []
+    known = (
+        ("loss", "loss", naming.LOSS),
+        ("perplexity", "perplexity", naming.PERPLEXITY),
+        ("accuracy", "accuracy", naming.ACCURACY),
+        ("gradient-norm", "total gradient norm", naming.GRADIENT_NORM),
+    )
+    charts = []
+    for key, title, wanted in known:
+        found = naming.that_mean(names, wanted)
+        if found:
+            charts.append(_request(key, title, "line", found[:_MOST_SPLITS]))
+    loss = charts[0]["names"] if charts else []
+    charts.append(_request("speed", "steps per second", "speed", loss or names[:1]))
+    charts += _family_charts(names, len(runs))
+    rates = naming.that_mean(names, naming.LEARNING_RATE) or [
+        name for name in names if naming.meaning(name).metric.startswith("lr_")
+    ]
+    if rates:
+        charts.append(_request("learning-rate", "learning rate", "line", rates[:_MOST_SPLITS]))
+    shown = {name for chart in charts if chart["kind"] != "speed" for name in chart["names"]}
+    rest = (name for name in names if name not in shown)
+    for name in rest:
+        if len(charts) >= _FEWEST_CHARTS:
+            break
+        charts.append(_request(f"series:{name}", name, "line", [name]))
+    return charts
+
+
+def build_chart(
+    request: ChartRequest, runs: Sequence[Run], view: View = WHOLE, *, colours: Sequence[Colour] | None = None
+) -> Chart:
+    """Build the chart that a request describes.
+
+    Each run is a group of its own; a heatmap is of the first one that has any of the series.
+
+    Raises:
+        KeyError: If no run has any of its series.
+        ValueError: If its kind or band is none.
+    """
+    names, title = request["names"], request["title"]
+    if request["kind"] == "line":
+        return line_chart(runs, names, view, title=title, colours=colours)
+    if request["kind"] == "band":
+        return band_chart(runs, names, request["band"], view, title=title, colours=colours)
+    if request["kind"] == "heatmap":
+        return heatmap_chart(_first_with(runs, names), names, view, title=title)
+    if request["kind"] == "latest":
+        return latest_chart(runs, names, view, title=title, colours=colours)
+    if request["kind"] == "speed":
+        return speed_chart(runs, names, view, title=title, colours=colours)
+    raise ValueError(f"kind must be line, band, heatmap, latest or speed, got {request['kind']!r}")
+
+
+def family_request(family: Family, num_runs: int) -> ChartRequest:
+    """Return the chart of a family: its band, or where it has few members and one run, each of them."""
+    kind: ChartKind = "line" if len(family.names) <= _FEW_LAYERS and num_runs == 1 else "band"
+    return _request(f"family:{family.pattern}", family.pattern, kind, list(family.names))
+
+
+def _first_with(runs: Sequence[Run], names: Iterable[str]) -> Run:
+    wanted = set(names)
+    return next((run for run in runs if not wanted.isdisjoint(run.names())), runs[0])
+
+
+def _family_charts(names: Iterable[str], num_runs: int) -> list[ChartRequest]:
+    def place(family: Family) -> tuple[bool, int, int]:
+        rank = next((at for at, word in enumerate(_TELLING) if word in family.pattern), len(_TELLING))
+        return family.pattern.startswith(_OF_PARAMETERS), rank, -len(family.names)
+
+    ordered = sorted(analysis.families(names), key=place)
+    return [family_request(family, num_runs) for family in ordered[:_MOST_FAMILIES]]
+
+
+def _request(key: str, title: str, kind: ChartKind, names: list[str]) -> ChartRequest:
+    return {"key": key, "title": title, "kind": kind, "band": "std", "names": names}

@@ -1,0 +1,128 @@
+"""Colours: one palette for runs, the same in every chart, list and terminal; and the two themes.
+
+The colours of a palette can be told apart with any of the three colour blindnesses (at least 0.11 apart in OKLab, as
+Machado et al. 2009 simulate them; Okabe and Ito's eight are 0.08 apart), and each has a contrast of at least
+3 : 1 to the background of its theme. The tests compute both.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from holter.plots.build.chart import Colour
+
+ThemeName: TypeAlias = Literal["light", "dark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """The colours of a figure.
+
+    Attributes:
+        palette: Run i has palette[i % 10].
+        sequence: From the first layer to the last: a part of viridis.
+        background: Behind the lines, and of the page for which the theme is made.
+        text: Titles and values.
+        quiet_text: Ticks, legends, notes.
+        grid: The grid.
+        axis: The cursor, and what else should hardly be seen.
+        hover: Behind the hover's text.
+        alarm: NaN, infinities and restarts.
+        change: Change points.
+    """
+
+    palette: tuple[str, ...]
+    sequence: tuple[str, ...]
+    background: str
+    text: str
+    quiet_text: str
+    grid: str
+    axis: str
+    hover: str
+    alarm: str
+    change: str
+
+
+THEMES: dict[str, Theme] = {
+    "light": Theme(
+        palette=(
+            "#2b96ff",
+            "#b74700",
+            "#02826e",
+            "#8b05ed",
+            "#a4960c",
+            "#7f215b",
+            "#1d4b99",
+            "#240558",
+            "#d756b6",
+            "#433202",
+        ),
+        sequence=("#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#20a280"),
+        background="#ffffff",
+        text="#1c2430",
+        quiet_text="#5a6675",
+        grid="#e9ecf0",
+        axis="#c3cad3",
+        hover="#ffffff",
+        alarm="#d11a2a",
+        change="#7a35e0",
+    ),
+    "dark": Theme(
+        palette=(
+            "#2991fd",
+            "#fb6734",
+            "#38db92",
+            "#eaa5fe",
+            "#eeed41",
+            "#c12a7c",
+            "#b9f0fc",
+            "#7b44d0",
+            "#989b93",
+            "#8c5b11",
+        ),
+        sequence=("#3d6ea0", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#bddf26", "#fde725"),
+        background="#11161d",
+        text="#e6ebf1",
+        quiet_text="#9aa7b6",
+        grid="#232b35",
+        axis="#3a4552",
+        hover="#1b222c",
+        alarm="#ff5c5c",
+        change="#be95ff",
+    ),
+}
+PALETTE = THEMES["light"].palette
+
+
+def theme_named(name: str) -> Theme:
+    """Return a theme.
+
+    Raises:
+        ValueError: If there is none of this name.
+    """
+    if name not in THEMES:
+        raise ValueError(f"there is no theme {name!r}; there are {', '.join(THEMES)}")
+    return THEMES[name]
+
+
+def resolved(colour: Colour, theme: Theme) -> str:
+    """Return `#rrggbb` for a colour of a chart."""
+    if isinstance(colour, str):
+        return colour
+    if isinstance(colour, int):
+        return theme.palette[colour % len(theme.palette)]
+    place = min(max(colour, 0.0), 1.0) * (len(theme.sequence) - 1)
+    before = min(int(place), len(theme.sequence) - 2)
+    one, other = _channels(theme.sequence[before]), _channels(theme.sequence[before + 1])
+    mixed = (round(a + (b - a) * (place - before)) for a, b in zip(one, other, strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """Return `#rrggbb` as CSS' `rgba(...)`."""
+    red, green, blue = _channels(colour)
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue

@@ -1,0 +1,115 @@
+"""Builds the chart of steps per second, from the timestamps of a series: nothing has to be logged for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from holter import analysis
+from holter.plots.build.chart import Chart, Line
+from holter.plots.build.marks import attempt_starts, run_marks
+from holter.plots.build.notes import note_of
+from holter.plots.build.ranges import trimmed_range
+from holter.plots.build.scene import open_scene
+from holter.plots.build.view import WHOLE, View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holter import Run
+    from holter.plots.build.chart import Colour, FloatArray, IntArray
+    from holter.plots.build.reading import Key
+    from holter.plots.build.scene import Scene
+
+_MOST_POINTS = 200
+# Timestamps are good to a few milliseconds: a rate over less time than this would be mostly their error.
+_SHORTEST_SECONDS = 0.5
+_FEWEST_POINTS = 20
+
+
+def speed_chart(
+    runs: Sequence[Run],
+    names: Sequence[str] = (),
+    view: View = WHOLE,
+    *,
+    title: str | None = None,
+    colours: Sequence[Colour] | None = None,
+) -> Chart:
+    """Build a chart with each run's steps per second, a line for each run.
+
+    A point is the steps between two points of a series, divided by the time between them; half a second at least.
+    Between two attempts of a run there is a gap.
+
+    Args:
+        runs: The runs.
+        names: The series whose timestamps tell: of each run the first that it has; that with the most points if it
+            has none of these.
+        view: What the user looks through.
+        title: The chart's title.
+        colours: A colour for each run; the palette's by their order if None.
+
+    Raises:
+        KeyError: If no run has any series.
+    """
+    references = [_reference(run, names) for run in runs]
+    if not any(references):
+        raise KeyError(f"none of the {len(runs)} runs has a point yet, and without points there is no speed")
+    scene = open_scene(runs, sorted({*references} - {""}), view)
+    keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
+    labels = analysis.run_labels(runs)
+    lines = [_line(scene, key, labels[key[0]], key[0] if colours is None else colours[key[0]]) for key in keys]
+    y_range, trimmed = trimmed_range(lines, view)
+    return Chart(
+        kind="speed",
+        title="steps per second" if title is None else title,
+        x_label=scene.axis.label,
+        y_label="steps per second",
+        x_kind=scene.axis.kind,
+        lines=tuple(lines),
+        marks=tuple(run_marks(scene, colours)),
+        log_y=view.log_y,
+        y_range=y_range,
+        note=note_of(view, trimmed),
+        width=scene.reading.width,
+        window=(view.start, view.stop),
+    )
+
+
+def _reference(run: Run, names: Sequence[str]) -> str:
+    """The series whose timestamps tell; empty if the run has none."""
+    facts = run.facts()
+    there = {fact.name for fact in facts}
+    densest = max(facts, key=lambda fact: fact.count).name if facts else ""
+    return next((name for name in names if name in there), densest)
+
+
+def _line(scene: Scene, key: Key, label: str, colour: Colour) -> Line:
+    buckets, x = scene.placed(key)
+    seconds = (buckets.timestamps - buckets.timestamps[:1]).astype("timedelta64[us]").astype(np.float64) / 1e6
+    chosen = _spaced(seconds)
+    steps, last_steps = buckets.steps[chosen], buckets.last_steps[chosen]
+    elapsed = np.diff(seconds[chosen])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = np.where(elapsed > 0, np.diff(last_steps) / elapsed, np.nan)
+    for start in attempt_starts(scene.runs[key[0]]):
+        times = buckets.timestamps[chosen]
+        rates[(times[:-1] < start) & (times[1:] >= start)] = np.nan
+    if scene.view.half_life:
+        rates = analysis.ema(last_steps[1:], rates, scene.view.half_life)
+    keep = ~np.isnan(x[chosen][1:])
+    columns = (x[chosen][1:][keep], rates[keep], steps[1:][keep], last_steps[1:][keep])
+    return Line(label, *columns, colour=colour, run=label)
+
+
+def _spaced(seconds: FloatArray) -> IntArray:
+    """Indices of points between which enough time has passed for a rate; at most so many."""
+    if len(seconds) < 2:
+        return np.arange(len(seconds))
+    whole = float(np.ptp(seconds))
+    least = max(whole / _MOST_POINTS, min(_SHORTEST_SECONDS, whole / _FEWEST_POINTS))
+    chosen = [0]
+    for index, moment in enumerate(seconds.tolist()):
+        if abs(moment - seconds[chosen[-1]]) >= least:
+            chosen.append(index)
+    return np.array(chosen)
