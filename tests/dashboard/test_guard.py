@@ -4,6 +4,7 @@ import hmac
 
 import pytest
 
+from holter._plotly import plotly_file, style_attribute_hashes, style_hashes
 from holter.dashboard import make_app
 from holter.dashboard.http import _guard
 from holter.dashboard.http._guard import MAX_BODY_BYTES, content_security_policy
@@ -343,7 +344,8 @@ def test_the_policy_allows_nothing_inline_and_no_other_host():
     assert sources == {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
-        "style-src": ["'self'"],
+        "style-src": ["'self'", *style_hashes(plotly_file().read_text())],
+        "style-src-attr": ["'unsafe-hashes'", *style_attribute_hashes()],
         "connect-src": ["'self'"],
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'"],

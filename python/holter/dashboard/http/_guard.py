@@ -5,6 +5,7 @@ rebinding, Origin and Sec-Fetch-Site against other sites), and nobody on the net
 What is refused here never reaches a handler.
 """
 
+import functools
 import hashlib
 import hmac
 import re
@@ -16,6 +17,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from holter._plotly import plotly_file, style_attribute_hashes, style_hashes
 from holter.dashboard.http._errors import Refused
 from holter.dashboard.http._hosts import is_address, is_loopback
 from holter.dashboard.http._json import error_response
@@ -40,14 +42,18 @@ _LOCKED_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Ho
 def content_security_policy(*, notebook: bool = False) -> str:
     """Return the policy of every answer: only what this server serves, nothing inline, no `eval`, no frames.
 
+    plotly.js adds one style sheet and sets a few constant `style` attributes. Their hashes are allowed.
+
     Args:
         notebook: Whether a page of the same machine may show the dashboard in a frame, as Jupyter does.
     """
+    sheets, attributes = _plotly_style_hashes()
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self'",
+            f"style-src 'self' {sheets}",
+            f"style-src-attr 'unsafe-hashes' {attributes}",
             "connect-src 'self'",
             "img-src 'self' data: blob:",
             "font-src 'self'",
@@ -56,6 +62,11 @@ def content_security_policy(*, notebook: bool = False) -> str:
             "frame-ancestors " + (_NOTEBOOKS if notebook else "'none'"),
         ]
     )
+
+
+@functools.cache
+def _plotly_style_hashes() -> tuple[str, str]:
+    return " ".join(style_hashes(plotly_file().read_text("utf-8"))), " ".join(style_attribute_hashes())
 
 
 class Guard:
