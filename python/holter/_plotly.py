@@ -15,7 +15,8 @@ _ATTRIBUTES = (
     "",  # clears a style
     "font-weight:bold",  # in hover labels
     "font-size:70%",  # raised exponents on the axes
-    "".join(f"image-rendering: {value}; " for value in (*_CRISP, "crisp-edges", "pixelated")),  # heatmaps on an even grid
+    # on the images of heatmaps with even steps
+    "".join(f"image-rendering: {value}; " for value in (*_CRISP, "crisp-edges", "pixelated")),
 )
 _SHEET = re.compile(r"""createElement\("style"\);\w+\.id="\w+",\w+\.textContent=('[^'\\]*'|"[^"\\]*")""")
 

@@ -92,7 +92,7 @@ def open_page(tmp_path, chromium):
 
 
 def wait_for_title(page) -> str:
-    """Return the title that the script sets at its end. A locator waits, since the policy blocks `wait_for_function`."""
+    """Return the title that the script sets last. Waits by a locator: the policy blocks `wait_for_function`."""
     page.locator("head > title", has_not_text="working").wait_for(state="attached")
     return page.title()
 

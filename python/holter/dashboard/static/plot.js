@@ -8,6 +8,7 @@ import { cardLayout, decode } from "./figure.js";
 
 /** @typedef {import("./api.js").FigureAnswer & {decoded?: {data: any[], layout: any}}} Answer */
 
+const SOURCE = "/static/plotly.min.js";
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: false, scrollZoom: false, showTips: false };
 
 /** @type {Promise<PlotlyModule> | null} */
@@ -17,9 +18,14 @@ export function isPlotlyRequested() {
   return plotly !== null;
 }
 
+/** Starts the download of plotly.js. Only for pages that draw charts soon: browsers warn about preloads that are not used. */
+export function preloadPlotly() {
+  if (!document.head.querySelector(`[href="${SOURCE}"]`)) document.head.append(element("link", { rel: "preload", as: "script", href: SOURCE }));
+}
+
 export function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
-    const script = element("script", { src: "/static/plotly.min.js", async: true });
+    const script = element("script", { src: SOURCE, async: true });
     script.addEventListener("load", () => resolve(Plotly));
     script.addEventListener("error", () => {
       plotly = null;
