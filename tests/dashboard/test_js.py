@@ -1,4 +1,4 @@
-"""The scripts of the page and the report: unit tests under Node.js, and types checked by TypeScript, where installed."""
+"""The scripts of the page and the report: unit tests under Node.js, and types checked by TypeScript where installed."""
 
 import json
 import shutil

@@ -167,7 +167,7 @@ def traces(chart: Locator) -> list[dict[str, Any]]:
 
 
 def lines(chart: Locator) -> list[dict[str, Any]]:
-    """Return the traces that are lines, without ribbons, marks and the like."""
+    """Return the traces that are lines, not ribbons or marks."""
     return [trace for trace in traces(chart) if trace["type"] == "scatter" and "role" not in trace["meta"]]
 
 

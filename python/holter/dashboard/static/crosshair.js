@@ -1,5 +1,5 @@
 // @ts-check
-// A crosshair across all charts: while the pointer is over one of them, each shows a line at the same x and its values there.
+// A crosshair across all charts: while the pointer hovers over a chart, all show a line at the same x and their values there.
 
 import { visibleCards } from "./charts.js";
 import { byId, element, fill } from "./dom.js";
