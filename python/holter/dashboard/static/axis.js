@@ -61,5 +61,7 @@ export function axisFor(xaxis, offset, length) {
  */
 export function parseDate(text) {
   const [date, time] = text.split(" ");
-  return Date.parse(time ? `${date}T${time.replace(/(\.\d{3})\d+$/, "$1")}Z` : date);
+  if (!time) return Date.parse(date);
+  const [clock, fraction = "0"] = time.split(".");
+  return Date.parse(`${date}T${clock}Z`) + Number(`0.${fraction}`) * 1000;
 }

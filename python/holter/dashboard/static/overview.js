@@ -96,7 +96,9 @@ function renderCharts() {
     cards.delete(id);
   }
   const nodes = [...shown].map(([id, { spec, fixedKind }]) => {
-    const card = cards.get(id) ?? new Card(spec, fixedKind);
+    const existing = cards.get(id);
+    existing?.update(); // The counts of nonfinite values arrive after the first charts.
+    const card = existing ?? new Card(spec, fixedKind);
     cards.set(id, card);
     return card.element;
   });
