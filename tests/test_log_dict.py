@@ -103,7 +103,7 @@ def test_errors_name_the_public_function():
 
 @pytest.mark.parametrize("function", [holter.Logger, holter.open_run, holter.list_runs])
 def test_urls_are_rejected_with_a_hint(function):
-    with pytest.raises(ValueError, match="s3://bucket/runs.*holter sync"):
+    with pytest.raises(ValueError, match=r"s3://bucket/runs.*holter sync"):
         function("s3://bucket/runs")
 
 

@@ -110,7 +110,7 @@ def test_ranks_choose_the_same_directory(tmp_path):
 def test_all_ranks_resume_if_rank_0_crashed(tmp_path):
     path = tmp_path / "run"
     holter.Logger(path, rank=1).close()
-    child = f"import holter, os, signal; holter.Logger({str(path)!r}).log(0, 'x', 1.0); os.kill(os.getpid(), signal.SIGKILL)"
+    child = f"import holter, os, signal; logger = holter.Logger({str(path)!r}); os.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", child], check=False, timeout=60)
     loggers = [holter.Logger(path, rank=rank) for rank in range(2)]
     assert [logger.path for logger in loggers] == [path, path / "rank-00001"]
