@@ -41,8 +41,8 @@ class RunsTable:
 
     A sequence of dicts with the same keys: the columns `name`, `path`, `status`, `created` (a datetime),
     `duration_secs`, `last_step`, `steps_per_second`, `loss` (the latest value), `series`, `points`,
-    `nonfinite_series`, `dropped`, `tags`, `group` and `notes`, then `config.KEY` for every setting of any run. A value that a run does not have is None.
-    Notebooks display it as a table.
+    `nonfinite_series`, `dropped`, `tags`, `group` and `notes`, then `config.KEY` for every setting of any run. A value
+    that a run does not have is None. Notebooks display it as a table.
     """
 
     __slots__ = ("_rows", "columns")
