@@ -115,14 +115,11 @@ def test_manifest_values_of_wrong_types_are_dropped(root, open_client):
     odd = {
         "config": {"lr": "nan", "list": [1, [2]], "deep": config, "long": "x" * 10_000, "n": 10**30, "none": None},
         "tags": [1, {"a": 2}, "ok"],
-        "attempts": "none",
-        "dropped": -5,
         "command_line": {"a": 1},
         "git": ["<script>"] * 1000,
-        "host": 7,
+        "host": "h" * 10_000,
         "versions": "old",
-        "created": 5,
-        "finished": ["never"],
+        "finished": "never",
     }
     path.write_text(json.dumps({**manifest, **odd}))
     response = open_client(root).get(RUNS)
@@ -133,16 +130,26 @@ def test_manifest_values_of_wrong_types_are_dropped(root, open_client):
     assert run["config"]["n"] == str(10**30)
     assert max(map(len, run["config"])) < 2001
     assert run["tags"] == ["1", '{"a": 2}', "ok"]
-    assert (run["attempts"], run["dropped"], run["command_line"]) == ([], 0, [])
-    assert (run["git"], run["versions"], run["host"]) == (None, None, "7")
+    assert (run["git"], run["versions"], run["command_line"], run["finished"]) == (None, None, [], None)
+    assert len(run["host"]) == 2001
 
 
-@pytest.mark.parametrize("config", [[1], "text", 5, None, {"a": {}}])
-def test_config_that_is_not_an_object_is_empty(root, open_client, config):
+@pytest.mark.parametrize(
+    "odd", [{"config": [1]}, {"attempts": "none"}, {"dropped": -5}, {"host": 7}, {"finished": ["never"]}], ids=str
+)
+def test_run_with_wrong_types_in_keys_of_the_core_is_a_problem(root, open_client, odd):
+    path = record_few(root / "a") / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **odd}))
+    runs, problems = listed(open_client(root))
+    assert runs == []
+    assert "run.json is damaged" in problems["a"]
+
+
+@pytest.mark.parametrize(("config", "expected"), [(None, {}), ({}, {}), ({"a": {}}, {"a": "{}"})])
+def test_empty_configs(root, open_client, config, expected):
     path = record_few(root / "a") / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "config": config}))
-    run = open_client(root).get(RUNS).json()["runs"][0]
-    assert run["config"] == ({"a": "{}"} if isinstance(config, dict) else {})
+    assert open_client(root).get(RUNS).json()["runs"][0]["config"] == expected
 
 
 # --- Names ---
