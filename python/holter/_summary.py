@@ -85,7 +85,7 @@ class RunSummary:
         attempts: The attempts, oldest first.
         tags: The tags.
         group: The group; None without one.
-        notes: The notes; None without any.
+        notes: Free text about the run; None without any.
         config: The configuration of the last attempt, nested settings as `optimizer.lr`.
         command_line: The command of the last attempt.
         git: Its commit and branch.
