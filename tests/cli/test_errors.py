@@ -161,7 +161,7 @@ ERRORS = [
     # serve
     (a_file_instead, "serve", FAILED, "runs is a file; expected a folder of runs", "pass the folder that contains it"),
     (nothing, "serve --port 99999", USAGE, "99999 is not in the range", "0<=x<=65535"),
-    (nothing, "serve --token short", USAGE, "the token must have at least 16 characters", "secrets.token_urlsafe"),
+    (nothing, "serve --token short", USAGE, "the token must have at least 16 characters", "prints one"),
     (nothing, "serve --host no.such.host.invalid", FAILED, "cannot resolve the host", "such as 127.0.0.1"),
     # report
     (nothing, "report", USAGE, "Missing argument 'RUN...'", "holter report --help"),
