@@ -129,8 +129,8 @@ def _row(summary: RunSummary) -> dict[str, Any]:
         "nonfinite_series": len(summary.nonfinite),
         "dropped": summary.dropped,
         "tags": summary.tags,
-        "group": summary.run.group,
-        "notes": summary.run.notes,
+        "group": summary.group,
+        "notes": summary.notes,
         **{f"config.{key}": value for key, value in summary.config.items()},
     }
 
