@@ -31,7 +31,7 @@ def main() -> int:
                     print(f"{name}:{number}: {match.group()!r} is on the word list")
                     found += 1
     if found:
-        print(f"{found} lines use a word from .ci/words.txt; CONTRIBUTING.md, “Words”, shows what to write")
+        print(f"{found} lines use a listed word; CONTRIBUTING.md, “Words”, shows what to write instead")
     return min(found, 1)
 
 
