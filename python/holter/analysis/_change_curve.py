@@ -2,7 +2,7 @@
 
 A long series is cut into stretches of equal counts, whose medians stand for it. A series that was once ten times what
 it mostly is, and never a tenth of it, such as a perplexity, is looked at through its logarithm. The noise's size may
-drift over the run, so it is a smooth function of the place, estimated from the differences of neighbours: a level, a
+drift over the run, so it is a smooth function of the place, estimated from the differences of neighbors: a level, a
 slope and a smooth decay hardly change these.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from holter.analysis._points import FloatArray, IntArray, median, stretch_medians
 
-MOST_PLACES = 200
+MAX_PLACES = 200
 """A series is shortened to at most so many values; all that follows takes time by their square."""
 _LOG_RATIO = 10
 _MAD_TO_STD = 1.4826
@@ -43,7 +43,7 @@ class Curve:
 
 def curve(steps: IntArray, values: FloatArray) -> Curve | None:
     """Return the series made ready; None if all its values are equal. All of them must be finite."""
-    bounds = np.linspace(0, len(values), min(len(values), MOST_PLACES) + 1).astype(np.int64)
+    bounds = np.linspace(0, len(values), min(len(values), MAX_PLACES) + 1).astype(np.int64)
     medians = stretch_medians(values, bounds)
     lowest, highest = float(medians.min()), float(medians.max())
     if lowest == highest:
@@ -64,14 +64,14 @@ def curve(steps: IntArray, values: FloatArray) -> Curve | None:
 
 
 def running_median(values: FloatArray, reach: int) -> FloatArray:
-    """Return the median of each value and `reach` neighbours on either side; the ends are repeated."""
+    """Return the median of each value and `reach` neighbors on either side; the ends are repeated."""
     padded = np.pad(values, reach, mode="edge")
     median: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1)
     return median
 
 
 def _noise_sizes(values: FloatArray, floor: float) -> FloatArray:
-    """The noise's standard deviation at each place, from a smooth fit to the logarithm of the neighbours' differences.
+    """The noise's standard deviation at each place, from a smooth fit to the logarithm of the neighbors' differences.
 
     `floor` is added to it.
     """

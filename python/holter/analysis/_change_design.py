@@ -13,7 +13,7 @@ import numpy as np
 from holter.analysis._change_curve import Curve
 from holter.analysis._points import FloatArray
 
-_FEWEST_FOR_FULL = 40
+_MIN_POINTS_FOR_FULL = 40
 _TINY = 1e-6
 """Added to the variances, of which none is 0 therefore."""
 _RAMPS = (32, 16, 11, 8)
@@ -109,7 +109,7 @@ def _trends(t: FloatArray) -> list[FloatArray]:
         [*([one, t, *pair] for pair in pairs), [one, t, t**2, t**3]],
     ]
     stacked = [np.stack([np.stack(terms, axis=1) for terms in trends]) for trends in by_number]
-    if len(t) >= _FEWEST_FOR_FULL:
+    if len(t) >= _MIN_POINTS_FOR_FULL:
         full = np.stack([one, t, t**2, t**3, *(np.exp(-t * 2.0**j) for j in range(2, 11))], axis=1)
         stacked.append(full[np.newaxis])
     return stacked

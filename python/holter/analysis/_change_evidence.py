@@ -14,10 +14,10 @@ from holter.analysis._points import FloatArray
 CHANGE_PARAMETERS = 3
 """A change's: its place, its height, and its length."""
 _TERM_PRICE = 2.0
-_MOST_TERMS = 3
+_MAX_TERMS = 3
 _CUT = 3.0
 _MAD_TO_STD = 1.4826
-_MOST_PERSISTENT = 0.98
+_MAX_PERSISTENCE = 0.98
 
 
 def autoregression(residuals: FloatArray, num_parameters: float) -> FloatArray:
@@ -30,12 +30,12 @@ def autoregression(residuals: FloatArray, num_parameters: float) -> FloatArray:
     count = len(residuals)
     limit = _CUT * _MAD_TO_STD * _median_size(np.abs(residuals))
     cut = np.minimum(np.maximum(residuals, -limit), limit)
-    covariances = [float(cut[: count - lag] @ cut[lag:]) / count for lag in range(_MOST_TERMS + 1)]
+    covariances = [float(cut[: count - lag] @ cut[lag:]) / count for lag in range(_MAX_TERMS + 1)]
     best = _by_levinson(covariances, count)
     total = float(best.sum())
     raised = num_parameters / count * (1 + total) + math.sqrt(max(1 - total * total, 0.02) / count)
     coefficients = best if len(best) else np.zeros(1)
-    coefficients[0] += min(raised, max(0.0, _MOST_PERSISTENT - total))
+    coefficients[0] += min(raised, max(0.0, _MAX_PERSISTENCE - total))
     return coefficients
 
 

@@ -18,7 +18,7 @@ from holter.analysis._points import FloatArray
 _RAMP_PRICE = 10
 """A ramp is taken for one only if it explains so much more than a jump, in units of the noise's variance."""
 _TURNS = 2
-_LEAST_TRIED = 3
+_MIN_TRIED = 3
 """Changes may hide each other, so more are tried before the search ends."""
 
 
@@ -54,7 +54,7 @@ def search(design: Design, most: int, ruptures: Any) -> Iterator[tuple[Model, fl
         yield richer, evidence
         best = richer
         misses = misses + 1 if evidence < 0 else 0
-        if misses >= 2 and number >= _LEAST_TRIED:
+        if misses >= 2 and number >= _MIN_TRIED:
             return
 
 

@@ -37,7 +37,7 @@ def offsets(steps: IntArray) -> npt.NDArray[np.uint64]:
 
 
 def gaps(steps: IntArray) -> FloatArray:
-    """Return the n - 1 distances between neighbours, in steps, each at least 1."""
+    """Return the n - 1 distances between neighbors, in steps, each at least 1."""
     return np.diff(np.ascontiguousarray(steps).view(np.uint64)).astype(np.float64)
 
 

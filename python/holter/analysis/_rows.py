@@ -243,7 +243,7 @@ def _train_above(source: Source, metric: str) -> Cell:
 
 
 def _around(series: "Series", steps: IntArray) -> FloatArray:
-    """The mean of the finite values within a quarter of the way to either neighbour of each step; NaN if there is none.
+    """The mean of the finite values within a quarter of the way to either neighbor of each step; NaN if there is none.
 
     A single batch is noisy; one side alone would be above or below on a curve that falls.
     """

@@ -1,7 +1,7 @@
-"""Bands: centre and spread of a group of series, or of one series around its smoothed curve.
+"""Bands: center and spread of a group of series, or of one series around its smoothed curve.
 
 The group is the layers of a family or the runs of one setting; absent is absent: at each step only the members that
-have a finite value there count, and nothing is interpolated. Centre and borders are what numpy computes from these
+have a finite value there count, and nothing is interpolated. Center and borders are what numpy computes from these
 values:
 
     std       mean, mean - std, mean + std         population standard deviation
@@ -30,7 +30,7 @@ _MAX_SPARSITY = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """Centre and borders at each step.
+    """Center and borders at each step.
 
     Attributes:
         steps: Shape (n,), int64, strictly ascending.
@@ -38,7 +38,7 @@ class Band:
         lowers: Shape (n,), float64.
         uppers: Shape (n,), float64.
         counts: Shape (n,), int64: members with a finite value at the step, or finite values in the window.
-        kind: What centre and borders are.
+        kind: What center and borders are.
     """
 
     steps: IntArray
@@ -60,7 +60,7 @@ def across(
     Args:
         members: Steps and values of each: shape (n,), the steps integers that ascend strictly. They need not share
             their steps.
-        kind: What centre and borders are.
+        kind: What center and borders are.
         quantiles: The orders of the borders of a quantile band, between 0 and 1.
 
     Returns:
@@ -103,7 +103,7 @@ def over_window(
         steps: Shape (n,), integers, strictly ascending.
         values: Shape (n,); NaN and infinities are passed over.
         window: How many steps the window covers, more than 0.
-        kind: What centre and borders are.
+        kind: What center and borders are.
         quantiles: The orders of the borders of a quantile band, between 0 and 1.
 
     Raises:
@@ -156,7 +156,7 @@ def _across_aligned(
 def _columns_of_table(
     table: FloatArray, is_finite: BoolArray, counts: IntArray, kind: BandKind, quantiles: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray, FloatArray] | FloatArray:
-    """Centre and borders of each column of a table, which has a row for each member."""
+    """Center and borders of each column of a table, which has a row for each member."""
     if kind == "quantile":
         return _sorted_quantiles(np.where(is_finite, table, np.inf).T.copy(), counts, quantiles)
     means = _divided(table.sum(axis=0, where=is_finite), counts)

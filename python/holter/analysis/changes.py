@@ -22,17 +22,17 @@ from holter.analysis._change_design import Design, design
 from holter.analysis._change_search import Model, evidence_of_each, search
 from holter.analysis._points import FloatArray, IntArray, median, points
 
-_FEWEST_POINTS = 20
-_MOST_SEARCHED = 5
+_MIN_POINTS = 20
+_MIN_SEARCHED = 5
 """Changes are searched together, since two may hide each other; also where fewer are asked for."""
-_NEIGHBOURHOOD = 10
+_NEIGHBORHOOD = 10
 """The levels before and after are medians over one part of the series in so many."""
 _FALSE_ALARMS = 0.05
 _NEEDED = ((20, 60, 100, 200), (38.0, 38.0, 16.0, 8.0))
 """For so many values, the evidence that noise gives in fewer than 5 of 100 series."""
 _TAIL = 0.5
 """By so much more of the evidence needed noise comes e times less often."""
-_MOST_CONFIDENT = 0.999
+_MAX_CONFIDENCE = 0.999
 """Rarer noise than one series in a thousand has not been looked at."""
 
 
@@ -106,13 +106,13 @@ def _found(steps: npt.ArrayLike, values: npt.ArrayLike, max_points: int, min_con
     ruptures = _ruptures()
     is_finite = np.isfinite(value_array)
     step_array, value_array = step_array[is_finite], value_array[is_finite]
-    if len(value_array) < _FEWEST_POINTS:
+    if len(value_array) < _MIN_POINTS:
         return []
     prepared = curve(step_array, value_array)
     if prepared is None:
         return []
     terms = design(prepared)
-    model = _best_number(terms, max(max_points, _MOST_SEARCHED), ruptures)
+    model = _best_number(terms, max(max_points, _MIN_SEARCHED), ruptures)
     limits = [0, *(int(prepared.bounds[terms.place(change)]) for change in model.changes), len(value_array)]
     each = evidence_of_each(terms, model)
     changes = []
@@ -144,7 +144,7 @@ def _needed(count: int) -> float:
 def _confidence(evidence: float, count: int) -> float:
     needed = _needed(count)
     alarms = _FALSE_ALARMS * math.exp(min(100.0, (1 - evidence / needed) / _TAIL))
-    return min(_MOST_CONFIDENT, 1 - min(1.0, alarms))
+    return min(_MAX_CONFIDENCE, 1 - min(1.0, alarms))
 
 
 def _place(prepared: Curve, terms: Design, change: int, values: FloatArray) -> tuple[int, int, int]:
@@ -162,9 +162,9 @@ def _place(prepared: Curve, terms: Design, change: int, values: FloatArray) -> t
 def _described(
     steps: IntArray, values: FloatArray, place: tuple[int, int, int], around: tuple[int, int], confidence: float
 ) -> ChangePoint:
-    """The change in steps, with the levels that it parts; `around` are the points between its neighbours."""
+    """The change in steps, with the levels that it parts; `around` are the points between its neighbors."""
     begin, middle, end = place
-    reach = max(len(values) // _NEIGHBOURHOOD, 4)
+    reach = max(len(values) // _NEIGHBORHOOD, 4)
     before = values[max(around[0], begin - reach) : begin]
     after = values[end : min(around[1], end + reach)]
     return ChangePoint(

@@ -21,8 +21,8 @@ from holter.analysis.labels import run_labels
 if TYPE_CHECKING:
     from holter import Run
 
-_MOST_SETTINGS = 200
-_MOST_NAMES = 10_000
+_MAX_SETTINGS = 200
+_MAX_NAMES = 10_000
 """So many names are looked through for one that was meant."""
 
 
@@ -153,7 +153,7 @@ def _metric_rows(
             yield from _rows.curve_rows(title, curves, steps, naming.direction(metric), missing=missing)
         else:
             names = {name for source in sources for name in source.names}
-            close = difflib.get_close_matches(metric, sorted(names)[:_MOST_NAMES], n=1)
+            close = difflib.get_close_matches(metric, sorted(names)[:_MAX_NAMES], n=1)
             notes.append(f"no run has a series {title!r}" + (f"; did you mean {visible(close[0])!r}?" if close else ""))
             yield make_row(title, [absent(missing)] * len(sources), None, "No run has it.")
 
@@ -179,10 +179,10 @@ def _derived_rows(
 
 
 def _setting_rows(sources: Sequence[_rows.Source], notes: list[str]) -> list[Row]:
-    settings = list(islice(_rows.setting_rows(sources), _MOST_SETTINGS + 1))
-    if len(settings) > _MOST_SETTINGS:
-        notes.append(f"more than {_MOST_SETTINGS} settings differ; the first are shown")
-    return settings[:_MOST_SETTINGS]
+    settings = list(islice(_rows.setting_rows(sources), _MAX_SETTINGS + 1))
+    if len(settings) > _MAX_SETTINGS:
+        notes.append(f"more than {_MAX_SETTINGS} settings differ; the first are shown")
+    return settings[:_MAX_SETTINGS]
 
 
 def _json_number(value: float | None) -> float | str | None:

@@ -36,7 +36,7 @@ _LOWER_IS_BETTER = {"loss", "nll", "ce", "ppl", "perplexity", "error", "err", "b
 _HIGHER_IS_BETTER = {"acc", "accuracy", "f1", "auc", "auroc", "bleu", "rouge", "reward", "precision", "recall"}
 _WORDS = re.compile(r"[a-z0-9]+")
 _HELD_OUT = re.compile(r"held[-_]out")
-_LONGEST = 200
+_MAX_CHARS = 200
 """A longer name is not one that people give to a loss."""
 _MARKS = "mark/"
 
@@ -64,7 +64,7 @@ def meaning(name: str) -> Meaning:
     return Meaning("", "_".join(words))
 
 
-def that_mean(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
+def names_for_metric(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
     """Return the names of one of the metrics, training first; of the metrics the first that any name means."""
     meanings = {name: meaning(name) for name in names if not name.startswith(_MARKS)}
     for metric in metrics:
@@ -113,4 +113,4 @@ def _one_thing(name: str) -> tuple[Split, str]:
 
 
 def _words(name: str) -> list[str]:
-    return _WORDS.findall(_HELD_OUT.sub("heldout", name[:_LONGEST].lower()))
+    return _WORDS.findall(_HELD_OUT.sub("heldout", name[:_MAX_CHARS].lower()))

@@ -1,6 +1,6 @@
 """Trends and comparisons of two curves, with a significance that takes the noise into account.
 
-Training curves' noise is autocorrelated: neighbouring points err alike, so n points carry less than n points'
+Training curves' noise is autocorrelated: neighboring points err alike, so n points carry less than n points'
 evidence. The significance here is corrected for it.
 """
 
@@ -56,7 +56,7 @@ def trend(steps: npt.ArrayLike, values: npt.ArrayLike) -> Trend | None:
     """Return the trend of a series; None if no value is finite.
 
     The slope is Sen's (1968). The significance is the better of two tests, doubled: Mann and Kendall's (1945) with the
-    variance of its statistic multiplied by (1+ρ)/(1-ρ), ρ being the autocorrelation of neighbouring residuals, as
+    variance of its statistic multiplied by (1+ρ)/(1-ρ), ρ being the autocorrelation of neighboring residuals, as
     for a mean of an AR(1) process; and, since a smooth curve's residuals hang together as well, one of how many of the
     steps go one way, against the three of four that noise may show whose peaks rise fast and fall slowly.
 

@@ -6,7 +6,7 @@ latest_chart, speed_chart                    builders: runs in, `Chart` out
 overview_charts, build_chart                 what is shown first of runs
 to_plotly, to_matplotlib, save               renderers: `Chart` in, figure or file out
 report                                       runs in, one HTML file out
-PALETTE, THEMES                              a run's colour, the same everywhere
+PALETTE, THEMES                              a run's color, the same everywhere
 """
 
 from holter.plots.build.bands import band_chart

@@ -41,7 +41,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """A band: int64 steps, each a bucket's first, and float64 centre and borders at each."""
+    """A band: int64 steps, each a bucket's first, and float64 center and borders at each."""
 
     steps: IntArray
     centers: FloatArray

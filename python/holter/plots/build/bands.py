@@ -1,4 +1,4 @@
-"""Builds band charts: centre and spread of layers, of runs, or of both, one band for each group.
+"""Builds band charts: center and spread of layers, of runs, or of both, one band for each group.
 
 A group with a single series gets the band of a trailing window of steps instead: the spread around its smoothed curve.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import Colour, IntArray, Threshold, XArray
+    from holter.plots.build.chart import Color, IntArray, Threshold, XArray
     from holter.plots.build.reading import Key, Reading
     from holter.plots.build.scene import Scene
 
@@ -45,7 +45,7 @@ def band_chart(
     window: float | None = None,
     title: str | None = None,
     thresholds: Iterable[Threshold] = (),
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
     change_points: bool = False,
 ) -> Chart:
     """Build a chart with one band for each group of runs.
@@ -65,8 +65,8 @@ def band_chart(
         window: For a group of one series: how many steps the trailing window covers; a fiftieth of those shown if None.
         title: The chart's title; made of the names if None.
         thresholds: Horizontal lines.
-        colours: A colour for each group; the palette's by their order if None.
-        change_points: Whether the change points of each centre are marked.
+        colors: A color for each group; the palette's by their order if None.
+        change_points: Whether the change points of each center are marked.
 
     Raises:
         KeyError: If no run has any of the series, or the metric on the x-axis.
@@ -79,13 +79,13 @@ def band_chart(
         raise ValueError(f"across must be one of {', '.join(get_args(Across))}, got {across!r}")
     if window is not None and not window > 0:
         raise ValueError(f"window must be a number of steps, more than 0, got {window}")
-    runs, made = _grouped(groups, colours)
+    runs, made = _grouped(groups, colors)
     scene = open_scene(runs, names, view, reach=window or 0.0)
     trailing = max(_default_window(scene.reading) if window is None else window, scene.reading.width)
     recipe = Recipe(band, across, quantiles, trailing, view.half_life)
     keys = {group.label: [key for key in scene.keys(names) if key[0] in group.runs] for group in made}
     lines = [_line(scene, group, keys[group.label], recipe) for group in made if keys[group.label]]
-    marks = run_marks(scene, [group.colour for group in made for _ in group.runs])
+    marks = run_marks(scene, [group.color for group in made for _ in group.runs])
     if change_points:
         # Smoothing makes noise look like changes, and so does a window wider than a point.
         plain = replace(recipe, half_life=0.0, window=float(scene.reading.width))
@@ -117,23 +117,23 @@ class _Group:
 
     label: str
     runs: range
-    colour: Colour
+    color: Color
 
 
 def _grouped(
-    groups: Mapping[str, Sequence[Run]] | Sequence[Run] | Run, colours: Sequence[Colour] | None
+    groups: Mapping[str, Sequence[Run]] | Sequence[Run] | Run, colors: Sequence[Color] | None
 ) -> tuple[list[Run], list[_Group]]:
     """All runs in a row, and the groups by their indices."""
     if isinstance(groups, collections.abc.Mapping):
-        labelled = [(label, list(runs)) for label, runs in groups.items()]
+        labeled = [(label, list(runs)) for label, runs in groups.items()]
     else:
         each = list(groups) if isinstance(groups, collections.abc.Sequence) else [groups]
-        labelled = [(label, [run]) for label, run in zip(analysis.run_labels(each), each, strict=True)]
+        labeled = [(label, [run]) for label, run in zip(analysis.run_labels(each), each, strict=True)]
     runs: list[Run] = []
     made = []
-    for place, (label, members) in enumerate(labelled):
+    for place, (label, members) in enumerate(labeled):
         indices = range(len(runs), len(runs) + len(members))
-        made.append(_Group(label, indices, place if colours is None else colours[place]))
+        made.append(_Group(label, indices, place if colors is None else colors[place]))
         runs += members
     return runs, made
 
@@ -164,7 +164,7 @@ def _line(scene: Scene, group: _Group, keys: list[Key], recipe: Recipe) -> Line:
         spread=recipe.spread,
         counts=members[keep] if len(keys) > 1 else None,
         nonfinite=_nonfinite(x, steps, last_steps, bad),
-        colour=group.colour,
+        color=group.color,
         run=group.label if len(group.runs) == 1 else "",
     )
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 XArray: TypeAlias = npt.NDArray[Any]
-Colour: TypeAlias = int | float | str
-"""An index into the palette, a place from 0.0 to 1.0 in the theme's sequence of colours, or `"#rrggbb"`."""
+Color: TypeAlias = int | float | str
+"""An index into the palette, a place from 0.0 to 1.0 in the theme's sequence of colors, or `"#rrggbb"`."""
 ChartKind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
 AxisKind: TypeAlias = Literal["step", "number", "date"]
 MarkKind: TypeAlias = Literal["mark", "restart", "alert", "change"]
@@ -51,7 +51,7 @@ class Line:
         spread: What lies between the two: `"min–max"`, `"mean ± std"`.
         counts: Shape (n,), how many members a band has at a point; None for a plain line.
         nonfinite: NaN and infinities, which `y` cannot show.
-        colour: Its colour.
+        color: Its color.
         dash: `"solid"`, `"dash"` or `"dot"`.
         is_faint: Whether it stands behind another line, as the unsmoothed values do behind the smoothed.
         run: The run's label; empty where it is of several.
@@ -68,7 +68,7 @@ class Line:
     spread: str = ""
     counts: IntArray | None = None
     nonfinite: Nonfinite = NOTHING_NONFINITE
-    colour: Colour = 0
+    color: Color = 0
     dash: Literal["solid", "dash", "dot"] = "solid"
     is_faint: bool = False
     run: str = ""
@@ -97,9 +97,9 @@ class Heatmap:
         last_steps: Shape (columns,), int64: the last one.
         values: Shape (rows, columns), float64. NaN where nothing finite was logged.
         is_nonfinite: Shape (rows, columns): where NaN or an infinity was logged.
-        low: The value at the lower end of the colour range.
+        low: The value at the lower end of the color range.
         high: The value at its upper end.
-        is_log: Whether the colours are spaced by the logarithm; values of at most 0 are then left out.
+        is_log: Whether the colors are spaced by the logarithm; values of at most 0 are then left out.
     """
 
     rows: tuple[str, ...]
@@ -123,14 +123,14 @@ class Bars:
         values: Shape (categories,), float64. NaN where there is no bar.
         texts: What the hover says of each, with the step.
         is_nonfinite: Shape (categories,): where the value is NaN or infinite.
-        colour: Their colour.
+        color: Their color.
     """
 
     label: str
     values: FloatArray
     texts: tuple[str, ...]
     is_nonfinite: npt.NDArray[np.bool_]
-    colour: Colour = 0
+    color: Color = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +143,14 @@ class Mark:
         kind: `"mark"` was logged by the user, `"restart"` began another attempt, `"alert"` was said by a rule, and
             `"change"` is a change point.
         step: At which step.
-        colour: Of which line or run; None if it is of all.
+        color: Of which line or run; None if it is of all.
     """
 
     x: Any
     label: str
     kind: MarkKind
     step: int
-    colour: Colour | None = None
+    color: Color | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,14 +27,14 @@ _PIXELS_PER_COLUMN = 2
 
 
 def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: str | None = None) -> Chart:
-    """Build a heatmap of one run: `layer_2` below `layer_10`, colours from the 1st to the 99th percentile.
+    """Build a heatmap of one run: `layer_2` below `layer_10`, colors from the 1st to the 99th percentile.
 
     A cell is the mean of its steps; one with a NaN or an infinity is marked.
 
     Args:
         run: The run.
         names: The series' names, such as those of a family.
-        view: What the user looks through; `log_y` spaces the colours by the logarithm.
+        view: What the user looks through; `log_y` spaces the colors by the logarithm.
         title: The chart's title; made of the names if None.
 
     Raises:
@@ -84,7 +84,7 @@ def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: 
 
 
 def _how(width: int, values: FloatArray, *, is_log: bool) -> str:
-    parts = ["colours: 1–99 % of the values"]
+    parts = ["colors: 1–99 % of the values"]
     if width > 1:
         parts.append(f"1 column = {width:,} steps, their mean")
     num_nonpositive = int((values <= 0).sum()) if is_log else 0

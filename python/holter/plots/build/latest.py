@@ -1,4 +1,4 @@
-"""Builds bar charts of the latest values: one bar for each layer, one colour for each run."""
+"""Builds bar charts of the latest values: one bar for each layer, one color for each run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import Colour, Threshold
+    from holter.plots.build.chart import Color, Threshold
 
 
 # How many steps before the end of a window are looked at first for the last point of a series.
@@ -31,7 +31,7 @@ def latest_chart(
     *,
     title: str | None = None,
     thresholds: Iterable[Threshold] = (),
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
 ) -> Chart:
     """Build a chart with a bar for the latest value of each series, in the order of the layers.
 
@@ -41,7 +41,7 @@ def latest_chart(
         view: The latest value is the last one in its window.
         title: The chart's title; made of the names if None.
         thresholds: Horizontal lines.
-        colours: A colour for each run; the palette's by their order if None.
+        colors: A color for each run; the palette's by their order if None.
 
     Raises:
         KeyError: If no run has any of the series.
@@ -52,7 +52,7 @@ def latest_chart(
     last = [_last(run, of_run, view) for run, of_run in zip(runs, read, strict=True)]
     rows = sorted({name for of_run in last for name in of_run}, key=analysis.natural_key)
     bars = [
-        _bars(label, rows, of_run, place if colours is None else colours[place])
+        _bars(label, rows, of_run, place if colors is None else colors[place])
         for place, (label, of_run) in enumerate(zip(analysis.run_labels(runs), last, strict=True))
     ]
     return Chart(
@@ -86,14 +86,14 @@ def _last(run: Run, coarse: Sequence[Buckets], view: View) -> dict[str, Buckets]
     return last
 
 
-def _bars(label: str, rows: Sequence[str], last: Mapping[str, Buckets], colour: Colour) -> Bars:
+def _bars(label: str, rows: Sequence[str], last: Mapping[str, Buckets], color: Color) -> Bars:
     values = np.array([float(last[row].lasts[-1]) if row in last else np.nan for row in rows])
     texts = [
         f"{row}: {value:.5g} at step {int(last[row].last_steps[-1]):,}" if row in last else ""
         for row, value in zip(rows, values.tolist(), strict=True)
     ]
     is_there = np.array([row in last for row in rows], np.bool_)
-    return Bars(label, values, tuple(texts), is_there & ~np.isfinite(values), colour)
+    return Bars(label, values, tuple(texts), is_there & ~np.isfinite(values), color)
 
 
 def _note(last: Sequence[Mapping[str, Buckets]]) -> str:

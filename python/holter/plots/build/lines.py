@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import Colour, FloatArray, Threshold, XArray
+    from holter.plots.build.chart import Color, FloatArray, Threshold, XArray
     from holter.plots.build.reading import Key
     from holter.plots.build.scene import Scene
 
 Dash: TypeAlias = Literal["solid", "dash", "dot"]
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dot")
-_MOST_RIBBONS = 3
+_MAX_RIBBONS = 3
 # An extreme is a spike if it is so many times as far from its bucket's mean as is usual in the series.
 _SPIKE = 8.0
 # One in so many points may be a spike; more is noise, of which the mean tells.
 _POINTS_PER_SPIKE = 8
-_MOST_COLOURS = 10
+_MAX_COLORS = 10
 
 
 def line_chart(
@@ -46,7 +46,7 @@ def line_chart(
     title: str | None = None,
     envelope: bool | None = None,
     thresholds: Iterable[Threshold] = (),
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
     change_points: bool = False,
 ) -> Chart:
     """Build a chart with a line for each run and series.
@@ -59,7 +59,7 @@ def line_chart(
         envelope: Whether the ribbon from the smallest to the largest value of each bucket is drawn. If None, it is
             where it stays readable: for one run and at most three series.
         thresholds: Horizontal lines.
-        colours: A colour for each run; the palette's by their order if None.
+        colors: A color for each run; the palette's by their order if None.
         change_points: Whether the change points of each line are marked.
 
     Raises:
@@ -69,11 +69,11 @@ def line_chart(
     scene = open_scene(runs, names, view)
     keys = scene.keys(names)
     if envelope is None:
-        envelope = len({index for index, _ in keys}) == 1 and len(keys) <= _MOST_RIBBONS
-    blanks = _blanks(runs, names, colours)
+        envelope = len({index for index, _ in keys}) == 1 and len(keys) <= _MAX_RIBBONS
+    blanks = _blanks(runs, names, colors)
     lines = [line for key in keys for line in _lines_of(scene, key, blanks[key], envelope=envelope)]
     main = [line for line in lines if not line.is_faint]
-    marks = run_marks(scene, colours)
+    marks = run_marks(scene, colors)
     if change_points:
         # Smoothing makes noise look like changes.
         plain = replace(scene, view=replace(view, half_life=0.0))
@@ -106,27 +106,27 @@ def title_of(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _blanks(runs: Sequence[Run], names: Sequence[str], colours: Sequence[Colour] | None) -> dict[Key, Line]:
-    """For each run and name a line without points: its label, colour and dash.
+def _blanks(runs: Sequence[Run], names: Sequence[str], colors: Sequence[Color] | None) -> dict[Key, Line]:
+    """For each run and name a line without points: its label, color and dash.
 
-    Runs differ by their colours, the names of one run by theirs, and the names of several runs by their dashes. Layers
-    go through a sequence of colours, in which one sees their order.
+    Runs differ by their colors, the names of one run by theirs, and the names of several runs by their dashes. Layers
+    go through a sequence of colors, in which one sees their order.
     """
-    own: Sequence[Colour] = range(len(runs)) if colours is None else colours
+    own: Sequence[Color] = range(len(runs)) if colors is None else colors
     unique = list(dict.fromkeys(names))
-    is_sequence = len(runs) == 1 and (len(unique) > _MOST_COLOURS or (len(unique) > 3 and _is_family(unique)))
+    is_sequence = len(runs) == 1 and (len(unique) > _MAX_COLORS or (len(unique) > 3 and _is_family(unique)))
     short = distinct_parts(unique) if len(unique) > 3 else unique
     none, no_steps = np.empty(0), np.empty(0, np.int64)
     blanks: dict[Key, Line] = {}
     for index, run in enumerate(analysis.run_labels(runs)):
         for place, name in enumerate(unique):
-            colour, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
+            color, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
             if is_sequence:
-                colour = place / (len(unique) - 1)
+                color = place / (len(unique) - 1)
             elif len(runs) == 1 and place:
-                colour = colour + place if isinstance(colour, int) else place
+                color = color + place if isinstance(color, int) else place
             label = short[place] if len(runs) == 1 else run if len(unique) == 1 else f"{run} · {short[place]}"
-            blank = Line(label, none, none, no_steps, no_steps, colour=colour, dash=dash, run=run, name=name)
+            blank = Line(label, none, none, no_steps, no_steps, color=color, dash=dash, run=run, name=name)
             blanks[index, name] = blank
     return blanks
 

@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
     from holter import Run
     from holter.alerts import Alert
-    from holter.plots.build.chart import Colour, IntArray, Line, MarkKind, XArray
+    from holter.plots.build.chart import Color, IntArray, Line, MarkKind, XArray
     from holter.plots.build.scene import Scene
     from holter.plots.build.view import View
 
 MARK_PREFIX = "mark/"
 # What is logged more often is no mark; the chart stays readable.
-_MOST_PER_LABEL = 50
-_MOST_LABELS = 20
-_MOST_ALERTS = 50
+_MAX_PER_LABEL = 50
+_MAX_LABELS = 20
+_MAX_ALERTS = 50
 # Buckets among which a restart is looked for, before it is looked for among the points of one.
 _COARSE = 500
 
 
-def run_marks(scene: Scene, colours: Sequence[Colour] | None = None) -> list[Mark]:
+def run_marks(scene: Scene, colors: Sequence[Color] | None = None) -> list[Mark]:
     """Return the marks, the restarts and the alerts of the runs, where the view wants them.
 
     Args:
         scene: What is drawn.
-        colours: A colour for each run; the palette's by their order if None.
+        colors: A color for each run; the palette's by their order if None.
     """
     if not scene.view.marks:
         return []
     marks = []
     for index, (steps, x) in _anchors(scene).items():
         run = scene.runs[index]
-        colour = None if len(scene.runs) == 1 else index if colours is None else colours[index]
+        color = None if len(scene.runs) == 1 else index if colors is None else colors[index]
         names = {name for number, name in scene.reading.shown if number == index}
         for step, label, kind in [*_logged(run, scene.view), *_restarts(run, scene.view), *_alerts(run, names)]:
             if steps[0] <= step <= steps[-1]:
-                marks.append(Mark(_placed(steps, x, step), label, kind, step, colour))
+                marks.append(Mark(_placed(steps, x, step), label, kind, step, color))
     return marks
 
 
@@ -66,7 +66,7 @@ def change_marks(lines: Sequence[Line]) -> list[Mark]:
         for change in analysis.change_points(steps, line.y[at]):
             label = f"change {change.before:.3g} → {change.after:.3g} ({change.confidence * 100:.3g} %)"
             x = _placed(steps, line.x[at], change.step)
-            marks.append(Mark(x, label, "change", change.step, line.colour if len(lines) > 1 else None))
+            marks.append(Mark(x, label, "change", change.step, line.color if len(lines) > 1 else None))
     return marks
 
 
@@ -104,10 +104,10 @@ def _placed(steps: IntArray, x: XArray, step: int) -> float | np.datetime64:
 
 def _logged(run: Run, view: View) -> Iterator[tuple[int, str, MarkKind]]:
     """The steps of each series `mark/<label>`."""
-    names = run.names(f"{MARK_PREFIX}?*")[:_MOST_LABELS]
+    names = run.names(f"{MARK_PREFIX}?*")[:_MAX_LABELS]
     if not names:
         return
-    for buckets in run.buckets(names, max_buckets=_MOST_PER_LABEL, start=view.start, stop=view.stop):
+    for buckets in run.buckets(names, max_buckets=_MAX_PER_LABEL, start=view.start, stop=view.stop):
         for step in buckets.last_steps.tolist():
             yield step, buckets.name[len(MARK_PREFIX) :], "mark"
 
@@ -138,6 +138,6 @@ def _alerts(run: Run, names: set[str]) -> Iterator[tuple[int, str, MarkKind]]:
     with contextlib.suppress(StoreError):
         events = run.events
     for alert in events:
-        if alert.series in names and alert.step is not None and alert.step not in steps and len(steps) < _MOST_ALERTS:
+        if alert.series in names and alert.step is not None and alert.step not in steps and len(steps) < _MAX_ALERTS:
             steps.add(alert.step)
             yield alert.step, f"{alert.rule.replace('_', ' ')} ({alert.level})", "alert"

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from holter import Run
     from holter.analysis import Family
     from holter.plots.build.band_columns import BandKind
-    from holter.plots.build.chart import Chart, ChartKind, Colour
+    from holter.plots.build.chart import Chart, ChartKind, Color
 
-_MOST_FAMILIES = 6
-_MOST_SPLITS = 4
-_FEWEST_CHARTS = 4
-_FEW_LAYERS = 3
+_MAX_FAMILIES = 6
+_MAX_SPLITS = 4
+_MIN_CHARTS = 4
+_MAX_FAMILY_LINES = 3
 # Whose families tell most, in this order: the probes' own names.
-_TELLING = (
+_PRIORITY = (
     "attention_entropy",
     "attention_sparsity",
     "effective_rank",
@@ -40,7 +40,7 @@ _TELLING = (
     "loss",
 )
 # Families with one member for each parameter: there are hundreds of them, and none is more telling than another.
-_OF_PARAMETERS = ("grad_norm/", "gradient_norm/", "param_norm/", "weight_norm/", "update_ratio/")
+_PARAMETER_FAMILIES = ("grad_norm/", "gradient_norm/", "param_norm/", "weight_norm/", "update_ratio/")
 
 
 class ChartRequest(TypedDict):
@@ -80,28 +80,28 @@ def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
     )
     charts = []
     for key, title, wanted in known:
-        found = naming.that_mean(names, wanted)
+        found = naming.names_for_metric(names, wanted)
         if found:
-            charts.append(_request(key, title, "line", found[:_MOST_SPLITS]))
+            charts.append(_request(key, title, "line", found[:_MAX_SPLITS]))
     loss = charts[0]["names"] if charts else []
     charts.append(_request("speed", "steps per second", "speed", loss or names[:1]))
     charts += _family_charts(names, len(runs))
-    rates = naming.that_mean(names, naming.LEARNING_RATE) or [
+    rates = naming.names_for_metric(names, naming.LEARNING_RATE) or [
         name for name in names if naming.meaning(name).metric.startswith("lr_")
     ]
     if rates:
-        charts.append(_request("learning-rate", "learning rate", "line", rates[:_MOST_SPLITS]))
+        charts.append(_request("learning-rate", "learning rate", "line", rates[:_MAX_SPLITS]))
     shown = {name for chart in charts if chart["kind"] != "speed" for name in chart["names"]}
     rest = (name for name in names if name not in shown)
     for name in rest:
-        if len(charts) >= _FEWEST_CHARTS:
+        if len(charts) >= _MIN_CHARTS:
             break
         charts.append(_request(f"series:{name}", name, "line", [name]))
     return charts
 
 
 def build_chart(
-    request: ChartRequest, runs: Sequence[Run], view: View = WHOLE, *, colours: Sequence[Colour] | None = None
+    request: ChartRequest, runs: Sequence[Run], view: View = WHOLE, *, colors: Sequence[Color] | None = None
 ) -> Chart:
     """Build the chart that a request describes.
 
@@ -113,21 +113,21 @@ def build_chart(
     """
     names, title = request["names"], request["title"]
     if request["kind"] == "line":
-        return line_chart(runs, names, view, title=title, colours=colours)
+        return line_chart(runs, names, view, title=title, colors=colors)
     if request["kind"] == "band":
-        return band_chart(runs, names, request["band"], view, title=title, colours=colours)
+        return band_chart(runs, names, request["band"], view, title=title, colors=colors)
     if request["kind"] == "heatmap":
         return heatmap_chart(_first_with(runs, names), names, view, title=title)
     if request["kind"] == "latest":
-        return latest_chart(runs, names, view, title=title, colours=colours)
+        return latest_chart(runs, names, view, title=title, colors=colors)
     if request["kind"] == "speed":
-        return speed_chart(runs, names, view, title=title, colours=colours)
+        return speed_chart(runs, names, view, title=title, colors=colors)
     raise ValueError(f"kind must be line, band, heatmap, latest or speed, got {request['kind']!r}")
 
 
 def family_request(family: Family, num_runs: int) -> ChartRequest:
     """Return the chart of a family: its band, or where it has few members and one run, each of them."""
-    kind: ChartKind = "line" if len(family.names) <= _FEW_LAYERS and num_runs == 1 else "band"
+    kind: ChartKind = "line" if len(family.names) <= _MAX_FAMILY_LINES and num_runs == 1 else "band"
     return _request(f"family:{family.pattern}", family.pattern, kind, list(family.names))
 
 
@@ -138,11 +138,11 @@ def _first_with(runs: Sequence[Run], names: Iterable[str]) -> Run:
 
 def _family_charts(names: Iterable[str], num_runs: int) -> list[ChartRequest]:
     def place(family: Family) -> tuple[bool, int, int]:
-        rank = next((at for at, word in enumerate(_TELLING) if word in family.pattern), len(_TELLING))
-        return family.pattern.startswith(_OF_PARAMETERS), rank, -len(family.names)
+        rank = next((at for at, word in enumerate(_PRIORITY) if word in family.pattern), len(_PRIORITY))
+        return family.pattern.startswith(_PARAMETER_FAMILIES), rank, -len(family.names)
 
     ordered = sorted(analysis.families(names), key=place)
-    return [family_request(family, num_runs) for family in ordered[:_MOST_FAMILIES]]
+    return [family_request(family, num_runs) for family in ordered[:_MAX_FAMILIES]]
 
 
 def _request(key: str, title: str, kind: ChartKind, names: list[str]) -> ChartRequest:

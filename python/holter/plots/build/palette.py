@@ -1,6 +1,6 @@
-"""Colours: one palette for runs, the same in every chart, list and terminal; and the two themes.
+"""Colors: one palette for runs, the same in every chart, list and terminal; and the two themes.
 
-The colours of a palette can be told apart with any of the three colour blindnesses (at least 0.11 apart in OKLab, as
+The colors of a palette can be told apart with any of the three color blindnesses (at least 0.11 apart in OKLab, as
 Machado et al. 2009 simulate them; Okabe and Ito's eight are 0.08 apart), and each has a contrast of at least
 3 : 1 to the background of its theme. The tests compute both.
 """
@@ -8,14 +8,14 @@ Machado et al. 2009 simulate them; Okabe and Ito's eight are 0.08 apart), and ea
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from holter.plots.build.chart import Colour
+from holter.plots.build.chart import Color
 
 ThemeName: TypeAlias = Literal["light", "dark"]
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of a figure.
+    """The colors of a figure.
 
     Attributes:
         palette: Run i has palette[i % 10].
@@ -104,25 +104,25 @@ def theme_named(name: str) -> Theme:
     return THEMES[name]
 
 
-def resolved(colour: Colour, theme: Theme) -> str:
-    """Return `#rrggbb` for a colour of a chart."""
-    if isinstance(colour, str):
-        return colour
-    if isinstance(colour, int):
-        return theme.palette[colour % len(theme.palette)]
-    place = min(max(colour, 0.0), 1.0) * (len(theme.sequence) - 1)
+def resolved(color: Color, theme: Theme) -> str:
+    """Return `#rrggbb` for a color of a chart."""
+    if isinstance(color, str):
+        return color
+    if isinstance(color, int):
+        return theme.palette[color % len(theme.palette)]
+    place = min(max(color, 0.0), 1.0) * (len(theme.sequence) - 1)
     before = min(int(place), len(theme.sequence) - 2)
     one, other = _channels(theme.sequence[before]), _channels(theme.sequence[before + 1])
     mixed = (round(a + (b - a) * (place - before)) for a, b in zip(one, other, strict=True))
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
-def translucent(colour: str, opacity: float) -> str:
+def translucent(color: str, opacity: float) -> str:
     """Return `#rrggbb` as CSS' `rgba(...)`."""
-    red, green, blue = _channels(colour)
+    red, green, blue = _channels(color)
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 
-def _channels(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+def _channels(color: str) -> tuple[int, int, int]:
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     return red, green, blue

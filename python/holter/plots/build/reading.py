@@ -26,10 +26,10 @@ Key: TypeAlias = tuple[int, str]
 
 # Run.buckets knows the widths 1, 64, 512, ...: eight times as many buckets as pixels are read, so that merging them
 # leaves between one for two pixels and one for each.
-_FINER = 8
+_OVERSAMPLING = 8
 _FIRST_WIDTH = 64
 # Beyond so many in all, a coarser picture is better than a late one.
-_MOST_BUCKETS = 100_000
+_MAX_BUCKETS = 100_000
 # A value 20 half-lives back weighs a millionth: what lies before that cannot be seen.
 _HISTORY_HALF_LIVES = 20
 # History comes in buckets of at most this part of the half-life: no weight is then off by more than 5 %.
@@ -76,14 +76,14 @@ def read(runs: Sequence[Run], names: Sequence[str], view: View, *, px: int, reac
         px: How many buckets a series gets at most.
         reach: How many steps before the window are wanted as history, besides what smoothing needs.
     """
-    limit = min(_FINER * px, max(px, _MOST_BUCKETS // max(1, len(runs) * len(names))))
+    limit = min(_OVERSAMPLING * px, max(px, _MAX_BUCKETS // max(1, len(runs) * len(names))))
     start, stop = _aligned(view, px)
     fine = _read_all(runs, names, start, stop, max_buckets=limit)
     common = max((buckets.width for buckets in fine.values()), default=1)
     if common == _FIRST_WIDTH and max(map(len, fine.values())) < px / 2:
         # Between points and the first buckets lies a factor of 64: that would be too coarse where points can be had.
         num_points = sum(int(buckets.counts.sum()) for buckets in fine.values())
-        if num_points <= _MOST_BUCKETS:
+        if num_points <= _MAX_BUCKETS:
             fine, common = _read_all(runs, names, start, stop, width=1), 1
     fine = {key: coarsened(buckets, common) for key, buckets in fine.items()}
     width = _shown_width(fine.values(), common, px)

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Run
-    from holter.plots.build.chart import Colour, FloatArray, IntArray
+    from holter.plots.build.chart import Color, FloatArray, IntArray
     from holter.plots.build.reading import Key
     from holter.plots.build.scene import Scene
 
-_MOST_POINTS = 200
+_MAX_POINTS = 200
 # Timestamps are good to a few milliseconds: a rate over less time than this would be mostly their error.
-_SHORTEST_SECONDS = 0.5
-_FEWEST_POINTS = 20
+_MIN_SECONDS = 0.5
+_MIN_POINTS = 20
 
 
 def speed_chart(
@@ -34,7 +34,7 @@ def speed_chart(
     view: View = WHOLE,
     *,
     title: str | None = None,
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
 ) -> Chart:
     """Build a chart with each run's steps per second, a line for each run.
 
@@ -47,7 +47,7 @@ def speed_chart(
             has none of these.
         view: What the user looks through.
         title: The chart's title.
-        colours: A colour for each run; the palette's by their order if None.
+        colors: A color for each run; the palette's by their order if None.
 
     Raises:
         KeyError: If no run has any series.
@@ -58,7 +58,7 @@ def speed_chart(
     scene = open_scene(runs, sorted({*references} - {""}), view)
     keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
     labels = analysis.run_labels(runs)
-    lines = [_line(scene, key, labels[key[0]], key[0] if colours is None else colours[key[0]]) for key in keys]
+    lines = [_line(scene, key, labels[key[0]], key[0] if colors is None else colors[key[0]]) for key in keys]
     y_range, trimmed = trimmed_range(lines, view)
     return Chart(
         kind="speed",
@@ -67,7 +67,7 @@ def speed_chart(
         y_label="steps per second",
         x_kind=scene.axis.kind,
         lines=tuple(lines),
-        marks=tuple(run_marks(scene, colours)),
+        marks=tuple(run_marks(scene, colors)),
         log_y=view.log_y,
         y_range=y_range,
         note=note_of(view, trimmed),
@@ -84,7 +84,7 @@ def _reference(run: Run, names: Sequence[str]) -> str:
     return next((name for name in names if name in there), densest)
 
 
-def _line(scene: Scene, key: Key, label: str, colour: Colour) -> Line:
+def _line(scene: Scene, key: Key, label: str, color: Color) -> Line:
     buckets, x = scene.placed(key)
     seconds = (buckets.timestamps - buckets.timestamps[:1]).astype("timedelta64[us]").astype(np.float64) / 1e6
     chosen = _spaced(seconds)
@@ -99,7 +99,7 @@ def _line(scene: Scene, key: Key, label: str, colour: Colour) -> Line:
         rates = analysis.ema(last_steps[1:], rates, scene.view.half_life)
     keep = ~np.isnan(x[chosen][1:])
     columns = (x[chosen][1:][keep], rates[keep], steps[1:][keep], last_steps[1:][keep])
-    return Line(label, *columns, colour=colour, run=label)
+    return Line(label, *columns, color=color, run=label)
 
 
 def _spaced(seconds: FloatArray) -> IntArray:
@@ -107,7 +107,7 @@ def _spaced(seconds: FloatArray) -> IntArray:
     if len(seconds) < 2:
         return np.arange(len(seconds))
     whole = float(np.ptp(seconds))
-    least = max(whole / _MOST_POINTS, min(_SHORTEST_SECONDS, whole / _FEWEST_POINTS))
+    least = max(whole / _MAX_POINTS, min(_MIN_SECONDS, whole / _MIN_POINTS))
     chosen = [0]
     for index, moment in enumerate(seconds.tolist()):
         if abs(moment - seconds[chosen[-1]]) >= least:

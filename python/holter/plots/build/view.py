@@ -16,7 +16,7 @@ class View:
         stop: The step after the last one; to the end if None.
         x: `"step"`, `"relative"` (time since the run was begun), `"wall"` (UTC), or `"metric:NAME"`.
         half_life: The half-life of the smoothing, in steps; 0 for none.
-        log_y: Whether the y-axis is logarithmic; for a heatmap, its colours.
+        log_y: Whether the y-axis is logarithmic; for a heatmap, its colors.
         trim_outliers: Whether the y-axis leaves out the lowest and the highest percent of the points.
         marks: Whether marks and restarts are shown.
 

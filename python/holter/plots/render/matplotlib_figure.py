@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 _THEME = THEMES["light"]
 _DOTS_PER_INCH = 200
-_FEW_POINTS = 40
-_LONGEST_LEGEND = 14
-_MOST_ROW_LABELS = 32
-_MOST_BAR_LABELS = 40
+_MAX_MARKERS = 40
+_MAX_LEGEND_ITEMS = 14
+_MAX_ROW_LABELS = 32
+_MAX_BAR_LABELS = 40
 _NOTE_CHARACTERS, _NOTE_INCHES = 140, 0.16
 _DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 
@@ -87,39 +87,39 @@ def to_matplotlib(chart: Chart, *, size: tuple[float, float] = (6.4, 3.6)) -> Fi
 
 def _draw_lines(axes: Axes, chart: Chart) -> None:
     for depth, line in enumerate(chart.lines):
-        colour = resolved(line.colour, _THEME)
+        color = resolved(line.color, _THEME)
         if line.ribbon is not None:
-            axes.fill_between(line.x, *line.ribbon, color=colour, alpha=0.15, linewidth=0, zorder=1.0)
+            axes.fill_between(line.x, *line.ribbon, color=color, alpha=0.15, linewidth=0, zorder=1.0)
             for edge in line.ribbon:
-                axes.plot(line.x, edge, color=colour, alpha=0.5, linewidth=0.5, zorder=1.1)
+                axes.plot(line.x, edge, color=color, alpha=0.5, linewidth=0.5, zorder=1.1)
         style: dict[str, Any] = {
-            "color": colour,
+            "color": color,
             "linestyle": _DASHES[line.dash],
             "linewidth": 1.2,
             "zorder": 2.0 + depth / 1e3,
         }
         if line.is_faint:
             style |= {"alpha": 0.3, "linewidth": 0.6}
-        elif len(line.y) <= _FEW_POINTS:
+        elif len(line.y) <= _MAX_MARKERS:
             style |= {"marker": "o", "markersize": 2.5}
         axes.plot(line.x, line.y, label=None if line.is_faint else _plain(line.label), **style)
-        _draw_lone_points(axes, line, colour)
+        _draw_lone_points(axes, line, color)
         _draw_at_edge(axes, line.nonfinite.x, 0.0, {"marker": "^", "color": _THEME.alarm})
         if chart.log_y and not line.is_faint:
             lowest = line.y if line.lower is None else np.fmin(line.y, line.lower)
-            hollow = {"marker": "v", "facecolors": "none", "edgecolors": colour}
+            hollow = {"marker": "v", "facecolors": "none", "edgecolors": color}
             _draw_at_edge(axes, line.x[lowest <= 0], 0.0, hollow)
     for mark in chart.marks:
-        colour = _THEME.quiet_text if mark.colour is None else resolved(mark.colour, _THEME)
-        axes.axvline(mark.x, color=colour, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0.9)
+        color = _THEME.quiet_text if mark.color is None else resolved(mark.color, _THEME)
+        axes.axvline(mark.x, color=color, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0.9)
 
 
-def _draw_lone_points(axes: Axes, line: Line, colour: str) -> None:
+def _draw_lone_points(axes: Axes, line: Line, color: str) -> None:
     """Points between gaps, of which a line shows nothing."""
     is_there = np.isfinite(line.y)
     lone = is_there & ~np.r_[False, is_there[:-1]] & ~np.r_[is_there[1:], False]
     if lone.any() and not line.is_faint:
-        axes.plot(line.x[lone], line.y[lone], "o", color=colour, markersize=2.5, zorder=3.0)
+        axes.plot(line.x[lone], line.y[lone], "o", color=color, markersize=2.5, zorder=3.0)
 
 
 def _draw_at_edge(axes: Axes, x: Any, y: float, style: dict[str, Any]) -> None:
@@ -150,14 +150,14 @@ def _draw_heatmap(figure: Figure, axes: Axes, heatmap: Heatmap) -> None:
     bar = figure.colorbar(cells, ax=axes, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7, length=2, color=_THEME.axis, which="both")
-    each = -(-len(heatmap.rows) // _MOST_ROW_LABELS)
+    each = -(-len(heatmap.rows) // _MAX_ROW_LABELS)
     axes.set_yticks(range(0, len(heatmap.rows), each), [_plain(label) for label in heatmap.row_labels[::each]])
 
 
-def _edges(centres: Any) -> Any:
+def _edges(centers: Any) -> Any:
     """The borders of cells around their middles: one more than there are cells."""
-    is_date = centres.dtype.kind == "M"
-    x = centres.astype("datetime64[us]").astype(np.int64).astype(np.float64) if is_date else centres
+    is_date = centers.dtype.kind == "M"
+    x = centers.astype("datetime64[us]").astype(np.int64).astype(np.float64) if is_date else centers
     between = (x[1:] + x[:-1]) / 2
     half = (x[1] - x[0]) / 2 if len(x) > 1 else 0.5
     last = (x[-1] - x[-2]) / 2 if len(x) > 1 else 0.5
@@ -172,10 +172,10 @@ def _draw_bars(axes: Axes, chart: Chart) -> None:
         x = places + (number - (len(chart.bars) - 1) / 2) * thickness
         shown = np.where(bars.is_nonfinite, np.nan, bars.values)
         axes.bar(
-            x, shown, thickness, color=resolved(bars.colour, _THEME), alpha=0.85, label=_plain(bars.label), zorder=2.0
+            x, shown, thickness, color=resolved(bars.color, _THEME), alpha=0.85, label=_plain(bars.label), zorder=2.0
         )
         _draw_at_edge(axes, x[bars.is_nonfinite], 0.0, {"marker": "^", "color": _THEME.alarm})
-    each = -(-len(places) // _MOST_BAR_LABELS)
+    each = -(-len(places) // _MAX_BAR_LABELS)
     labels = [_plain(category) for category in chart.categories[::each]]
     is_long = sum(map(len, labels)) > 70
     axes.set_xticks(places[::each], labels, rotation=45 if is_long else 0, ha="right" if is_long else "center")
@@ -201,7 +201,7 @@ def _dress(axes: Axes, chart: Chart) -> None:
     axes.spines[:].set_visible(False)
     axes.tick_params(labelsize=7, length=0, colors=_THEME.quiet_text, which="both")
     labels = axes.get_legend_handles_labels()[1]
-    if 1 < len(labels) <= _LONGEST_LEGEND:
+    if 1 < len(labels) <= _MAX_LEGEND_ITEMS:
         axes.legend(fontsize=7, frameon=False, labelcolor=_THEME.text, ncols=2 if len(labels) > 5 else 1)
 
 

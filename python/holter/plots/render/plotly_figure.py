@@ -32,14 +32,14 @@ def to_plotly(chart: Chart, theme: ThemeName = "light", *, compact: bool = False
     Raises:
         ValueError: If there is no such theme.
     """
-    colours = theme_named(theme)
+    colors = theme_named(theme)
     if chart.heatmap is not None:
-        data = heatmap_traces(chart, chart.heatmap, colours)
+        data = heatmap_traces(chart, chart.heatmap, colors)
     elif chart.bars:
-        data = bar_traces(chart, colours)
+        data = bar_traces(chart, colors)
     else:
-        data = line_traces(chart, colours)
+        data = line_traces(chart, colors)
     return {
-        "data": [*data, *mark_traces(chart, colours, compact=compact)],
-        "layout": layout_of(chart, colours, compact=compact),
+        "data": [*data, *mark_traces(chart, colors, compact=compact)],
+        "layout": layout_of(chart, colors, compact=compact),
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from holter.plots.build.palette import translucent
 from holter.plots.build.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, plotly_text
-from holter.plots.render.plotly_traces import heatmap_rows, mark_colour
+from holter.plots.render.plotly_traces import heatmap_rows, mark_color
 
 if TYPE_CHECKING:
     from holter.plots.build.chart import Chart, FloatArray
@@ -29,7 +29,7 @@ _REMOVED_BUTTONS = [
     "autoScale2d",
     "toggleSpikelines",
 ]
-_LONGEST_LEGEND = 24
+_MAX_LEGEND_ITEMS = 24
 _LEGEND_PIXELS, _CHARACTER_PIXELS, _FIGURE_PIXELS = 50, 6.5, 640
 
 
@@ -38,13 +38,13 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
 
     Args:
         chart: The chart.
-        theme: Its colours.
+        theme: Its colors.
         compact: Whether title, legend and note are left to the page around the figure.
     """
     layout: dict[str, Any] = {
         "font": {"family": _FONT, "size": 12, "color": theme.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
-        # Opaque: around the cursor plotly draws a halo in this colour, which would be white if it were transparent.
+        # Opaque: around the cursor plotly draws a halo in this color, which would be white if it were transparent.
         "plot_bgcolor": theme.background,
         "margin": {"l": 56, "r": 16, "t": 10 if compact else 46, "b": 40, "pad": 0},
         "xaxis": _x_axis(chart, theme),
@@ -196,7 +196,7 @@ def _values(chart: Chart) -> FloatArray:
 def _legend(chart: Chart) -> list[str]:
     """What the legend lists; nothing where one item needs none, or the hover has to do for many."""
     labels = [line.label for line in chart.lines if not line.is_faint] + [bars.label for bars in chart.bars]
-    return labels if 1 < len(labels) <= _LONGEST_LEGEND else []
+    return labels if 1 < len(labels) <= _MAX_LEGEND_ITEMS else []
 
 
 def _legend_rows(labels: list[str]) -> int:
@@ -233,6 +233,6 @@ def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
             x = int(x.astype("datetime64[us]").astype(np.int64)) / 1000.0
         shape = {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
         shape["layer"] = "above" if chart.heatmap is not None else "below"
-        shape["line"] = {"color": translucent(mark_colour(mark, theme), 0.7), "width": 1, "dash": "dash"}
+        shape["line"] = {"color": translucent(mark_color(mark, theme), 0.7), "width": 1, "dash": "dash"}
         shapes.append(shape)
     return shapes

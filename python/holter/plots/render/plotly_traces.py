@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Trace: TypeAlias = dict[str, Any]
 # Few points are also drawn as points: a validation curve shows where it was measured.
-_FEW_POINTS = 40
-_MOST_LABELLED_MARKS = 6
+_MAX_MARKERS = 40
+_MAX_LABELED_MARKS = 6
 _MARK_CHARACTERS = 24
 # How much of the x-axis a mark's label covers.
 _LABEL_PART = 0.12
@@ -34,19 +34,19 @@ def line_traces(chart: Chart, theme: Theme) -> list[Trace]:
     """Return the traces of a chart's lines: ribbons behind all lines, points that need a marker in front."""
     ribbons, lines, points = [], [], []
     for number, line in enumerate(chart.lines):
-        colour = resolved(line.colour, theme)
+        color = resolved(line.color, theme)
         group = f"line{number}"
         if line.ribbon is not None:
-            ribbons.append(_ribbon(line, line.ribbon, colour, chart) | {"legendgroup": group})
-        lines.append(_line(line, colour, group, chart))
-        points += _lone_points(line, colour, group)
+            ribbons.append(_ribbon(line, line.ribbon, color, chart) | {"legendgroup": group})
+        lines.append(_line(line, color, group, chart))
+        points += _lone_points(line, color, group)
         points += _off_axis(line, group, chart, theme)
     return [*ribbons, *lines, *points]
 
 
-def _line(line: Line, colour: str, group: str, chart: Chart) -> Trace:
+def _line(line: Line, color: str, group: str, chart: Chart) -> Trace:
     columns, names = _hover_columns(line, chart)
-    few = len(line.y) <= _FEW_POINTS and not line.is_faint
+    few = len(line.y) <= _MAX_MARKERS and not line.is_faint
     trace: Trace = {
         "type": "scatter",
         "mode": "lines+markers" if few else "lines",
@@ -54,12 +54,12 @@ def _line(line: Line, colour: str, group: str, chart: Chart) -> Trace:
         "legendgroup": group,
         "x": typed_array(line.x),
         "y": typed_array(line.y),
-        "line": {"color": colour, "width": 1.0 if line.is_faint else 1.6, "dash": line.dash},
+        "line": {"color": color, "width": 1.0 if line.is_faint else 1.6, "dash": line.dash},
         "meta": {"run": line.run, "name": line.name, "label": line.label, "spread": line.spread, "columns": names},
         "connectgaps": False,
     }
     if few:
-        trace["marker"] = {"color": colour, "size": 4}
+        trace["marker"] = {"color": color, "size": 4}
     if line.is_faint:
         return {**trace, "opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
     if names:
@@ -96,7 +96,7 @@ def _hover(line: Line, names: Sequence[str]) -> str:
     return text + "<extra></extra>"
 
 
-def _ribbon(line: Line, ribbon: tuple[FloatArray, FloatArray], colour: str, chart: Chart) -> Trace:
+def _ribbon(line: Line, ribbon: tuple[FloatArray, FloatArray], color: str, chart: Chart) -> Trace:
     """The ribbon as closed outlines, one for each stretch without a gap."""
     lower, upper = ribbon
     if chart.log_y:
@@ -116,8 +116,8 @@ def _ribbon(line: Line, ribbon: tuple[FloatArray, FloatArray], colour: str, char
         "x": typed_array(np.concatenate([np.empty(0), *xs[:-1]])),
         "y": typed_array(np.concatenate([np.empty(0), *ys[:-1]])),
         "fill": "toself",
-        "fillcolor": translucent(colour, 0.14),
-        "line": {"color": translucent(colour, 0.45), "width": 0.8},
+        "fillcolor": translucent(color, 0.14),
+        "line": {"color": translucent(color, 0.45), "width": 0.8},
         "hoverinfo": "skip",
         "showlegend": False,
         "meta": {"role": "ribbon"},
@@ -131,12 +131,12 @@ def _smallest_positive(chart: Chart) -> float:
     return float(values.min()) if len(values) else 1.0
 
 
-def _lone_points(line: Line, colour: str, group: str) -> list[Trace]:
+def _lone_points(line: Line, color: str, group: str) -> list[Trace]:
     """Points between gaps, of which a line shows nothing."""
     is_there = np.isfinite(line.y)
     before, after = np.r_[False, is_there[:-1]], np.r_[is_there[1:], False]
     lone = is_there & ~before & ~after
-    if not lone.any() or len(line.y) <= _FEW_POINTS or line.is_faint:
+    if not lone.any() or len(line.y) <= _MAX_MARKERS or line.is_faint:
         return []
     return [
         {
@@ -145,7 +145,7 @@ def _lone_points(line: Line, colour: str, group: str) -> list[Trace]:
             "legendgroup": group,
             "x": typed_array(line.x[lone]),
             "y": typed_array(line.y[lone]),
-            "marker": {"color": colour, "size": 4},
+            "marker": {"color": color, "size": 4},
             "hoverinfo": "skip",
             "showlegend": False,
             "meta": {"role": "lone"},
@@ -165,7 +165,7 @@ def _off_axis(line: Line, group: str, chart: Chart, theme: Theme) -> list[Trace]
     at = np.flatnonzero(lowest <= 0) if chart.log_y and not line.is_faint else np.empty(0, np.int64)
     if len(at):
         texts = [f"{label}  <b>{value:.4g}</b> is not on a logarithmic axis" for value in lowest[at].tolist()]
-        marker = {"color": resolved(line.colour, theme), "size": 8, "symbol": "triangle-down-open"}
+        marker = {"color": resolved(line.color, theme), "size": 8, "symbol": "triangle-down-open"}
         traces.append(_at_edge(line.x[at], texts, marker, "nonpositive") | {"legendgroup": group})
     return traces
 
@@ -192,8 +192,8 @@ def mark_traces(chart: Chart, theme: Theme, *, compact: bool) -> list[Trace]:
     if not chart.marks:
         return []
     texts = [f"<b>{plotly_text(mark.label)}</b> at step {mark.step:,}" for mark in chart.marks]
-    colours = [mark_colour(mark, theme) for mark in chart.marks]
-    marker = {"color": colours, "size": 6, "symbol": "diamond"}
+    colors = [mark_color(mark, theme) for mark in chart.marks]
+    marker = {"color": colors, "size": 6, "symbol": "diamond"}
     trace = _at_edge(np.array([mark.x for mark in chart.marks]), texts, marker, "marks", y=1.0)
     if compact or not _has_room(chart):
         return [trace]
@@ -205,7 +205,7 @@ def mark_traces(chart: Chart, theme: Theme, *, compact: bool) -> list[Trace]:
 
 def _has_room(chart: Chart) -> bool:
     """Whether the marks' labels would neither cover each other nor anything else."""
-    if len(chart.marks) > _MOST_LABELLED_MARKS or any(mark.colour is not None for mark in chart.marks):
+    if len(chart.marks) > _MAX_LABELED_MARKS or any(mark.color is not None for mark in chart.marks):
         return False
     x = np.concatenate([line.x for line in chart.lines]) if chart.lines else np.empty(0)
     places = np.sort(np.array([mark.x for mark in chart.marks], x.dtype))
@@ -213,16 +213,16 @@ def _has_room(chart: Chart) -> bool:
     return bool(len(gaps) and (gaps >= (x.max() - x.min()) * _LABEL_PART).all())
 
 
-def mark_colour(mark: Mark, theme: Theme) -> str:
-    """Return the colour of a mark: its run's, or that of its kind."""
-    if mark.colour is not None:
-        return resolved(mark.colour, theme)
+def mark_color(mark: Mark, theme: Theme) -> str:
+    """Return the color of a mark: its run's, or that of its kind."""
+    if mark.color is not None:
+        return resolved(mark.color, theme)
     own: dict[MarkKind, str] = {"change": theme.change, "restart": theme.alarm, "alert": theme.alarm}
     return own.get(mark.kind, theme.quiet_text)
 
 
 def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
-    """Return the cells, and over them those with NaN or infinities, in the colour of alarm."""
+    """Return the cells, and over them those with NaN or infinities, in the color of alarm."""
     values, low, high = heatmap.values, heatmap.low, heatmap.high
     bar: Trace = {"thickness": 10, "outlinewidth": 0, "len": 1.0, "ticklen": 3, "tickfont": {"size": 11}}
     if heatmap.is_log:
@@ -269,7 +269,7 @@ def heatmap_traces(chart: Chart, heatmap: Heatmap, theme: Theme) -> list[Trace]:
 
 
 def _single(values: FloatArray) -> npt.NDArray[np.floating]:
-    """The values in single precision, which colours do not tell from double, where it can hold them."""
+    """The values in single precision, which colors do not tell from double, where it can hold them."""
     largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
     return values.astype(np.float32) if largest <= np.finfo(np.float32).max else values
 
@@ -284,7 +284,7 @@ def heatmap_rows(heatmap: Heatmap) -> list[str]:
 
 
 def _log_ticks(low: float, high: float) -> Trace:
-    """The colour bar's ticks: powers of ten, or what lies between where the range is less than two decades."""
+    """The color bar's ticks: powers of ten, or what lies between where the range is less than two decades."""
     exponents = list(range(math.ceil(low), math.floor(high) + 1))
     if len(exponents) < 2:
         places = [low + (high - low) * part / 4 for part in range(5)]
@@ -297,7 +297,7 @@ def bar_traces(chart: Chart, theme: Theme) -> list[Trace]:
     categories = [plotly_text(category, LEGEND_CHARACTERS) for category in chart.categories]
     traces = []
     for number, bars in enumerate(chart.bars):
-        colour = resolved(bars.colour, theme)
+        color = resolved(bars.color, theme)
         texts = [f"{plotly_text(bars.label)}  {plotly_text(text)}" for text in bars.texts]
         traces.append(
             {
@@ -309,7 +309,7 @@ def bar_traces(chart: Chart, theme: Theme) -> list[Trace]:
                 "text": texts,
                 "textposition": "none",
                 "hovertemplate": "%{text}<extra></extra>",
-                "marker": {"color": translucent(colour, 0.85), "line": {"width": 0}},
+                "marker": {"color": translucent(color, 0.85), "line": {"width": 0}},
                 "meta": {"run": bars.label},
             }
         )

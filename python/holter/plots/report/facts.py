@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holter import analysis
-from holter.analysis.naming import LOSS, PERPLEXITY, meaning, that_mean
+from holter.analysis.naming import LOSS, PERPLEXITY, meaning, names_for_metric
 from holter.plots.build.marks import MARK_PREFIX
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ def _best(facts: RunFacts) -> list[tuple[str, str, str]]:
     """The latest training loss, and the best validation."""
     names = [one.name for one in facts.series]
     tiles = []
-    losses = [name for name in that_mean(names, LOSS) if meaning(name).split in {"train", ""}]
+    losses = [name for name in names_for_metric(names, LOSS) if meaning(name).split in {"train", ""}]
     last = {one.name: one for one in facts.series}
     if losses:
         tiles.append(("latest loss", f"{last[losses[0]].last_value:.4g}", losses[0]))
-    held_out = [name for name in that_mean(names, PERPLEXITY) if meaning(name).split in {"val", "test"}]
-    held_out = held_out or [name for name in that_mean(names, LOSS) if meaning(name).split in {"val", "test"}]
+    held_out = [name for name in names_for_metric(names, PERPLEXITY) if meaning(name).split in {"val", "test"}]
+    held_out = held_out or [name for name in names_for_metric(names, LOSS) if meaning(name).split in {"val", "test"}]
     if held_out:
         buckets = facts.run.buckets(held_out[:1], max_buckets=10_000)[0]
         if np.isfinite(buckets.minima).any():

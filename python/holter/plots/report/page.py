@@ -1,6 +1,6 @@
 """The page of a report as text: every word of a run escaped, every script and style allowed by its hash alone.
 
-The charts' data stand in a block of JSON in which no `<` can end it. Colours of runs are attributes of SVG, since the
+The charts' data stand in a block of JSON in which no `<` can end it. Colors of runs are attributes of SVG, since the
 policy forbids styles on elements.
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from holter.analysis import Comparison
-    from holter.plots.build.chart import Chart, Colour
+    from holter.plots.build.chart import Chart, Color
     from holter.plots.report.facts import RunFacts
 
-_MOST_SERIES_ROWS = 1000
-_FEW_SERIES = 30
+_MAX_SERIES_ROWS = 1000
+_MAX_OPEN_ROWS = 30
 _STROKES = {"dash": ' stroke-dasharray="5 3"', "dot": ' stroke-dasharray="2 2"'}
 _BEST = ' class="best"'
 _BAD_UNLESS_ZERO = {"NaN or infinite", "dropped"}
 _TEXT_CHARACTERS = 200
-_ROW_PIXELS, _LEAST_HEIGHT, _MOST_HEIGHT = 14, 260, 900
+_ROW_PIXELS, _MIN_HEIGHT, _MAX_HEIGHT = 14, 260, 900
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,9 +151,9 @@ def _figure(part: ChartPart, number: int) -> str:
     chart = part.chart
     title = f"<h3>{_text(chart.title)}</h3>" if chart.title else ""
     note = f'<p class="quiet">{_text(chart.note)}</p>' if chart.note else ""
-    height = _LEAST_HEIGHT
+    height = _MIN_HEIGHT
     if chart.heatmap is not None:
-        height = min(_MOST_HEIGHT, max(_LEAST_HEIGHT, 70 + _ROW_PIXELS * len(chart.heatmap.rows)))
+        height = min(_MAX_HEIGHT, max(_MIN_HEIGHT, 70 + _ROW_PIXELS * len(chart.heatmap.rows)))
     return (
         f"<figure><figcaption>{title}{_legend(chart)}{note}</figcaption>"
         f'<div class="chart" data-chart="{number}" data-height="{height}" role="img" '
@@ -164,11 +164,11 @@ def _figure(part: ChartPart, number: int) -> str:
 def _legend(chart: Chart) -> str:
     """A button for each line, which shows and hides it."""
     entries = [
-        (f"line{number}", line.label, _swatch(line.colour, line.dash))
+        (f"line{number}", line.label, _swatch(line.color, line.dash))
         for number, line in enumerate(chart.lines)
         if not line.is_faint
     ]
-    entries += [(f"bars{number}", bars.label, _swatch(bars.colour)) for number, bars in enumerate(chart.bars)]
+    entries += [(f"bars{number}", bars.label, _swatch(bars.color)) for number, bars in enumerate(chart.bars)]
     if len(entries) < 2:
         return ""
     buttons = "".join(
@@ -179,11 +179,11 @@ def _legend(chart: Chart) -> str:
     return f'<div class="legend">{buttons}</div>'
 
 
-def _swatch(colour: Colour, dash: str | None = None) -> str:
-    """A dot in a run's colour, or a stroke as a line has it; one for each theme, of which the style sheet hides one."""
+def _swatch(color: Color, dash: str | None = None) -> str:
+    """A dot in a run's color, or a stroke as a line has it; one for each theme, of which the style sheet hides one."""
     shapes = []
     for name, theme in THEMES.items():
-        hexadecimal = escape(resolved(colour, theme))
+        hexadecimal = escape(resolved(color, theme))
         if dash is None:
             shapes.append(f'<circle class="{name}" cx="5" cy="5" r="4" fill="{hexadecimal}"/>')
         else:
@@ -211,17 +211,17 @@ def _about(facts: RunFacts, *, is_open: bool) -> str:
     """How a run was made, what is wrong with it, and all its series."""
     blocks = [_pairs("Origin", origin_of(facts)), _pairs("Configuration", flat_config(facts.run.config))]
     bad = [(one.name, f"{one.nonfinite_count:,} of {one.count:,} values") for one in facts.nonfinite]
-    blocks.append(_pairs("NaN and infinite values", bad[:_MOST_SERIES_ROWS]))
+    blocks.append(_pairs("NaN and infinite values", bad[:_MAX_SERIES_ROWS]))
     rows = [
         f'<tr><th scope="row" title="{_text(one.name)}">{_text(one.name)}</th><td>{one.count:,}</td>'
         f"<td>{one.first_step:,}</td><td>{one.last_step:,}</td><td>{one.last_value:.5g}</td></tr>"
-        for one in facts.series[:_MOST_SERIES_ROWS]
+        for one in facts.series[:_MAX_SERIES_ROWS]
     ]
     more = len(facts.series) - len(rows)
     table = _table(f"Series ({len(facts.series):,})", ["name", "points", "first step", "last step", "last value"], rows)
     rest = f'<p class="quiet">and {more:,} more</p>' if more > 0 else ""
     inner = "".join(block for block in blocks if block)
-    is_short = is_open and len(rows) <= _FEW_SERIES
+    is_short = is_open and len(rows) <= _MAX_OPEN_ROWS
     details = f"<details{' open' if is_short else ''}><summary>All series</summary>{table}{rest}</details>"
     return f'<section><h2>{_text(facts.label)}</h2><div class="pairs">{inner}</div>{details}</section>'
 
@@ -244,7 +244,7 @@ def _table(caption: str, columns: list[str], rows: list[str]) -> str:
 def _unseen(patterns: tuple[str, ...]) -> str:
     if not patterns:
         return ""
-    listed = ", ".join(_text(pattern) for pattern in patterns[:_MOST_SERIES_ROWS])
+    listed = ", ".join(_text(pattern) for pattern in patterns[:_MAX_SERIES_ROWS])
     return f"<section><h2>More families</h2><p>Without a chart, for want of room: {listed}</p></section>"
 
 

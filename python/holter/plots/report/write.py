@@ -32,9 +32,9 @@ Progress: TypeAlias = "Callable[[int, int, str], None]"
 _Wanted: TypeAlias = "tuple[ChartRequest, Sequence[Run]]"
 
 _PIXELS = 700
-_MOST_FAMILIES = 48
+_MAX_FAMILIES = 48
 # With fewer layers a heatmap shows nothing that the lines do not.
-_FEWEST_ROWS, _MOST_ROWS, _MOST_HEATMAPS = 4, 256, 4
+_MIN_ROWS, _MAX_ROWS, _MAX_HEATMAPS = 4, 256, 4
 
 
 def report(
@@ -90,17 +90,17 @@ def _planned(runs: Sequence[Run], labels: Sequence[str]) -> tuple[list[tuple[str
     families = analysis.families(names)
     overview = [request for request in overview_charts(runs) if not request["key"].startswith("family:")]
     planned: list[tuple[str, list[_Wanted]]] = [("Overview", [(request, runs) for request in overview])]
-    for family in families[:_MOST_FAMILIES]:
+    for family in families[:_MAX_FAMILIES]:
         band = family_request(family, len(runs))
         wanted: list[_Wanted] = [(band, runs)]
         having = [place for place, of_run in enumerate(names_of) if not of_run.isdisjoint(family.names)]
-        is_tall = _FEWEST_ROWS <= len(family.names) <= _MOST_ROWS
-        for place in having[:_MOST_HEATMAPS] if is_tall else []:
+        is_tall = _MIN_ROWS <= len(family.names) <= _MAX_ROWS
+        for place in having[:_MAX_HEATMAPS] if is_tall else []:
             of_run = f" · {labels[place]}" if len(runs) > 1 else ""
             title = f"{family.pattern} by layer{of_run}"
             wanted.append(({**band, "kind": "heatmap", "title": title}, [runs[place]]))
         planned.append((family.label, wanted))
-    return planned, [family.pattern for family in families[_MOST_FAMILIES:]]
+    return planned, [family.pattern for family in families[_MAX_FAMILIES:]]
 
 
 def _drawn(planned: list[tuple[str, list[_Wanted]]], progress: Progress | None) -> list[Section]:
