@@ -6,6 +6,8 @@ import math
 import pytest
 
 from holter._text import (
+    counted,
+    duration_text,
     epoch_micros,
     flatten_config,
     iso_time,
@@ -45,9 +47,45 @@ def test_repeated_labels_are_numbered():
     assert numbered(["a", "a", "b", "a"]) == ["a", "a (2)", "b", "a (3)"]
 
 
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, "0 points"), (1, "1 point"), (2, "2 points"), (1_234_567, "1,234,567 points")]
+)
+def test_counts_agree_with_their_nouns(count, expected):
+    assert counted(count, "point") == expected
+
+
+def test_nouns_may_have_an_irregular_plural():
+    assert [counted(count, "series", "series") for count in (1, 2)] == ["1 series", "2 series"]
+
+
+@pytest.mark.parametrize(
+    ("secs", "expected"),
+    [
+        (-5, "0 s"),
+        (0, "0 s"),
+        (0.04, "0 s"),
+        (0.46, "0.4 s"),
+        (9.99, "9.9 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (100_000, "1 d 3 h"),
+        (86400 * 15, "2 w 1 d"),
+        (86400 * 100, "14 w"),
+        (math.inf, "?"),
+        (math.nan, "?"),
+    ],
+)
+def test_durations_name_their_two_largest_units(secs, expected):
+    assert duration_text(secs) == expected
+
+
 def test_iso_times_round_trip_through_micros():
     time = dt.datetime(2026, 1, 21, 9, 30, tzinfo=dt.timezone.utc)
     assert iso_time(time) == "2026-01-21T09:30:00Z"
+    assert iso_time(time, "microseconds") == "2026-01-21T09:30:00.000000Z"
     assert parse_iso_time("2026-01-21T09:30:00.000000Z") == time
     assert parse_iso_time("2026-01-21T10:30:00+01:00") == time
     assert parse_iso_time("2026-01-21T09:30:00") == time

@@ -13,6 +13,7 @@ from holter.alerts import Alert, Delivery, Rule, Webhook
 
 __all__ = [
     "FORMAT_VERSION",
+    "EventReader",
     "Health",
     "Logger",
     "Metric",
@@ -22,6 +23,8 @@ __all__ = [
     "__version__",
     "arrow_stream",
     "close_all",
+    "encode_events",
+    "event_file_header",
     "list_runs",
     "open_rank",
     "parquet_parts",
@@ -181,6 +184,24 @@ class Reader:
     ) -> tuple[int, list[tuple[str, list[bytearray]]]]: ...
     def revision(self) -> str: ...
 
+_EventBatch: TypeAlias = tuple[
+    list[str],
+    tuple[bytearray, bytearray, bytearray, bytearray],
+    list[tuple[int, str]],
+    dict[str, int],
+    int,
+]
+
+@final
+class EventReader:
+    """The scalars of an event file, in batches."""
+
+    def __new__(cls, path: str | os.PathLike[str]) -> Self: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _EventBatch: ...
+
+def event_file_header(wall_time: float) -> bytes: ...
+def encode_events(name: str, steps: bytes, values: bytes, wall_times: bytes) -> bytes: ...
 def arrow_stream(readers: Sequence[Reader], pattern: str) -> object: ...
 def list_runs(root: str | os.PathLike[str]) -> tuple[list[Reader], list[tuple[pathlib.Path, str]]]: ...
 def open_rank(run: str | os.PathLike[str], rank: int) -> Reader: ...

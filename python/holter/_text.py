@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 __all__ = [
+    "counted",
+    "duration_text",
     "epoch_micros",
     "flatten_config",
     "iso_time",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_DURATION_UNITS = ((7 * 86400, "w"), (86400, "d"), (3600, "h"), (60, "min"))
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -51,8 +54,11 @@ def utf8_safe(text: str) -> str:
 
 
 def spreadsheet_safe(text: str) -> str:
-    """Return text that a spreadsheet does not evaluate as a formula: a leading `=`, `+`, `-`, `@` gets a quote."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    """Return text that a spreadsheet does not evaluate as a formula: a leading `=`, `+`, `-`, `@` gets a quote.
+
+    Text with quotes in front of such a start gets another one, so that removing a quote restores any text.
+    """
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA_STARTS) else text
 
 
 def numbered(labels: list[str]) -> list[str]:
@@ -67,9 +73,29 @@ def numbered(labels: list[str]) -> list[str]:
     return unique
 
 
-def iso_time(time: dt.datetime) -> str:
-    """Return a time as ISO 8601 in UTC, to the second: `2026-01-21T09:30:00Z`."""
-    return time.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """Return a count with its noun: `1 point`, `2,000 points`. The plural is the singular with an s if None."""
+    return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
+
+
+def duration_text(secs: float) -> str:
+    """Return a duration in its largest unit, with the next smaller one if that matters: `0.4 s`, `2 h 5 min`, `12 d`.
+
+    A negative duration is zero, a non-finite one `?`.
+    """
+    if not math.isfinite(secs):
+        return "?"
+    whole = int(max(secs, 0))
+    for (size, unit), (smaller, smaller_unit) in zip(_DURATION_UNITS, (*_DURATION_UNITS[1:], (1, "s")), strict=True):
+        if whole >= size:
+            count, rest = divmod(whole, size)
+            return f"{count} {unit}" + (f" {rest // smaller} {smaller_unit}" if count < 10 and rest >= smaller else "")
+    return f"{whole} s" if whole >= 10 else f"{math.floor(max(secs, 0) * 10) / 10:g} s"
+
+
+def iso_time(time: dt.datetime, timespec: str = "seconds") -> str:
+    """Return a time as ISO 8601 in UTC, `2026-01-21T09:30:00Z`; for `timespec`, see `datetime.isoformat`."""
+    return time.astimezone(dt.timezone.utc).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def parse_iso_time(text: object) -> dt.datetime | None:

@@ -1,4 +1,4 @@
-"""Runs to look at, and the command, called in this process, in a pipe or on a terminal."""
+"""Recorded runs, and fixtures that call the command in this process, in a pipe or on a terminal."""
 
 import contextlib
 import math
@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "holter.cli"]
 DEADLINE_SECS = 60.0
 ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"
-"""A metric's name that would colour the terminal, ring its bell and turn the writing direction round."""
+"""A metric's name that would color the terminal, ring its bell and reverse the writing direction."""
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runs(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the recorded runs as `./runs`, to be spoilt at will."""
+    """A copy of the recorded runs as `./runs`, which a test may damage."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOLTER_DIR", raising=False)
     shutil.copytree(recorded, tmp_path / "runs")
@@ -61,7 +61,7 @@ def runs(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """The exit status and the output of a command."""
 
     status: int
     stdout: str
@@ -70,7 +70,7 @@ class Outcome:
 
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Call the command in this process, as in a pipe, with its folder as the current one."""
+    """Call the command in this process, as in a pipe, in the temporary directory."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: object) -> Outcome:
@@ -84,14 +84,14 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Out
 
 @dataclass
 class Terminal:
-    """A command that runs on a terminal of its own, of a hundred columns."""
+    """A command that runs on its own terminal of 100 columns."""
 
     process: subprocess.Popen[bytes]
     _master: int
-    _seen: bytes = b""
+    _output: bytes = b""
 
     def read_until(self, condition: Callable[[str], object]) -> str:
-        """Return all that was written, as soon as it fulfils a condition."""
+        """Return the output as soon as it meets a condition."""
         deadline = time.monotonic() + DEADLINE_SECS
         while not condition(self.text):
             assert time.monotonic() < deadline, self.text
@@ -101,7 +101,7 @@ class Terminal:
         return self.text
 
     def finish(self) -> str:
-        """Wait for the end and return all that was written."""
+        """Wait for the end and return the output."""
         deadline = time.monotonic() + DEADLINE_SECS
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.text
@@ -112,11 +112,11 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        return self._seen.decode("utf-8", "replace").replace("\r\n", "\n")
+        return self._output.decode("utf-8", "replace").replace("\r\n", "\n")
 
     @property
     def plain(self) -> str:
-        """What is seen: without the sequences that colour it and move the cursor."""
+        """The output without escape sequences."""
         return ESCAPE_SEQUENCE.sub("", self.text)
 
     def _read(self, secs: float) -> bool:
@@ -124,9 +124,9 @@ class Terminal:
             return False
         try:
             data = os.read(self._master, 1 << 16)
-        except OSError:  # Linux says EIO when the other side has gone
+        except OSError:  # Linux raises EIO after the other side closed
             return False
-        self._seen += data
+        self._output += data
         return bool(data)
 
 
@@ -158,7 +158,7 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 @pytest.fixture
 def piped() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command in a process of its own, its output in pipes."""
+    """Run the command in its own process, with its output in pipes."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, *map(str, arguments)]

@@ -1,4 +1,4 @@
-"""`holter compare`: the table of `holter.analysis.compare`, for people, papers and scripts."""
+"""`holter compare`: the table of `holter.analysis.compare` for the terminal, papers and scripts."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ def comparison(runs):
     return analysis.compare(members, at=[50, 200])
 
 
-def test_the_table_has_every_row_of_the_comparison(comparison, invoke):
+def test_the_table_has_all_rows_of_the_comparison(comparison, invoke):
     result = invoke("compare", "prose", "code", *AT)
     assert result.status == 0, result
     lines = result.stdout.splitlines()
@@ -34,7 +34,7 @@ def test_the_table_has_every_row_of_the_comparison(comparison, invoke):
         assert note in result.stdout
 
 
-def test_the_best_of_a_row_is_marked(comparison, invoke):
+def test_best_cells_of_a_row_are_marked(comparison, invoke):
     output = invoke("compare", "prose", "code", *AT).stdout
     marked = [row for row in comparison.rows if row.best]
     assert marked
@@ -43,14 +43,14 @@ def test_the_best_of_a_row_is_marked(comparison, invoke):
         assert line.count(" *") == len(row.best)
 
 
-def test_a_step_without_a_point_is_said(runs, invoke):
-    """Catches a value of another step that is shown as if it were of this one."""
+def test_a_step_without_a_point_is_noted(runs, invoke):
+    """Catches a value of another step shown without a note."""
     output = invoke("compare", "prose", "code", "--at", "60").stdout
     assert re.search(r"step 50\b", output)
 
 
 @pytest.mark.parametrize("kind", ["markdown", "latex", "csv"])
-def test_the_other_formats_are_those_of_the_comparison(kind, comparison, invoke):
+def test_formats_match_the_comparison(kind, comparison, invoke):
     result = invoke("compare", "prose", "code", *AT, "--format", kind)
     assert result.status == 0
     assert result.stdout.splitlines() == getattr(comparison, f"to_{kind}")().splitlines()
@@ -60,39 +60,39 @@ def test_the_other_formats_are_those_of_the_comparison(kind, comparison, invoke)
 
 
 @pytest.mark.parametrize("option", [("--json",), ("--format", "json")])
-def test_json(option, comparison, invoke):
+def test_json_matches_the_comparison(option, comparison, invoke):
     document = json.loads(invoke("compare", "prose", "code", *AT, *option).stdout, parse_constant=pytest.fail)
     assert document == json.loads(json.dumps(comparison.to_dict()))
     assert document["runs"] == ["prose", "code"]
 
 
-def test_more_metrics_and_targets(runs, invoke):
+def test_metrics_and_targets_are_rows(runs, invoke):
     output = invoke("compare", "prose", "code", "--metric", "grad_norm_total", "--target", "val/ppl=20").stdout
     assert "grad_norm_total" in output
     assert re.search(r"val/ppl.*20", output)
 
 
-def test_settings_that_differ_are_rows(runs, invoke):
+def test_differing_settings_are_rows(runs, invoke):
     output = invoke("compare", "prose", "code").stdout
     assert re.search(r"^config: lr +0\.0003 +0\.0006$", output, re.MULTILINE)
-    assert "model.layers" not in output, "one that is the same tells nothing"
+    assert "model.layers" not in output, "equal settings are omitted"
 
 
-def test_a_metric_that_no_run_has_is_said(runs, invoke):
+def test_a_metric_that_no_run_has_is_reported(runs, invoke):
     result = invoke("compare", "prose", "code", "--metric", "zzz")
     assert result.status in (0, 1)
     assert "zzz" in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_runs_that_have_nothing_in_common(runs, invoke):
+def test_runs_without_common_series_can_be_compared(runs, invoke):
     with holter.Logger(runs / "other", journal_points=1 << 10) as logger:
         logger.log(0, "x", math.nan)
     result = invoke("compare", "prose", "other", *AT)
     assert result.status == 0, result
 
 
-def test_hostile_names_command_nothing(runs, invoke):
+def test_hostile_names_are_escaped(runs, invoke):
     with holter.Logger(runs / "bad", name="\x1b[31mred", config={"\x1b[2J": 1}, journal_points=1 << 10) as logger:
         logger.log(0, "val/ppl", 1.0)
     for kind in ("table", "markdown", "latex", "csv", "json"):
@@ -101,7 +101,7 @@ def test_hostile_names_command_nothing(runs, invoke):
         assert "\x1b" not in result.stdout
 
 
-def test_on_a_terminal_the_best_is_green(runs, terminal):
+def test_best_cells_are_green_on_a_terminal(runs, terminal):
     session = terminal("compare", "prose", "code", *AT)
     session.finish()
     assert session.process.returncode == 0, session.text

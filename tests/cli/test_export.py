@@ -1,4 +1,4 @@
-"""`holter export`: every point, exactly, in each format; complete or not there at all."""
+"""`holter export`: every point exactly in each format, and no partial files."""
 
 import csv
 import io
@@ -13,18 +13,18 @@ import pytest
 
 import holter
 import holter.formats.tfevents
-from holter.formats import POINTS_AT_ONCE, spreadsheet_safe
+from holter.formats import CHUNK_POINTS
 
 COLUMNS = ["run", "rank", "name", "step", "value", "timestamp"]
 
 
 def key(row) -> tuple:
-    """A point such that NaN equals NaN."""
+    """Return a point in a form where NaN equals NaN."""
     return (row["run"], int(row["rank"]), row["name"], int(row["step"]), repr(float(row["value"])), row["timestamp"])
 
 
 def points(*paths: Path) -> list[tuple]:
-    """What the runs hold, read as Arrow, in the order of the export."""
+    """Return the points of the runs, read as Arrow, in the order of the export."""
     rows = []
     for path in paths:
         run = holter.open_run(path)
@@ -55,10 +55,10 @@ def test_jsonl_round_trip_to_the_standard_output(runs, invoke):
     assert result.status == 0
     assert result.stderr == ""
 
-    def refuse(word):
+    def reject(word):
         raise AssertionError(f"{word} is not strict JSON")
 
-    rows = [json.loads(line, parse_constant=refuse) for line in result.stdout.splitlines()]
+    rows = [json.loads(line, parse_constant=reject) for line in result.stdout.splitlines()]
     assert all(list(row) == COLUMNS for row in rows)
     assert [key(row) for row in rows] == points(runs / "code")
     assert {row["value"] for row in rows if isinstance(row["value"], str)} == {"nan", "inf"}
@@ -80,7 +80,7 @@ def test_parquet_round_trip(runs, invoke):
         assert repr(table[name].to_pylist()) == repr(both[name].to_pylist())
 
 
-def test_patterns_choose_series_and_each_point_comes_once(runs, invoke):
+def test_patterns_select_series_and_each_point_is_written_once(runs, invoke):
     result = invoke("export", "prose", "--pattern", "train/*", "--pattern", "*loss", "--format", "csv", "-o", "-")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert {row["name"] for row in rows} == {"train/loss"}
@@ -98,12 +98,12 @@ def test_all_ranks_are_written(tmp_path, invoke):
     assert len(alone.stdout.splitlines()) == 2
 
 
-def test_more_points_than_are_held_at_once_and_steps_far_apart(tmp_path, invoke):
-    """Catches a stretch that is left out, or read twice, where a series is written piece by piece."""
+def test_long_series_with_distant_steps(tmp_path, invoke):
+    """Catches a piece that is skipped or read twice where a series is written in pieces."""
     import numpy as np
     import pyarrow.parquet
 
-    count = 2 * POINTS_AT_ONCE + 17
+    count = 2 * CHUNK_POINTS + 17
     with holter.Logger("runs/long", sinks=("sqlite",)) as logger:
         metric = logger.metric("loss")
         for step in range(count):
@@ -118,13 +118,7 @@ def test_more_points_than_are_held_at_once_and_steps_far_apart(tmp_path, invoke)
     assert np.array_equal(table["value"].to_numpy(), run.values)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_formula_becomes_text(start):
-    assert spreadsheet_safe(f"{start}1+1") == f"'{start}1+1"
-    assert spreadsheet_safe(f"a{start}1") == f"a{start}1"
-
-
-def test_force_replaces_the_file_as_a_whole(runs, invoke):
+def test_force_replaces_the_file_atomically(runs, invoke):
     Path("points.csv").write_text("old")
     assert invoke("export", "prose", "-o", "points.csv", "--force").status == 0
     assert Path("points.csv").read_text().startswith("run,rank,")
@@ -132,8 +126,8 @@ def test_force_replaces_the_file_as_a_whole(runs, invoke):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_what_fails_leaves_nothing_behind(suffix, runs, invoke, monkeypatch):
-    """Catches half a file under the name of a whole one."""
+def test_a_failure_leaves_no_partial_file(suffix, runs, invoke, monkeypatch):
+    """Catches a partial file under its final name."""
     read = holter.Run.series
 
     def failing(self, name, *window):
@@ -150,8 +144,8 @@ def test_what_fails_leaves_nothing_behind(suffix, runs, invoke, monkeypatch):
     assert sorted(path.name for path in Path.cwd().iterdir()) == [f"points.{suffix}", "runs"]
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(runs):
-    """Catches a traceback, or `Exception ignored`, where the output goes to `head`."""
+def test_a_closed_pipe_is_not_an_error(runs):
+    """Catches a traceback, or `Exception ignored`, if the output goes to `head`."""
     command = [sys.executable, "-W", "error", "-m", "holter.cli", "export", "prose", "--format", "csv", "-o", "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -178,8 +172,8 @@ def test_a_long_export_shows_a_bar_on_a_terminal(tmp_path, monkeypatch, terminal
     assert Path("wide.csv").stat().st_size > 210_000 * 30
 
 
-def test_event_files_and_back_are_the_same_points(runs, invoke):
-    """The same round that `holter import` promises, by the commands alone."""
+def test_event_files_round_trip_through_import(runs, invoke):
+    """With the commands only."""
     assert invoke("export", "prose", "code", "--format", "tfevents", "-o", "logs").status == 0
     assert sorted(path.parent.name for path in Path("logs").glob("*/*tfevents*")) == ["code", "prose"]
     assert invoke("import", "logs", "--into", "again").status == 0
@@ -187,9 +181,9 @@ def test_event_files_and_back_are_the_same_points(runs, invoke):
         found, expected = (holter.open_run(Path(folder, name)) for folder in ("again", runs))
         assert found.names() == expected.names()
         for series in expected.names():
-            ours, theirs = found.series(series), expected.series(series)
-            assert repr((ours.steps.tolist(), ours.values.tolist())) == repr(
-                (theirs.steps.tolist(), theirs.values.tolist())
+            again, original = found.series(series), expected.series(series)
+            assert repr((again.steps.tolist(), again.values.tolist())) == repr(
+                (original.steps.tolist(), original.values.tolist())
             )
 
 
@@ -201,7 +195,7 @@ def test_event_files_of_one_run_and_some_series(runs, invoke):
     assert {name for batch in holter.formats.tfevents.read(path) for name in batch.names} == {"train/loss", "val/ppl"}
 
 
-def test_event_files_are_there_as_a_whole_or_not_at_all(runs, invoke, monkeypatch):
+def test_a_failure_leaves_no_event_files(runs, invoke, monkeypatch):
     read = holter.Run.series
 
     def failing(self, name, *window):
@@ -217,18 +211,22 @@ def test_event_files_are_there_as_a_whole_or_not_at_all(runs, invoke, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
-        (["-o", "-"], 2, "event files cannot go to the standard output; name a directory"),
-        (["-o", "logs", "--force"], 2, "--force replaces a file"),
-        (["-o", "."], 1, ". is no name for a new directory"),
-        (["-o", "runs"], 1, "runs is there already, and is not empty\nchoose another name"),
-        (["-o", "runs/prose/run.json"], 1, "runs/prose/run.json is a file\nevent files go into a directory"),
-        (["runs/prose", "-o", "logs"], 1, "two runs would be logs/prose: runs/prose and runs/prose\nexport each alone"),
+        (["-o", "-"], 2, "event files cannot be written to standard output; pass a directory"),
+        (["-o", "logs", "--force"], 2, "--force replaces files, not directories"),
+        (["-o", "."], 1, ". is not a valid name for a new directory"),
+        (["-o", "runs"], 1, "runs already exists and is not empty\nchoose another name"),
+        (["-o", "runs/prose/run.json"], 1, "runs/prose/run.json is a file; expected a directory"),
+        (
+            ["runs/prose", "-o", "logs"],
+            1,
+            "runs/prose and runs/prose would both be exported to logs/prose\nexport them one by one",
+        ),
     ],
 )
-def test_event_files_that_cannot_be_written(arguments, status, said, runs, invoke):
+def test_event_files_with_invalid_destination(arguments, status, message, runs, invoke):
     result = invoke("export", "prose", "--format", "tfevents", *arguments)
     assert result.status == status
-    assert said in result.stderr
+    assert message in result.stderr
     assert not Path("logs").exists()

@@ -1,4 +1,4 @@
-"""The files that `plot`, `report` and `serve` give: of the right kind, complete, and needing no network."""
+"""The output of `plot`, `report` and `serve`: valid, complete, and without network access."""
 
 import json
 import re
@@ -14,7 +14,7 @@ MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_a_chart_for_a_paper(suffix, runs, invoke):
+def test_a_chart_file_has_the_format_of_its_suffix(suffix, runs, invoke):
     result = invoke("plot", "prose", "attention_entropy/*", "--band", "std", "-o", f"band.{suffix}")
     assert result.status == 0, result
     assert result.stdout == ""
@@ -23,17 +23,17 @@ def test_a_chart_for_a_paper(suffix, runs, invoke):
     assert sorted(path.name for path in Path.cwd().iterdir()) == [f"band.{suffix}", "runs"]
     again = invoke("plot", "prose", "train/loss", "-o", f"band.{suffix}")
     assert again.status == 1
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
     assert invoke("plot", "prose", "train/loss", "-o", f"band.{suffix}", "--force").status == 0
 
 
 def loads_nothing(page: str) -> bool:
-    """Whether no element of a page names another file: what stands in scripts is the library's own text."""
+    """Return whether no element of a page refers to another file; the text of scripts is the library's."""
     elements = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
     return not re.search(r"<(script|img|iframe|link|object)[^>]*\s(src|href)=", elements + page[:2000])
 
 
-def test_a_chart_as_a_page_needs_no_network(runs, invoke):
+def test_an_html_chart_needs_no_network(runs, invoke):
     result = invoke("plot", "prose", "train/loss", "--out", "loss.html")
     assert result.status == 0, result
     page = Path("loss.html").read_text()
@@ -42,7 +42,7 @@ def test_a_chart_as_a_page_needs_no_network(runs, invoke):
     assert loads_nothing(page)
 
 
-def test_a_report_needs_no_network_and_nothing_of_it_is_markup(runs, invoke):
+def test_a_report_needs_no_network_and_escapes_names(runs, invoke):
     import holter
 
     with holter.Logger(runs / "bad", name="<script>alert(1)</script>", journal_points=1 << 10) as logger:
@@ -61,7 +61,7 @@ def test_a_report_needs_no_network_and_nothing_of_it_is_markup(runs, invoke):
 
 
 @pytest.mark.parametrize("missing", ["plotly", "matplotlib"])
-def test_what_is_not_installed_is_said(missing, runs, invoke, monkeypatch):
+def test_a_missing_library_is_reported_with_its_extra(missing, runs, invoke, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     for name in [name for name in sys.modules if name.startswith(f"{missing}.")]:
         monkeypatch.setitem(sys.modules, name, None)
@@ -73,7 +73,7 @@ def test_what_is_not_installed_is_said(missing, runs, invoke, monkeypatch):
     assert [path.name for path in Path.cwd().iterdir()] == ["runs"]
 
 
-def test_the_dashboard_is_served_at_the_address_that_is_printed(runs):
+def test_the_dashboard_is_served_at_the_printed_address(runs):
     command = [sys.executable, "-W", "error", "-m", "holter.cli", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -89,19 +89,19 @@ def test_the_dashboard_is_served_at_the_address_that_is_printed(runs):
         assert server.stderr.read() == ""
 
 
-def test_a_folder_that_is_not_there_yet_is_said_and_served(tmp_path, monkeypatch):
+def test_a_missing_folder_is_reported_and_served(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = [sys.executable, "-W", "error", "-m", "holter.cli", "serve", "later", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stderr is not None
-        assert server.stderr.readline() == "there is no folder 'later' yet: runs appear when they are recorded\n"
+        assert server.stderr.readline() == "folder 'later' does not exist yet; runs will appear once recorded\n"
         assert server.stdout.readline().startswith("http://127.0.0.1:")
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) in (0, -signal.SIGTERM)
 
 
-def test_a_port_that_is_in_use_is_said(runs, invoke):
+def test_a_port_in_use_is_reported(runs, invoke):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -109,10 +109,10 @@ def test_a_port_that_is_in_use_is_said(runs, invoke):
         result = invoke("serve", "--port", str(port))
     assert result.status == 1
     assert f"port {port} on 127.0.0.1 is already in use" in result.stderr
-    assert "leave --port out" in result.stderr
+    assert "omit --port to use the next free one" in result.stderr
 
 
-def test_a_host_for_others_gets_a_token(runs):
+def test_a_public_host_gets_a_token(runs):
     command = [sys.executable, "-W", "error", "-m", "holter.cli", "serve", "--host", "0.0.0.0", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

@@ -1,4 +1,4 @@
-"""The help stands alone, and answers at once."""
+"""The help: complete for each command, and fast."""
 
 import json
 import re
@@ -20,10 +20,10 @@ def command_of(name: str) -> click.Command:
     return command
 
 
-def test_the_first_help_names_every_command_and_every_exit_status(invoke):
+def test_help_lists_all_commands_and_exit_statuses(invoke):
     result = invoke("--help")
     assert result.status == 0
-    for name, subcommand in ((name, one) for section in SUBCOMMANDS.values() for name, one in section.items()):
+    for name, subcommand in (item for section in SUBCOMMANDS.values() for item in section.items()):
         assert re.search(rf"^  {name} +{re.escape(subcommand.purpose)}$", result.stdout, re.MULTILINE), name
     for status in ("0", "1", "2", "130", "141"):
         assert re.search(rf"^ +{status}  +\w", result.stdout, re.MULTILINE), status
@@ -31,37 +31,37 @@ def test_the_first_help_names_every_command_and_every_exit_status(invoke):
         assert word in result.stdout
 
 
-def test_without_a_command_the_help_is_shown(invoke):
+def test_help_is_shown_without_a_command(invoke):
     result = invoke()
     assert result.status == 2
-    assert "Look after:" in result.stdout + result.stderr
+    assert "Maintenance:" in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_subcommands_help_stands_alone(name, invoke):
-    """Says what it does, documents each option and argument it has, and shows two calls at least."""
+def test_help_of_a_subcommand_is_complete(name, invoke):
+    """It describes the command and when to use it, documents all options and arguments, and has two examples."""
     result = invoke(name, "--help")
     assert result.status == 0
     command = command_of(name)
     description, _, examples = (command.help or "").partition("Examples:")
-    assert len(description.split()) > 15, "it does not say what the command does and when one wants it"
+    assert len(description.split()) > 15, "it does not describe the command and when to use it"
     lead = "python -m holter.demo" if name == "demo" else f"holter {name}"
-    assert examples.count(lead) >= 2, "it shows too few calls"
+    assert examples.count(lead) >= 2, "it has too few examples"
     assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
-    for argument in (one for one in command.params if isinstance(one, click.Argument)):
-        words = set(re.findall(r"[A-Z]{3,}", argument.make_metavar(click.Context(command)))) - {"RUN"}
-        assert {word for word in words if word not in description} == set()
+    for argument in (param for param in command.params if isinstance(param, click.Argument)):
+        names = set(re.findall(r"[A-Z]{3,}", argument.make_metavar(click.Context(command)))) - {"RUN"}
+        assert {name for name in names if name not in description} == set()
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "\x08" not in result.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_table_of_subcommands_agrees_with_the_subcommands(name):
-    """Catches an entry that was moved or renamed, of a table that stands in for what it does not import."""
+def test_the_table_of_subcommands_matches_their_names(name):
+    """Catches a subcommand that was moved or renamed without its entry."""
     assert command_of(name).name in (name, "main")
 
 
-def test_help_imports_nothing_that_it_does_not_need():
+def test_help_imports_no_subcommand_and_no_heavy_library():
     program = """if True:
         import json, sys
         from holter.cli import main
@@ -78,8 +78,8 @@ def test_help_imports_nothing_that_it_does_not_need():
     assert [name for name in loaded if name.startswith("holter.cli.commands")] == []
 
 
-def test_help_answers_at_once():
-    """It loads click and nothing else that has to be installed: what a command needs is loaded when it runs."""
+def test_help_imports_only_click():
+    """Of all installed packages: other libraries are imported when a command runs."""
     program = """
 import runpy, sys
 sys.argv = ["holter", "--help"]
@@ -96,7 +96,7 @@ print(*sorted(loaded - sys.stdlib_module_names - {"__main__"}), file=sys.stderr)
     assert result.stderr.split() == ["click", "holter"]
 
 
-def test_the_version(invoke):
+def test_version_is_printed(invoke):
     result = invoke("--version")
     assert result.status == 0
     assert re.fullmatch(r"holter, version \d+\.\d+\S*\n", result.stdout)

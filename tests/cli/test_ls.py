@@ -1,4 +1,4 @@
-"""`holter ls`: every run that can be read, in order, chosen as asked for."""
+"""`holter ls`: readable runs, filtered and sorted, and the unreadable ones."""
 
 import json
 
@@ -6,14 +6,14 @@ import pytest
 
 import holter
 
-HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"  # as the fixture logs it
+HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"  # logged by the fixture
 
 
 def names(result) -> list[str]:
     return [run["name"] for run in json.loads(result.stdout)["runs"]]
 
 
-def test_in_a_pipe_it_is_a_table_of_aligned_columns(runs, invoke):
+def test_output_in_a_pipe_is_a_table_of_aligned_columns(runs, invoke):
     result = invoke("ls")
     assert result.status == 0
     assert result.stderr == ""
@@ -25,7 +25,7 @@ def test_in_a_pipe_it_is_a_table_of_aligned_columns(runs, invoke):
     assert header.index("status") == prose.index("finished") == code.index("finished")
 
 
-def test_json_has_every_fact_of_each_run(runs, invoke):
+def test_json_has_all_keys_of_each_run(runs, invoke):
     document = json.loads(invoke("ls", "--json").stdout)
     assert set(document) == {"folder", "runs", "problems"}
     assert document["folder"] == "runs"
@@ -80,13 +80,13 @@ def test_json_has_every_fact_of_each_run(runs, invoke):
         (["--status", "running", "--status", "crashed"], []),
     ],
 )
-def test_order_and_choice(options, expected, runs, invoke):
+def test_runs_are_filtered_and_sorted(options, expected, runs, invoke):
     result = invoke("ls", "--json", *options)
     assert result.status == 0
     assert names(result) == expected
 
 
-def test_another_metric(runs, invoke):
+def test_the_metric_can_be_chosen(runs, invoke):
     result = invoke("ls", "--metric", "val/ppl")
     assert result.stdout.splitlines()[0].split()[6] == "val/ppl"
     assert [line.split()[6] for line in result.stdout.splitlines()[1:]] == ["17.5", "16.5"]
@@ -95,24 +95,24 @@ def test_another_metric(runs, invoke):
     assert [line.split()[6] for line in missing.stdout.splitlines()[1:]] == ["-", "-1.5"]
 
 
-def test_when_none_is_chosen_it_is_said(runs, invoke):
+def test_no_matching_runs_are_reported(runs, invoke):
     result = invoke("ls", "--status", "failed")
     assert (result.status, result.stdout) == (0, "")
-    assert "none of the 2 runs in runs is one of those asked for" in result.stderr
+    assert "no matching runs: runs contains 2 runs" in result.stderr
 
 
-def test_an_empty_folder_is_said_and_no_error(tmp_path, invoke):
+def test_an_empty_folder_is_reported_but_not_an_error(tmp_path, invoke):
     (tmp_path / "runs").mkdir()
     result = invoke("ls")
     assert (result.status, result.stdout) == (0, "")
-    assert "runs holds no runs yet\n`holter demo` records a first one" in result.stderr
+    assert "runs contains no runs yet\n`holter demo` records a first run" in result.stderr
 
 
-def test_what_cannot_be_read_keeps_no_other_run_from_being_shown(runs, invoke):
-    """Catches a damaged run that hides the good ones, or that nobody hears of."""
-    for name, spoil in {"half": b"{", "newer": b'{"format_version": 99}', "foreign": b"[1]"}.items():
+def test_unreadable_runs_are_reported_and_the_others_listed(runs, invoke):
+    """Catches a damaged run that hides the others, or is not reported."""
+    for name, content in {"half": b"{", "newer": b'{"format_version": 99}', "foreign": b"[1]"}.items():
         (runs / name).mkdir()
-        (runs / name / "run.json").write_bytes(spoil)
+        (runs / name / "run.json").write_bytes(content)
     (runs / "code" / "metrics.sqlite").write_bytes(b"no database" * 1000)
     (runs / "notes.txt").write_text("mine")
     result = invoke("ls")
@@ -127,8 +127,8 @@ def test_what_cannot_be_read_keeps_no_other_run_from_being_shown(runs, invoke):
     assert "upgrade" in problems["runs/newer"]
 
 
-def test_a_manifest_of_odd_types_is_shown_as_far_as_it_goes(runs, invoke):
-    """Catches a command that trusts what anybody may have written."""
+def test_a_manifest_with_wrong_types_is_shown_without_them(runs, invoke):
+    """Catches a command that trusts the types in run.json."""
     path = runs / "prose" / "run.json"
     manifest = json.loads(path.read_text())
     odd = {"config": [1], "tags": {"a": 1}, "dropped": "many", "attempts": "two", "finished": 7, "host": None, "git": 3}
@@ -140,23 +140,23 @@ def test_a_manifest_of_odd_types_is_shown_as_far_as_it_goes(runs, invoke):
     assert names(invoke("ls", "--json", "--config", "lr=3e-4")) == []
 
 
-def test_on_a_terminal_numbers_are_grouped_and_ages_told(runs, terminal):
+def test_a_terminal_gets_ages_and_colors(runs, terminal):
     session = terminal("ls")
     session.finish()
     assert session.process.returncode == 0
     assert "ago" in session.plain
-    assert "\x1b[31m" in session.text, "series that are not finite are red"
+    assert "\x1b[31m" in session.text, "counts of non-finite series are red"
     assert "│" not in session.text
 
 
-def test_no_color_is_honoured(runs, terminal):
+def test_no_color_is_honored(runs, terminal):
     session = terminal("ls", NO_COLOR="1")
     session.finish()
-    colours = [code for code in ("\x1b[31m", "\x1b[32m", "\x1b[36m") if code in session.text]
-    assert colours == []
+    colors = [code for code in ("\x1b[31m", "\x1b[32m", "\x1b[36m") if code in session.text]
+    assert colors == []
 
 
-def test_the_folder_of_the_environment_is_looked_in(runs, invoke, monkeypatch):
+def test_holter_dir_is_the_default_folder(runs, invoke, monkeypatch):
     runs.rename("elsewhere")
     monkeypatch.setenv("HOLTER_DIR", "elsewhere")
     assert names(invoke("ls", "--json")) == ["prose", "code"]

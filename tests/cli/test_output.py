@@ -1,4 +1,4 @@
-"""Where output goes: a pipe, a terminal, a file that cannot take it, nowhere."""
+"""Output to a pipe, a terminal, a full disk, a closed file."""
 
 import os
 import re
@@ -12,7 +12,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "holter.cli"]
 
 
 @pytest.mark.parametrize("command", ["ls", "show prose", "tail prose --once", "doctor", "plot prose *loss*"])
-def test_a_pipe_gets_plain_text_whatever_the_environment_says(command, runs, piped):
+def test_a_pipe_gets_plain_text_in_any_environment(command, runs, piped):
     done = piped(*command.split(), FORCE_COLOR="1", CLICOLOR_FORCE="1", COLUMNS="40", TERM="xterm-256color")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
@@ -20,10 +20,10 @@ def test_a_pipe_gets_plain_text_whatever_the_environment_says(command, runs, pip
         line for line in done.stdout.splitlines() if any("\u2500" <= character <= "\u257f" for character in line)
     ] == []
     wide = piped(*command.split(), COLUMNS="400")
-    if not command.startswith("tail"):  # whose lines have the time
-        # Others use the disk meanwhile.
+    if not command.startswith("tail"):  # its lines contain the time
+        # Other processes use the disk at the same time.
         narrow, wide = (re.sub(r"[\d.]+ GB free", "free", text.stdout) for text in (done, wide))
-        assert wide == narrow, "what a pipe gets does not depend on a terminal's width"
+        assert wide == narrow, "output to a pipe does not depend on COLUMNS"
 
 
 @pytest.mark.parametrize("command", ["ls --json", "show code --json", "tail code --once --json", "doctor code --json"])
@@ -34,13 +34,13 @@ def test_json_is_ascii_and_strict_in_any_locale(command, runs, piped):
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
 
-    def refuse(word):
+    def reject(word):
         raise AssertionError(f"{word} is not strict JSON")
 
-    json.loads(done.stdout, parse_constant=refuse)
+    json.loads(done.stdout, parse_constant=reject)
 
 
-def test_an_output_that_cannot_show_a_name_shows_its_escape(runs, piped):
+def test_characters_that_the_encoding_lacks_are_escaped(runs, piped):
     import holter
 
     with holter.Logger(runs / "größe", journal_points=1 << 10) as logger:
@@ -51,7 +51,7 @@ def test_an_output_that_cannot_show_a_name_shows_its_escape(runs, piped):
     assert "verlust/höhe" in piped("show", "größe", PYTHONIOENCODING="utf-8").stdout
 
 
-def test_a_full_disk_is_said(runs):
+def test_a_full_disk_is_reported(runs):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*COMMAND, "ls"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert done.returncode == 1
@@ -59,7 +59,7 @@ def test_a_full_disk_is_said(runs):
     assert "Traceback" not in done.stderr
 
 
-def test_no_output_at_all_is_no_error(runs):
+def test_closed_standard_output_is_not_an_error(runs):
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "show", "prose"],
         stderr=subprocess.PIPE,
@@ -71,7 +71,7 @@ def test_no_output_at_all_is_no_error(runs):
 
 
 @pytest.mark.parametrize("command", ["ls", "show prose", "export prose --format csv -o -"])
-def test_a_reader_that_has_gone_is_quiet(command, runs):
+def test_a_closed_pipe_prints_no_error(command, runs):
     """Catches a traceback, or the interpreter's `Exception ignored`, in `holter ... | head -0`."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -81,7 +81,7 @@ def test_a_reader_that_has_gone_is_quiet(command, runs):
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_csv_on_a_terminal_commands_nothing(runs, terminal):
+def test_csv_on_a_terminal_is_escaped(runs, terminal):
     session = terminal("export", "code", "--pattern", "*evil", "--format", "csv", "-o", "-")
     session.finish()
     assert session.process.returncode == 0

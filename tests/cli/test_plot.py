@@ -1,4 +1,4 @@
-"""`holter plot`: pictures in characters that show what the numbers are, and hide nothing."""
+"""`holter plot`: drawings in characters that match the values."""
 
 import math
 import re
@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 import holter
-from holter.cli.commands.plot.drawing.canvas import BRAILLE, Canvas
+from holter.cli.commands.plot.drawing.braille import BRAILLE, BrailleGrid
 
 HEIGHT = 8
 
 
 def picture(output: str) -> list[str]:
-    """The rows of the (first) frame, without its scale."""
+    """Return the rows of the (first) frame, without its scale."""
     return [line.split("|", 1)[1].ljust(200) for line in output.splitlines() if "|" in line]
 
 
 def dots(rows: list[str]) -> np.ndarray:
-    """The dots of a picture: shape (4 * rows, 2 * columns)."""
+    """Return the dots of a picture, shape (4 * rows, 2 * columns)."""
     bits = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
     codes = np.array([[max(ord(character) - BRAILLE, 0) for character in row] for row in rows])
     found = np.zeros((4 * codes.shape[0], 2 * codes.shape[1]), bool)
@@ -47,7 +47,7 @@ def record(tmp_path, monkeypatch):
     return make
 
 
-def test_a_rising_line_rises(record, invoke):
+def test_a_line_follows_its_values(record, invoke):
     record("run", loss=[(step, float(step)) for step in range(100)])
     found = drawn(invoke, "run", "loss")
     heights = [np.flatnonzero(column).mean() for column in found.T if column.any()]
@@ -62,8 +62,8 @@ def test_a_rising_line_rises(record, invoke):
     assert lines[19] == "loss  99"
 
 
-def test_a_spike_of_one_step_is_as_high_as_it_is(record, invoke):
-    """Catches a picture that thins points out, at full zoom-out of a long series."""
+def test_a_spike_of_one_step_keeps_its_height(record, invoke):
+    """Catches a picture that drops points of a long series."""
     record("run", loss=[(step, 1000.0 if step == 61_803 else math.sin(step)) for step in range(100_000)])
     found = drawn(invoke, "run", "loss")
     assert found[0].sum() == 1
@@ -72,30 +72,30 @@ def test_a_spike_of_one_step_is_as_high_as_it_is(record, invoke):
     assert abs(x / width - 0.618) < 0.02
 
 
-def test_nan_and_infinities_stand_on_the_floor_and_are_told(record, invoke):
+def test_nan_and_infinities_are_marked_and_noted(record, invoke):
     points = [(step, math.nan if step == 50 else math.inf if step == 99 else 1.0) for step in range(100)]
     record("run", loss=points)
     output = invoke("plot", "run", "loss").stdout
-    (floor,) = (line for line in output.splitlines() if "+" in line)
-    assert floor.count("×") == 2
-    assert floor.endswith("×")
+    (bottom,) = (line for line in output.splitlines() if "+" in line)
+    assert bottom.count("×") == 2
+    assert bottom.endswith("×")
     assert "× not finite: NaN at step 50 and 1 more" in output
 
 
-def test_a_gap_is_not_bridged(record, invoke):
+def test_a_gap_stays_empty(record, invoke):
     record("run", loss=[(step, math.nan if 40 <= step < 60 else 1.0) for step in range(100)])
     found = drawn(invoke, "run", "loss").any(axis=0)
     columns = np.flatnonzero(found)
     assert np.diff(columns).max() > 0.15 * (columns[-1] + 1)
 
 
-def test_without_colours_each_line_has_a_panel(runs, invoke):
+def test_each_line_has_a_panel_without_colors(runs, invoke):
     output = invoke("plot", "prose", "attention_entropy/layer_[12]", "--with", "code").stdout
     panels = re.findall(r"^(prose|code) · attention_entropy/layer_[12]  3\.\d+$", output, re.MULTILINE)
     assert panels == ["prose", "prose", "code", "code"]
     scales = re.findall(r"^ *(\S+) \|", output, re.MULTILINE)
     assert len(scales) == 4 * 4
-    assert scales[:4] == scales[8:12], "one metric has one scale in all runs"
+    assert scales[:4] == scales[8:12], "panels of a metric share a scale"
 
 
 def test_a_band_is_a_line_in_a_ribbon(runs, invoke):
@@ -107,25 +107,25 @@ def test_a_band_is_a_line_in_a_ribbon(runs, invoke):
     assert found[:, 10].sum() > 12
 
 
-def test_a_heatmap_has_a_row_for_each_series_the_last_on_top(runs, invoke):
+def test_a_heatmap_has_a_row_for_each_series_with_the_last_on_top(runs, invoke):
     result = invoke("plot", "prose", "attention_entropy/*", "--heatmap", "--width", "80")
     rows = [line for line in result.stdout.splitlines() if "|" in line]
     assert [row.split("|")[0].strip() for row in rows] == [f"layer_{layer}" for layer in range(11, -1, -1)]
     shades = " .:-=+*#%@"
     brightness = [[shades.index(cell) for cell in row.split("|")[1]] for row in rows]
-    assert brightness[-1][0] == 9, "layer_0 begins highest"
+    assert brightness[-1][0] == 9, "layer_0 starts highest"
     assert all(list(row) == sorted(row, reverse=True) for row in brightness)
     assert re.search(r"^ +0 +step +29\d$", result.stdout, re.MULTILINE)
 
 
-def test_a_heatmap_hides_no_nan(record, invoke):
+def test_a_heatmap_marks_nan(record, invoke):
     points = [(step, math.nan if step == 77_777 else float(step % 10)) for step in range(80_000)]
     record("run", **{f"x/layer_{layer}": points if layer == 3 else points[:100] for layer in range(4)})
     output = invoke("plot", "run", "x/*", "--heatmap").stdout
     assert [line.count("×") for line in output.splitlines() if "|" in line] == [1, 0, 0, 0]
 
 
-def test_the_window_the_smoothing_and_the_logarithm(record, invoke):
+def test_window_smoothing_and_logarithm(record, invoke):
     record("run", loss=[(step, 10.0 ** (step // 100)) for step in range(400)])
     output = invoke("plot", "run", "loss", "--start", "100", "--stop", "300").stdout
     assert re.search(r"^ +100 +step +299$", output, re.MULTILINE)
@@ -139,14 +139,14 @@ def test_the_window_the_smoothing_and_the_logarithm(record, invoke):
     assert "half-life 50 steps" in invoke("plot", "run", "loss", "--smooth", "50").stdout
 
 
-def test_what_has_no_logarithm_is_said(record, invoke):
+def test_values_without_logarithm_are_noted(record, invoke):
     record("run", loss=[(0, -1.0), (1, 0.0), (2, 10.0), (3, 100.0)])
     output = invoke("plot", "run", "loss", "--log-y").stdout
-    assert "left out, as they have no logarithm: 2 points of at most 0" in output
+    assert "2 points not shown: the logarithm needs a positive value" in output
 
 
 @pytest.mark.parametrize("axis", ["relative", "wall", "metric:grad_norm_total"])
-def test_other_axes(axis, runs, invoke):
+def test_x_axes(axis, runs, invoke):
     result = invoke("plot", "prose", "train/loss", "--x", axis)
     assert result.status == 0
     expected = {"relative": "time since the start", "wall": "time (UTC)", "metric:grad_norm_total": "grad_norm_total"}
@@ -158,19 +158,19 @@ def test_other_axes(axis, runs, invoke):
     [[5.0], [0.0, 0.0], [math.nan], [math.inf, -math.inf], [8e307, -8e307], [5e-324, 0.0]],
     ids=str,
 )
-def test_odd_values_can_be_drawn(values, record, invoke):
+def test_extreme_values_can_be_drawn(values, record, invoke):
     record("run", loss=list(enumerate(values)))
     for options in ((), ("--log-y",), ("--band", "std"), ("--heatmap",), ("--heatmap", "--log-y")):
         result = invoke("plot", "run", "loss", *options)
         assert result.status == 0, result
 
 
-def test_far_steps_can_be_drawn(record, invoke):
+def test_distant_steps_can_be_drawn(record, invoke):
     record("run", loss=[(-(1 << 62), 1.0), (0, 2.0), (1 << 62, 3.0)])
     assert drawn(invoke, "run", "loss").sum() > 3
 
 
-def test_marks_and_restarts_are_named(tmp_path, invoke):
+def test_marks_are_noted(tmp_path, invoke):
     for _ in range(2):
         with holter.Logger("runs/run", journal_points=1 << 12) as logger:
             for step in range(50):
@@ -180,13 +180,13 @@ def test_marks_and_restarts_are_named(tmp_path, invoke):
     assert re.search(r"^marks: .*check\\x1b\[31mpoint \(step 25\)", output, re.MULTILINE)
 
 
-def test_a_hostile_name_commands_nothing(runs, invoke):
+def test_hostile_names_are_escaped(runs, invoke):
     output = invoke("plot", "code", "*evil", "--title", "\x1b[2J").stdout
     assert "\x1b" not in output
     assert "\\x1b[2J" in output
 
 
-def test_on_a_terminal_lines_differ_by_their_colours(runs, terminal):
+def test_lines_differ_by_color_on_a_terminal(runs, terminal):
     session = terminal("plot", "prose", "train/loss", "--with", "code", "--height", "6", COLORTERM="truecolor")
     session.finish()
     assert session.process.returncode == 0, session.text
@@ -204,9 +204,9 @@ def test_no_color_on_a_terminal_gives_panels(runs, terminal):
     assert not re.search(r"\x1b\[3", session.text)
 
 
-def test_a_canvas_keeps_to_itself():
-    canvas = Canvas(3, 2)
-    canvas.line((-5, -5), (20, 20), "red")
-    assert canvas.character(0, 0) == (chr(BRAILLE + 0x01 + 0x10), "red")
-    assert canvas.character(1, 2) == (chr(BRAILLE + 0x01 + 0x10), "red")
-    assert canvas.character(1, 0) == (" ", "")
+def test_dots_outside_the_grid_are_ignored():
+    grid = BrailleGrid(3, 2)
+    grid.line((-5, -5), (20, 20), "red")
+    assert grid.character(0, 0) == (chr(BRAILLE + 0x01 + 0x10), "red")
+    assert grid.character(1, 2) == (chr(BRAILLE + 0x01 + 0x10), "red")
+    assert grid.character(1, 0) == (" ", "")

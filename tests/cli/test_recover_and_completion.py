@@ -27,23 +27,23 @@ def crashed(tmp_path, monkeypatch):
     return tmp_path / "runs" / "crashed"
 
 
-def test_a_crashed_run_is_brought_into_order(crashed, invoke):
+def test_a_crashed_run_is_recovered(crashed, invoke):
     result = invoke("recover", "crashed")
     assert result.status == 0
     assert result.stdout.startswith("runs/crashed: ")
     assert "points recovered from the journal" in result.stdout
     assert not (crashed / "journal.holter").exists()
     assert len(run_files.parquet_points(crashed)) == 1200
-    assert invoke("recover", "runs/crashed").stdout == "runs/crashed: in order\n"
+    assert invoke("recover", "runs/crashed").stdout == "runs/crashed: nothing to recover\n"
 
 
-def test_each_run_is_told_and_one_that_fails_keeps_no_other_from_it(crashed, invoke):
+def test_each_run_is_reported_and_a_failure_does_not_affect_others(crashed, invoke):
     with holter.Logger("runs/live", journal_points=1 << 10) as logger:
         logger.log(0, "loss", 1.0)
         result = invoke("recover", "--json", "runs/nothing", "runs/live", "crashed")
     assert result.status == 1
     nothing, live, recovered = map(json.loads, result.stdout.splitlines())
-    assert "there is no run 'runs/nothing'" in nothing["error"]
+    assert "run 'runs/nothing' does not exist" in nothing["error"]
     assert nothing["run"] == "runs/nothing"
     assert "is being written by" in live["error"]
     assert set(recovered) == {"run", "recovered"}
@@ -51,7 +51,7 @@ def test_each_run_is_told_and_one_that_fails_keeps_no_other_from_it(crashed, inv
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_says_where_it_goes_and_the_shell_takes_it(shell, invoke, tmp_path):
+def test_the_completion_script_is_valid_and_documents_its_installation(shell, invoke, tmp_path):
     result = invoke("completion", shell)
     assert result.status == 0
     first, *rest = result.stdout.splitlines()
@@ -59,14 +59,14 @@ def test_the_script_says_where_it_goes_and_the_shell_takes_it(shell, invoke, tmp
     assert f"holter completion {shell}" in first
     assert "_HOLTER_COMPLETE" in "\n".join(rest)
     if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed: its syntax was not checked")
+        pytest.skip(f"{shell} is not installed, so the syntax was not checked")
     script = tmp_path / "script"
     script.write_text(result.stdout)
     subprocess.run([shell, "-n", str(script)], check=True, timeout=60)
 
 
 def complete(cwd, *words: str) -> list[str]:
-    """What bash would offer after these words."""
+    """Return what bash would offer after these words."""
     done = subprocess.run(
         [sys.executable, "-m", "holter.cli"],
         cwd=cwd,
@@ -87,5 +87,5 @@ def test_commands_options_and_runs_are_completed(runs, tmp_path):
     assert complete(tmp_path, "holter", "completion", "b") == ["bash"]
 
 
-def test_completion_is_silent_where_there_are_no_runs(tmp_path):
+def test_completion_without_runs_falls_back_to_directories(tmp_path):
     assert complete(tmp_path, "holter", "show", "x") == ["x"]

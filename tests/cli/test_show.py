@@ -1,4 +1,4 @@
-"""`holter show`: what a run is, how it fares, and each of its series."""
+"""`holter show`: metadata, health and series of a run."""
 
 import datetime as dt
 import json
@@ -11,10 +11,10 @@ import pytest
 import holter
 from holter import alerts
 
-HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"  # as the fixture logs it
+HOSTILE_NAME = "\x1b[31mred\x07\u202eevil"  # logged by the fixture
 
 
-def test_facts_health_and_series_in_a_pipe(runs, invoke):
+def test_metadata_health_and_series_in_a_pipe(runs, invoke):
     result = invoke("show", "code")
     assert result.status == 0
     lines = result.stdout.splitlines()
@@ -35,7 +35,7 @@ def test_facts_health_and_series_in_a_pipe(runs, invoke):
     assert not {"▁", "█", "│", "\x1b"} & set(result.stdout)
 
 
-def test_json_is_strict_and_whole(runs, invoke):
+def test_json_is_strict_and_complete(runs, invoke):
     result = invoke("show", "code", "--json")
     document = json.loads(result.stdout, parse_constant=lambda word: pytest_fail(word))
     run = holter.open_run(runs / "code")
@@ -44,7 +44,7 @@ def test_json_is_strict_and_whole(runs, invoke):
     by_name = {series["name"]: series for series in document["series"]}
     assert set(by_name) == set(run.names())
     assert by_name["=HYPERLINK(1)"]["last_value"] == "inf"
-    assert by_name[HOSTILE_NAME]["last_value"] == -1.5, "JSON has the name as it is"
+    assert by_name[HOSTILE_NAME]["last_value"] == -1.5, "names are not escaped in JSON"
     for key in ("host", "pid", "command_line", "git", "versions", "sinks", "attempts", "rank", "ranks", "config"):
         assert key in document
     assert document["ranks"] == [0]
@@ -68,13 +68,13 @@ def alarmed(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("alarmed")
-def test_the_last_alerts_and_how_many_there_are(invoke):
+def test_last_alerts_and_their_count_are_shown(invoke):
     lines = invoke("show", "alarmed").stdout.splitlines()
     assert "alerts      9 (5 error, 4 warning), the last 5:" in lines
-    told = [line.split("Z ")[1] for line in lines if line.startswith("alert ")]
-    assert told[0] == "y at step 1: the value is nan; asks to stop"
-    assert told[-1] == "\\x1b[31mred\\x07\\u202eevil at step 9: the value is -inf; asks to stop"
-    assert len(told) == 5
+    shown = [line.split("Z ")[1] for line in lines if line.startswith("alert ")]
+    assert shown[0] == "y at step 1: the value is nan; requests a stop"
+    assert shown[-1] == "\\x1b[31mred\\x07\\u202eevil at step 9: the value is -inf; requests a stop"
+    assert len(shown) == 5
 
 
 @pytest.mark.usefixtures("alarmed")
@@ -91,7 +91,7 @@ def test_all_alerts_are_in_the_json(invoke):
 
 
 @pytest.mark.usefixtures("alarmed")
-def test_alerts_that_cannot_be_read_are_said_and_the_rest_is_shown(invoke):
+def test_unreadable_alerts_are_reported_and_the_rest_is_shown(invoke):
     events = Path("runs/alarmed/events.jsonl")
     events.rename("elsewhere.jsonl")
     events.symlink_to(Path("elsewhere.jsonl").absolute())
@@ -105,25 +105,25 @@ def test_alerts_that_cannot_be_read_are_said_and_the_rest_is_shown(invoke):
     assert json.loads(invoke("show", "alarmed", "--json").stdout)["alerts"] is None
 
 
-def test_a_run_without_alerts_has_none(runs, invoke):
+def test_a_run_without_alerts_has_no_alert_lines(runs, invoke):
     assert "\nalert" not in invoke("show", "prose").stdout
     assert json.loads(invoke("show", "prose", "--json").stdout)["alerts"] == []
 
 
-def test_patterns_choose_series(runs, invoke):
+def test_patterns_select_series(runs, invoke):
     result = invoke("show", "prose", "attention_entropy/layer_1*", "*loss*", "train/*")
     names = [line.split()[0] for line in result.stdout.split("\n\n")[1].splitlines()[1:]]
     layers = [f"attention_entropy/layer_{layer}" for layer in (1, 10, 11)]
     assert names == [*layers, "train/loss"]
 
 
-def test_more_series_than_wanted_are_counted(runs, invoke):
+def test_series_beyond_the_limit_are_counted(runs, invoke):
     result = invoke("show", "prose", "--limit", "3")
-    assert "… and 12 more series; --all lists them, a PATTERN chooses among them" in result.stdout
+    assert "… and 12 more series; pass --all to list them, or a PATTERN" in result.stdout
     assert len(result.stdout.split("\n\n")[1].splitlines()) == 5
 
 
-def test_a_terminal_gets_sparklines_and_no_name_that_commands_it(runs, terminal):
+def test_a_terminal_gets_sparklines_and_escaped_names(runs, terminal):
     session = terminal("show", "code")
     session.finish()
     assert session.process.returncode == 0
@@ -137,7 +137,7 @@ def test_a_terminal_gets_sparklines_and_no_name_that_commands_it(runs, terminal)
     assert "\u202e" not in session.text
 
 
-def test_a_narrow_terminal_cuts_names_and_not_numbers(runs, terminal):
+def test_a_narrow_terminal_shortens_names_but_not_numbers(runs, terminal):
     session = terminal("show", "prose", "attention_entropy/layer_1", columns=60)
     session.finish()
     row = session.plain.splitlines()[-1]
@@ -146,7 +146,7 @@ def test_a_narrow_terminal_cuts_names_and_not_numbers(runs, terminal):
     assert row.split()[1:4] == ["300", "299", "3.1525"]
 
 
-def test_a_long_name_is_whole_in_a_pipe_and_short_on_a_terminal(runs, invoke, terminal):
+def test_a_long_name_is_complete_in_a_pipe_and_shortened_on_a_terminal(runs, invoke, terminal):
     name = "n" * 10_000
     with holter.Logger(runs / "long", journal_points=1 << 10) as logger:
         logger.log(0, name, 1.0)
@@ -156,7 +156,7 @@ def test_a_long_name_is_whole_in_a_pipe_and_short_on_a_terminal(runs, invoke, te
     assert len(session.plain.splitlines()[-1]) <= 100
 
 
-def test_a_run_of_several_attempts_and_ranks(runs, invoke):
+def test_attempts_and_ranks_are_shown(runs, invoke):
     path = runs / "many"
     for _ in range(2):
         with holter.Logger(path, journal_points=1 << 10) as logger:
@@ -166,20 +166,20 @@ def test_a_run_of_several_attempts_and_ranks(runs, invoke):
     lines = invoke("show", "many").stdout.splitlines()
     assert "ranks       0, 3" in lines
     (attempts,) = (line for line in lines if line.startswith("attempts"))
-    assert attempts.count("finished (from 20") == 2
+    assert attempts.count("finished (started 20") == 2
     document = json.loads(invoke("show", "many", "--json").stdout)
     assert document["ranks"] == [0, 3]
     assert document["num_attempts"] == len(document["attempts"]) == 2
 
 
-def test_a_run_is_found_by_the_name_that_it_was_given(runs, invoke):
+def test_a_run_is_found_by_its_name(runs, invoke):
     with holter.Logger(runs / "2026-01-01", name="the good one", journal_points=1 << 10) as logger:
         logger.log(0, "loss", 1.0)
     assert "path        runs/2026-01-01" in invoke("show", "the good one").stdout
 
 
-def test_a_run_without_points(runs, invoke):
+def test_a_run_without_points_is_shown(runs, invoke):
     holter.Logger(runs / "new", journal_points=1 << 10).close()
     result = invoke("show", "new")
     assert result.status == 0
-    assert "points      0 of 0 series" in result.stdout
+    assert "points      0 in 0 series" in result.stdout

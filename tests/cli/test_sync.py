@@ -1,4 +1,4 @@
-"""`holter sync`: what is said on a terminal, in a pipe and to a script, and how it ends."""
+"""`holter sync`: output on a terminal, in a pipe and as JSON, and exit statuses."""
 
 import json
 import os
@@ -24,7 +24,7 @@ pytest.importorskip("fsspec")
 COMMAND = [sys.executable, "-W", "error", "-m", "holter.cli", "sync"]
 
 
-def test_the_runs_of_a_folder_are_copied_to_where_they_lie_in_it(runs, invoke):
+def test_runs_of_a_folder_are_copied_to_their_relative_paths(runs, invoke):
     Path("runs/exp").mkdir()
     Path("runs/code").rename("runs/exp/code")
     result = invoke("sync", "runs", "copies")
@@ -39,14 +39,14 @@ def test_the_runs_of_a_folder_are_copied_to_where_they_lie_in_it(runs, invoke):
     assert (again.status, again.stdout) == (0, "prose: up to date, 3 files\nexp/code: up to date, 3 files\n")
 
 
-def test_a_run_is_copied_to_its_name_or_another(runs, invoke):
+def test_a_run_is_copied_to_its_name_or_the_given_one(runs, invoke):
     assert invoke("sync", "prose", "runs/../runs/code/.", "copies").status == 0
     assert invoke("sync", "prose", "copies", "--name", "2026/prose").stdout.startswith("2026/prose: 3 files")
     for name, run in (("prose", "prose"), ("code", "code"), ("2026/prose", "prose")):
         assert_is_copy(Path("copies", name), runs / run)
 
 
-def test_two_runs_do_not_go_to_one_place(runs, invoke):
+def test_two_runs_with_the_same_name_are_rejected(runs, invoke):
     shutil.copytree("runs/code", "other/prose")
     result = invoke("sync", "prose", "other/prose", "copies")
     assert result.status == 1
@@ -57,7 +57,7 @@ def test_two_runs_do_not_go_to_one_place(runs, invoke):
     assert not Path("copies").exists()
 
 
-def test_a_dry_run_names_the_files(runs, invoke):
+def test_a_dry_run_lists_the_files(runs, invoke):
     result = invoke("sync", "prose", "copies", "--dry-run")
     assert result.status == 0
     assert [line.split("  ")[:2] for line in result.stdout.splitlines()][1:] == [
@@ -70,7 +70,7 @@ def test_a_dry_run_names_the_files(runs, invoke):
     assert invoke("sync", "prose", "copies", "--dry-run", "--follow").status == 2
 
 
-def test_the_document_for_scripts(runs, invoke):
+def test_json_document(runs, invoke):
     document = json.loads(invoke("sync", "runs", "copies", "--json").stdout)
     assert document.keys() == {"url", "is_dry_run", "runs", "problems"}
     assert (document["url"], document["is_dry_run"], document["problems"]) == ("copies", False, [])
@@ -87,44 +87,42 @@ def test_the_document_for_scripts(runs, invoke):
         "copied": ["parquet/part-000000.parquet", "run.json", "summary.jsonl"],
         "num_unchanged": 0,
         "removed": [],
-        "left_out": [],
+        "skipped": [],
     }
     verified = json.loads(invoke("sync", "prose", "copies", "--json", "--verify").stdout)["runs"][0]
     assert (verified["copied"], verified["num_verified"], verified["damaged"]) == ([], 3, [])
 
 
-def test_damage_is_found_told_and_mended(runs, invoke):
-    assert invoke("sync", "prose", "copies", "--verify").stdout.endswith(
-        "prose: 3 files read back, all as they were copied\n"
-    )
+def test_verify_finds_and_repairs_damage(runs, invoke):
+    assert invoke("sync", "prose", "copies", "--verify").stdout.endswith("prose: 3 files verified\n")
     part = Path("copies/prose/parquet/part-000000.parquet")
     content = bytearray(part.read_bytes())
     content[500] ^= 1
     part.write_bytes(content)
     assert invoke("sync", "prose", "copies").stdout == "prose: up to date, 3 files\n"
-    told = "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its checksum differs"
-    looked = invoke("sync", "prose", "copies", "--verify", "--dry-run")
-    assert looked.status == 1
-    assert told in looked.stderr
+    message = "Error: runs/prose: parquet/part-000000.parquet is damaged in the copy: its checksum differs"
+    dry_run = invoke("sync", "prose", "copies", "--verify", "--dry-run")
+    assert dry_run.status == 1
+    assert message in dry_run.stderr
     assert part.read_bytes() == content
-    mended = invoke("sync", "prose", "copies", "--verify")
-    assert mended.status == 1
-    assert told in mended.stderr
-    assert mended.stdout.endswith("prose: 1 of 1 damaged files are whole again\n")
+    repaired = invoke("sync", "prose", "copies", "--verify")
+    assert repaired.status == 1
+    assert message in repaired.stderr
+    assert repaired.stdout.endswith("prose: repaired 1 of 1 damaged file\n")
     assert_is_copy(Path("copies/prose"), runs / "prose")
     assert invoke("sync", "prose", "copies", "--verify").status == 0
 
 
-def test_what_is_left_out_is_told(runs, invoke):
+def test_skipped_files_are_reported(runs, invoke):
     (runs / "prose" / "summary.jsonl").unlink()
     (runs / "prose" / "summary.jsonl").symlink_to("/etc/hostname")
     result = invoke("sync", "runs", "copies")
     assert result.status == 1
-    assert "Error: runs/prose: summary.jsonl is not copied: symlinks are not followed" in result.stderr
+    assert "Error: runs/prose: summary.jsonl was not copied: symlinks are not followed" in result.stderr
     assert_is_copy(Path("copies/code"), runs / "code")
 
 
-def test_a_run_that_cannot_be_copied_keeps_no_other_from_it(runs, invoke):
+def test_a_failure_does_not_affect_other_runs(runs, invoke):
     (runs / "broken").mkdir()
     (runs / "broken" / "run.json").write_text("{")
     Path("copies").mkdir()
@@ -143,26 +141,26 @@ def test_a_run_that_cannot_be_copied_keeps_no_other_from_it(runs, invoke):
         (("prose", "nothing://x"), 1, "nothing://x: Protocol not known: nothing"),
         (("prose", "host:copies"), 1, "is not a URL: use sftp://host/path"),
         (("prose", "runs"), 1, "into the run itself"),
-        (("ftp://me:hidden@host/copies", "runs"), 2, "the URL comes last"),
+        (("ftp://me:hidden@host/copies", "runs"), 2, "expected local runs first and the URL last"),
         (("prose",), 2, "Missing argument 'RUN|RUNS...'"),
     ],
 )
-def test_what_makes_no_sense_is_said(runs, invoke, arguments, status, message):
+def test_invalid_arguments_are_reported(runs, invoke, arguments, status, message):
     result = invoke("sync", *arguments)
     assert result.status == status
     assert message in result.stderr
     assert "hidden" not in result.stderr
 
 
-def test_without_fsspec_the_extra_is_named(runs, invoke, monkeypatch):
+def test_missing_fsspec_is_reported_with_its_extra(runs, invoke, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     result = invoke("sync", "prose", "copies")
     assert result.status == 1
     assert result.stderr == "Error: syncing needs fsspec; install it with: pip install 'holter[sync]'\n"
 
 
-def test_no_password_is_shown(runs, tmp_path, piped):
-    """Neither where all is well nor where not, on no output, in no traceback."""
+def test_passwords_are_not_printed(runs, tmp_path, piped):
+    """On success and on failure, on all outputs."""
     pytest.importorskip("pyftpdlib")
     with remotes.serving("ftp", tmp_path / "remote") as remote:
         host = remote.url.partition("@")[2]
@@ -175,7 +173,7 @@ def test_no_password_is_shown(runs, tmp_path, piped):
     assert [text for text in shown if "wr0ng" in text or remotes.PASSWORD in text or "Traceback" in text] == []
 
 
-def test_names_cannot_command_the_terminal(runs, invoke):
+def test_names_are_escaped(runs, invoke):
     (runs / "prose").rename(runs / "\x1b[31m")
     result = invoke("sync", "runs", "copies")
     assert result.status == 1
@@ -197,7 +195,7 @@ def test_a_large_part_shows_a_bar_on_a_terminal(runs, terminal):
 
 @dataclass
 class Following:
-    """A command that goes on, and what it has written so far."""
+    """A running command and its output so far."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -211,14 +209,14 @@ class Following:
         return (self.folder / "stderr").read_text()
 
     def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition; that the command ends before is a failure."""
+        """Wait for a condition; fail if the command ends first."""
         wait_until(lambda: condition() or self.process.poll() is not None, secs=60)
         assert condition(), self.stderr
 
 
 @contextmanager
 def following(tmp_path: Path, *arguments: object, **environment: str) -> Iterator[Following]:
-    """Let the command follow `./live`."""
+    """Start the command, following `./live`."""
     with ExitStack() as stack:
         outputs = [stack.enter_context((tmp_path / name).open("w")) for name in ("stdout", "stderr")]
         process = subprocess.Popen(
@@ -234,7 +232,7 @@ def following(tmp_path: Path, *arguments: object, **environment: str) -> Iterato
 
 
 def test_a_run_is_followed_until_it_ends(tmp_path):
-    """Catches a last pass that is left out: the copy is the whole run when the command has ended."""
+    """Catches a missing last pass: the copy is complete when the command ends."""
     with holter.Logger(tmp_path / "live", sinks=("parquet",)) as logger:
         logger.log(0, "loss", 1.0)
         logger.flush()
@@ -249,10 +247,10 @@ def test_a_run_is_followed_until_it_ends(tmp_path):
             passes = [json.loads(line) for line in command.stdout.splitlines()]
     assert_is_copy(copy, tmp_path / "live")
     assert len(passes) >= 3
-    assert [one["runs"][0]["is_live"] for one in passes] == [True] * (len(passes) - 1) + [False]
+    assert [document["runs"][0]["is_live"] for document in passes] == [True] * (len(passes) - 1) + [False]
 
 
-def test_a_remote_may_be_away_while_a_run_is_followed(tmp_path):
+def test_following_survives_an_unreachable_remote(tmp_path):
     pytest.importorskip("pyftpdlib")
     with holter.Logger(tmp_path / "live", sinks=("parquet",)) as logger, ExitStack() as stack:
         logger.log(0, "loss", 1.0)
@@ -270,12 +268,12 @@ def test_a_remote_may_be_away_while_a_run_is_followed(tmp_path):
         assert_is_copy(remote.folder / "live", tmp_path / "live")
 
 
-def test_a_first_pass_that_reaches_nothing_ends_it(runs, invoke):
+def test_an_unreachable_remote_at_the_first_pass_is_an_error(runs, invoke):
     result = invoke("sync", "prose", "nothing://x", "--follow")
     assert (result.status, "Protocol not known" in result.stderr) == (1, True)
 
 
-def test_a_key_ends_the_following(tmp_path):
+def test_ctrl_c_stops_following(tmp_path):
     with holter.Logger(tmp_path / "live") as logger:
         logger.log(0, "loss", 1.0)
         with following(tmp_path, "copies") as command:

@@ -1,4 +1,4 @@
-"""`holter tail`: a run that is really being recorded, followed to its end or to its first NaN."""
+"""`holter tail`: live runs of another process, followed to their end or to their first NaN."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from waiting import wait_until
 COMMAND = [sys.executable, "-W", "error", "-m", "holter.cli"]
 DEADLINE_SECS = 60.0
 
-# Logs a step for each line that it is sent, says so, and closes its run when there are no more lines.
+# Logs a step for each line of its input, acknowledges it, and closes the run at the end of the input.
 RECORDER = """if True:
     import math, sys
     import holter
@@ -35,7 +35,7 @@ RECORDER = """if True:
 
 
 class Recording:
-    """A run that another process records, step by step as it is told."""
+    """A run that another process records, one step for each call of `log`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,7 +44,7 @@ class Recording:
         assert self._answer() == "open"
 
     def log(self, value: float) -> None:
-        """Log a step; it is in the run when this returns."""
+        """Log a step and wait until it is recorded."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{value}\n")
         self.process.stdin.flush()
@@ -68,30 +68,30 @@ class Recording:
 @pytest.fixture
 def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
     monkeypatch.chdir(tmp_path)
-    one = Recording(Path("runs/live"))
-    yield one
-    one.kill()
-    for pipe in (one.process.stdin, one.process.stdout):
+    live = Recording(Path("runs/live"))
+    yield live
+    live.kill()
+    for pipe in (live.process.stdin, live.process.stdout):
         assert pipe is not None
         pipe.close()
 
 
 @pytest.fixture
 def follow(tmp_path: Path) -> Iterator[Callable[..., "Following"]]:
-    followed = []
+    started = []
 
     def start(*arguments: str) -> Following:
-        followed.append(Following(tmp_path / f"tail-{len(followed)}", arguments))
-        return followed[-1]
+        started.append(Following(tmp_path / f"tail-{len(started)}", arguments))
+        return started[-1]
 
     yield start
-    for one in followed:
-        one.process.kill()
-        one.process.wait(DEADLINE_SECS)
+    for following in started:
+        following.process.kill()
+        following.process.wait(DEADLINE_SECS)
 
 
 class Following:
-    """`holter tail`, its output in files that are read while it runs."""
+    """A running `holter tail` with its output in files."""
 
     def __init__(self, path: Path, arguments: tuple[str, ...]) -> None:
         self._out, self._err = path.with_suffix(".out"), path.with_suffix(".err")
@@ -107,22 +107,22 @@ class Following:
     def stderr(self) -> str:
         return self._err.read_text()
 
-    def saw(self, text: str) -> None:
+    def wait_for(self, text: str) -> None:
         wait_until(lambda: re.search(text, self.stdout), DEADLINE_SECS)
 
     def status(self) -> int:
         return self.process.wait(DEADLINE_SECS)
 
 
-def test_alerts_are_told_of_as_they_come(recording, follow):
+def test_alerts_are_shown_once_each(recording, follow):
     recording.log(100.0)
     lines, documents = follow("live"), follow("live", "--json")
-    told = "warning: train/loss at step {}: above 99, now {}"
-    lines.saw(rf"Z  {told.format(0, 100)}\n")
+    line = "warning: train/loss at step {}: above 99, now {}"
+    lines.wait_for(rf"Z  {line.format(0, 100)}\n")
     recording.log(1.0)
-    lines.saw(r"Z +1 +1  train/loss\n")
+    lines.wait_for(r"Z +1 +1  train/loss\n")
     recording.log(200.0)
-    lines.saw(rf"Z  {told.format(2, 200)}\n")
+    lines.wait_for(rf"Z  {line.format(2, 200)}\n")
     recording.close()
     assert (lines.status(), documents.status()) == (0, 0)
     assert lines.stdout.count("warning: ") == 2
@@ -133,32 +133,32 @@ def test_alerts_are_told_of_as_they_come(recording, follow):
 def test_a_live_run_is_followed_to_its_end(recording, follow):
     recording.log(3.5)
     tail = follow("live")
-    tail.saw(r"Z +0 +3\.5  train/loss\n")
+    tail.wait_for(r"Z +0 +3\.5  train/loss\n")
     recording.log(2.25)
-    tail.saw(r"Z +1 +2\.25  train/loss\n")
+    tail.wait_for(r"Z +1 +2\.25  train/loss\n")
     assert tail.process.poll() is None
     recording.close()
     assert tail.status() == 0
     assert re.fullmatch(r"live finished at step 1, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n", tail.stderr)
     pattern = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+ +\S+  (train/loss|grad_norm_total)\n)+"
-    assert re.fullmatch(pattern, tail.stdout), "the headlines only, a line for each"
+    assert re.fullmatch(pattern, tail.stdout), "one line for each headline"
 
 
-def test_patterns_choose_what_is_followed(recording, follow):
+def test_patterns_select_the_watched_series(recording, follow):
     recording.log(1.0)
     tail = follow("live", "other/*")
-    tail.saw("other/metric")
+    tail.wait_for("other/metric")
     recording.close()
     assert tail.status() == 0
     assert "train/loss" not in tail.stdout
 
 
-def test_json_lines_tell_what_is_new(recording, follow):
+def test_json_lines_contain_changes_only(recording, follow):
     recording.log(1.0)
     tail = follow("live", "--json")
-    tail.saw("train/loss")
+    tail.wait_for("train/loss")
     recording.log(2.0)
-    tail.saw('"last_step": 1')
+    tail.wait_for('"last_step": 1')
     recording.close()
     assert tail.status() == 0
     documents = [json.loads(line) for line in tail.stdout.splitlines()]
@@ -167,58 +167,59 @@ def test_json_lines_tell_what_is_new(recording, follow):
     assert documents[0]["status"] == "running"
     assert documents[0]["is_live"] is True
     assert documents[-1]["status"] == "finished"
-    seen = {series["last_step"]: series["last_value"] for one in documents for series in one["series"]}
-    assert {0, 1} >= set(seen)
-    losses = [one["last_value"] for document in documents for one in document["series"] if one["name"] == "train/loss"]
+    steps = {series["last_step"] for document in documents for series in document["series"]}
+    assert steps <= {0, 1}
+    series = [series for document in documents for series in document["series"]]
+    losses = [facts["last_value"] for facts in series if facts["name"] == "train/loss"]
     assert losses == [1.0, 2.0]
 
 
-def test_it_ends_with_1_at_the_first_nan(recording, follow):
-    """Catches a watch that waits for the end of the run, or that looks at the last value only."""
+def test_fail_on_nan_exits_with_1_at_the_first_nan(recording, follow):
+    """Catches a check that waits for the end of the run, or uses the last value only."""
     recording.log(1.0)
     tail = follow("live", "--fail-on-nan")
-    tail.saw("train/loss")
+    tail.wait_for("train/loss")
     recording.log(float("nan"))
     assert tail.status() == 1
     assert tail.stderr == "train/loss is not finite: nan at step 1 (1 of 2 points)\n"
-    assert recording.process.poll() is None, "the training goes on"
+    assert recording.process.poll() is None, "the training continues"
     recording.log(0.5)
     again = follow("live", "train/*", "--fail-on-nan", "--once")
-    assert again.status() == 1, "one that has passed counts as well"
+    assert again.status() == 1, "earlier points count as well"
     assert "nan at step 1 (1 of 3 points)" in again.stderr
     other = follow("live", "grad*", "--fail-on-nan", "--once")
-    assert other.status() == 0, "a series that is not watched does not"
+    assert other.status() == 0, "series that are not watched do not count"
 
 
-def test_a_run_that_crashes_is_said_and_its_last_points_shown(recording, follow):
+def test_a_crash_is_reported_with_status_1(recording, follow):
     recording.log(1.0)
     tail = follow("live")
-    tail.saw("train/loss")
+    tail.wait_for("train/loss")
     recording.kill()
     assert tail.status() == 1
     assert tail.stderr == "live crashed at step 0\n"
 
 
-def test_a_run_that_is_deleted_meanwhile_is_said(recording, follow):
+def test_a_deleted_run_is_reported(recording, follow):
     recording.log(1.0)
     tail = follow("live")
-    tail.saw("train/loss")
+    tail.wait_for("train/loss")
     shutil.rmtree(recording.path)
     assert tail.status() == 1
-    assert "runs/live is gone: it was deleted or moved while it was watched" in tail.stderr
+    assert "runs/live was deleted or moved" in tail.stderr
     assert "Traceback" not in tail.stderr
 
 
-def test_ctrl_c_ends_it_quietly(recording, follow):
+def test_ctrl_c_exits_quietly(recording, follow):
     recording.log(1.0)
     tail = follow("live")
-    tail.saw("train/loss")
+    tail.wait_for("train/loss")
     tail.process.send_signal(signal.SIGINT)
     assert tail.status() == 130
     assert tail.stderr.strip() == ""
 
 
-def test_once_looks_once(recording, invoke):
+def test_once_prints_one_update(recording, invoke):
     recording.log(1.0)
     result = invoke("tail", "live", "--once")
     assert result.status == 0
@@ -226,28 +227,28 @@ def test_once_looks_once(recording, invoke):
     assert len(result.stdout.splitlines()) == 2
 
 
-def test_a_run_that_has_ended_is_shown_and_that_is_all(runs, invoke):
+def test_a_finished_run_is_shown_once(runs, invoke):
     result = invoke("tail", "prose", "*loss*")
     assert result.status == 0
     assert re.search(r"Z +299 +1\.15086  train/loss\n", result.stdout)
     assert "prose finished at step 299" in result.stderr
 
 
-def test_a_run_without_points_is_followed_too(recording, follow):
+def test_a_run_without_points_is_followed(recording, follow):
     tail = follow("live")
     recording.log(4.0)
-    tail.saw(r"4  train/loss")
+    tail.wait_for(r"4  train/loss")
     recording.close()
     assert tail.status() == 0
 
 
-def test_a_series_name_cannot_command_the_terminal(runs, invoke):
+def test_series_names_are_escaped(runs, invoke):
     result = invoke("tail", "code", "*evil", "--once")
     assert "\\x1b[31mred\\x07\\u202eevil" in result.stdout
     assert "\x1b" not in result.stdout
 
 
-def test_on_a_terminal_it_is_a_table_that_stays_in_place(recording, terminal):
+def test_the_table_on_a_terminal_updates_in_place(recording, terminal):
     for step in range(5):
         recording.log(5.0 - step)
     session = terminal("tail", "live", "--every", "0.05")
@@ -263,20 +264,20 @@ def test_on_a_terminal_it_is_a_table_that_stays_in_place(recording, terminal):
     assert "Traceback" not in session.text
 
 
-def test_the_table_marks_what_is_not_finite(runs, terminal):
+def test_the_table_marks_non_finite_values(runs, terminal):
     session = terminal("tail", "code", "*grad*", "--once")
     session.finish()
     assert session.process.returncode == 0
-    assert "1 series not finite" in session.plain
+    assert "1 series with NaN or Inf" in session.plain
     assert re.search(r"grad_norm_total.*×", session.plain)
 
 
-def test_the_recorder_is_not_disturbed(recording, follow):
-    """Catches a watch that writes into the run, or locks it."""
+def test_following_does_not_change_the_run(recording, follow):
+    """Catches a reader that writes into the run, or locks it."""
     recording.log(1.0)
     before = sorted(recording.path.iterdir())
     tail = follow("live")
-    tail.saw("train/loss")
+    tail.wait_for("train/loss")
     assert sorted(recording.path.iterdir()) == before
     recording.close()
     assert tail.status() == 0

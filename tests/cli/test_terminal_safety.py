@@ -1,6 +1,6 @@
-"""No subcommand lets a run command the terminal: whatever a name, a setting or a folder holds is shown, not obeyed.
+"""No subcommand prints control characters from names, settings or paths: it escapes them.
 
-Each is asked about runs of which every text is hostile, and about damaged ones, whose names are in the complaint.
+Each is called with runs whose texts are all hostile, and with damaged runs, whose names are in the error messages.
 """
 
 import json
@@ -37,7 +37,7 @@ COMMANDS = {
 
 @pytest.fixture
 def hostile(tmp_path, monkeypatch) -> None:
-    """Runs in `./runs` with nothing but hostile texts."""
+    """Runs in `./runs` with hostile texts only."""
     monkeypatch.chdir(tmp_path)
     settings = {EVIL: EVIL, "nested": {EVIL: [EVIL]}}
     for place, name in ((RUN, EVIL), ("runs/other", "other")):
@@ -55,16 +55,16 @@ def hostile(tmp_path, monkeypatch) -> None:
     Path(f"{EVIL}.csv").write_text(f"step,{EVIL}\n0,1\n{EVIL},2\n")
 
 
-def test_every_subcommand_is_here():
+def test_every_subcommand_is_covered():
     assert sorted(COMMANDS) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_obeyed(name, hostile, invoke):
-    seen = ""
+def test_control_characters_are_escaped(name, hostile, invoke):
+    output = ""
     for arguments in COMMANDS[name]:
         result = invoke(*arguments)
-        seen += result.stdout + result.stderr
-    commands = {c for c in seen if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf")}
-    assert not commands, repr(seen)
-    assert "\\x1b" in seen or name in ("completion", "demo", "tail"), "there is nothing hostile to see"
+        output += result.stdout + result.stderr
+    controls = {c for c in output if c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf")}
+    assert not controls, repr(output)
+    assert "\\x1b" in output or name in ("completion", "demo", "tail"), "the output contains no hostile text"

@@ -112,9 +112,9 @@ def test_points_as_csv(client, sample_root):
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.headers["content-disposition"] == 'attachment; filename="run-1.csv"'
     header, *rows = csv.reader(io.StringIO(response.text))
-    assert header == ["run", "name", "step", "value", "timestamp"]
+    assert header == ["run", "rank", "name", "step", "value", "timestamp"]
     points = holter.open_run(sample_root / "run-1").series("train/loss")
-    assert [float(row[3]) for row in rows if row[1] == "train/loss"] == points.values.tolist()
+    assert [float(row[4]) for row in rows if row[2] == "train/loss"] == points.values.tolist()
     assert len(rows) == 400 + 20
 
 
@@ -126,9 +126,9 @@ def test_csv_escapes_names_that_look_like_formulas(tmp_path, open_client):
     client = open_client(tmp_path)
     response = client.get(f"{API}/export.csv", params={"run": "=run", "name": [*formulas, "fine=1"]})
     _, *rows = csv.reader(io.StringIO(response.text, newline=""))
-    assert [row[1] for row in rows] == [*(f"'{name}" for name in formulas), "fine=1"]
+    assert [row[2] for row in rows] == [*(f"'{name}" for name in formulas), "fine=1"]
     assert {row[0] for row in rows} == {"'=run"}
-    assert {row[3] for row in rows} == {"-1.5"}, "negative numbers are not escaped"
+    assert {row[4] for row in rows} == {"-1.5"}, "negative numbers are not escaped"
     assert response.headers["content-disposition"] == 'attachment; filename="run.csv"'
 
 

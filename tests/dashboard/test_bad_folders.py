@@ -131,10 +131,10 @@ def test_manifest_values_of_wrong_types_are_dropped(root, open_client):
     assert run["config"]["list"] == "[1, [2]]"
     assert len(run["config"]["long"]) == 2001
     assert run["config"]["n"] == str(10**30)
-    assert max(key.count(".") for key in run["config"]) <= 10
+    assert max(map(len, run["config"])) < 2001
     assert run["tags"] == ["1", '{"a": 2}', "ok"]
     assert (run["attempts"], run["dropped"], run["command_line"]) == ([], 0, [])
-    assert len(run["git"]) == 200
+    assert (run["git"], run["versions"], run["host"]) == (None, None, "7")
 
 
 @pytest.mark.parametrize("config", [[1], "text", 5, None, {"a": {}}])

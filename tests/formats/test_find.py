@@ -1,4 +1,4 @@
-"""Which runs are found in files and directories, how they are called, and what a new run must not touch."""
+"""Detecting runs in files and directories, naming them, and creating runs without touching existing ones."""
 
 import os
 import shutil
@@ -6,12 +6,12 @@ import shutil
 import pytest
 
 import holter
-from holter.formats import directory_name, find_sources, import_source
+from holter.formats import UnknownFormatError, directory_name, find_sources, import_source
 
 LINE = '{"step": 1, "loss": 0.5}\n'
 
 
-def lay(root, *files):
+def create_files(root, *files):
     for file in files:
         path = root / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,8 +24,8 @@ def found(path, kind=None):
     return [(source.name, source.kind) for source in find_sources(path, kind)]
 
 
-def test_of_a_directory_what_loggers_write_is_taken(tmp_path):
-    lay(
+def test_directory_is_searched_for_files_of_loggers(tmp_path):
+    create_files(
         tmp_path,
         "b/metrics.csv",
         "a/c/metrics.jsonl",
@@ -41,35 +41,37 @@ def test_of_a_directory_what_loggers_write_is_taken(tmp_path):
     assert found(tmp_path / "a" / "c", "tfevents") == []
 
 
-def test_a_file_is_called_by_what_says_most(tmp_path):
-    lay(tmp_path, "exp/metrics.jsonl", "exp/seed-7.jsonl", "exp/x.csv", "tb/events.out.tfevents.5.host")
+def test_generic_file_names_yield_the_directory_name(tmp_path):
+    create_files(tmp_path, "exp/metrics.jsonl", "exp/seed-7.jsonl", "exp/x.csv", "tb/events.out.tfevents.5.host")
     assert found(tmp_path / "exp" / "metrics.jsonl") == [("exp", "jsonl")]
     assert found(tmp_path / "exp" / "seed-7.jsonl") == [("seed-7", "jsonl")]
     assert found(tmp_path / "tb" / "events.out.tfevents.5.host") == [("tb", "tfevents")]
 
 
-def test_the_format_is_told_by_the_content_where_the_name_does_not(tmp_path):
-    lay(tmp_path, "x.txt")
+def test_unknown_suffix_is_resolved_by_content(tmp_path):
+    create_files(tmp_path, "x.txt")
     (tmp_path / "y.txt").write_text("epoch;loss\n1;2\n")
     (tmp_path / "z.txt").write_text("hello\n")
     assert found(tmp_path / "x.txt") == [("x", "jsonl")]
     assert found(tmp_path / "y.txt") == [("y", "csv")]
-    with pytest.raises(ValueError, match=r"z\.txt does not say in which format it is"):
+    with pytest.raises(
+        UnknownFormatError, match=r"the format of .*z\.txt is unknown; expected one of tfevents, jsonl, csv, neptune"
+    ):
         find_sources(tmp_path / "z.txt")
     os.mkfifo(tmp_path / "pipe.jsonl")
     (source,) = find_sources(tmp_path / "pipe.jsonl")
-    with pytest.raises(ValueError, match="is no file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         list(source.read())
 
 
-def test_runs_of_our_own_are_not_looked_into(tmp_path):
+def test_holter_runs_are_skipped(tmp_path):
     with holter.Logger(tmp_path / "runs" / "mine", journal_points=1 << 10) as logger:
         logger.log(1, "loss", 0.5)
-    lay(tmp_path / "runs", "other/metrics.csv")
+    create_files(tmp_path / "runs", "other/metrics.csv")
     assert found(tmp_path / "runs") == [("other", "csv")]
-    with pytest.raises(ValueError, match="is a run of Holter's already; copy its directory"):
+    with pytest.raises(ValueError, match="is already a Holter run; copy the directory"):
         find_sources(tmp_path / "runs" / "mine")
-    with pytest.raises(FileNotFoundError, match="no file or directory"):
+    with pytest.raises(FileNotFoundError, match="no such file or directory"):
         find_sources(tmp_path / "nowhere")
 
 
@@ -85,21 +87,21 @@ def test_runs_of_our_own_are_not_looked_into(tmp_path):
         ("/", "run"),
     ],
 )
-def test_a_name_becomes_one_plain_directory(name, directory):
+def test_run_name_becomes_a_valid_directory_name(name, directory):
     assert directory_name(name) == directory
 
 
-def test_a_run_that_is_there_is_not_written_into(tmp_path):
-    lay(tmp_path, "x.jsonl")
+def test_existing_directory_is_not_changed(tmp_path):
+    create_files(tmp_path, "x.jsonl")
     (source,) = find_sources(tmp_path / "x.jsonl")
     (tmp_path / "run").mkdir()
-    with pytest.raises(FileExistsError, match="is there already; an import makes a new run"):
+    with pytest.raises(FileExistsError, match="already exists; choose a new directory"):
         import_source(source, tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_what_fails_on_the_way_leaves_nothing(tmp_path):
-    lay(tmp_path, "x.jsonl")
+def test_interrupted_import_leaves_no_files(tmp_path):
+    create_files(tmp_path, "x.jsonl")
     (source,) = find_sources(tmp_path / "x.jsonl")
     seen = []
 
@@ -108,13 +110,13 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_source(source, tmp_path / "runs" / "run", progress=fail)
+        import_source(source, tmp_path / "runs" / "run", on_progress=fail)
     assert [path.name.startswith(".holter-import-") for path in seen] == [True]
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_the_run_says_where_it_came_from_and_is_complete(tmp_path):
-    lay(tmp_path, "x.jsonl")
+def test_imported_run_is_finished_and_names_its_source(tmp_path):
+    create_files(tmp_path, "x.jsonl")
     (source,) = find_sources(tmp_path / "x.jsonl")
     done = import_source(source, tmp_path / "runs" / "run", name="my run")
     run = holter.open_run(tmp_path / "runs" / "run")
@@ -124,9 +126,9 @@ def test_the_run_says_where_it_came_from_and_is_complete(tmp_path):
     shutil.rmtree(tmp_path / "runs")
 
 
-def test_a_disabled_logger_is_said(tmp_path, monkeypatch):
-    lay(tmp_path, "x.jsonl")
+def test_disabled_recording_is_an_error(tmp_path, monkeypatch):
+    create_files(tmp_path, "x.jsonl")
     (source,) = find_sources(tmp_path / "x.jsonl")
     monkeypatch.setenv("HOLTER_MODE", "disabled")
-    with pytest.raises(RuntimeError, match="HOLTER_MODE is disabled"):
+    with pytest.raises(RuntimeError, match="recording is disabled by HOLTER_MODE"):
         import_source(source, tmp_path / "run")

@@ -1,6 +1,6 @@
-"""Whatever bytes a file of another recorder holds, it is read to its end, or refused in words that name it.
+"""Any file of another recorder is either read to its end or rejected with an error that names it.
 
-What once went otherwise is kept in `tests/fuzz/corpus/`, and read again by the last test.
+`tests/fuzz/corpus/formats` has files that failed in the past; the last test reads them.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ FUZZ = settings(
 
 
 def read_bytes(folder: Path, name: str, data: bytes) -> None:
-    """Read all that is in the file; what is refused is refused by its name."""
+    """Read the whole file; an error must name it."""
     path = folder / name
     path.write_bytes(data)
     try:
@@ -38,21 +38,21 @@ def read_bytes(folder: Path, name: str, data: bytes) -> None:
             for batch in source.read():
                 for point in batch.points:
                     assert [type(part) for part in point] == [str, int, float]
-                assert all(fault.reason.isprintable() for fault in batch.faults), "it is shown on a terminal"
-    except (ValueError, OSError) as refusal:
-        assert type(refusal) in (ValueError, OSError, FileNotFoundError)
-        assert name in str(refusal)
+                assert all(fault.reason.isprintable() for fault in batch.faults), "reasons are printed on terminals"
+    except (ValueError, OSError) as error:
+        assert type(error) in (ValueError, OSError, FileNotFoundError)
+        assert name in str(error)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Where each example's file takes the place of the last one."""
+    """A directory in which each example replaces the file of the last one."""
     return tmp_path_factory.mktemp("import")
 
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory) -> bytes:
-    """An event file of TensorBoard's kind."""
+    """An event file."""
     folder = tmp_path_factory.mktemp("events")
     with holter.Logger(folder / "run", journal_points=1 << 10) as logger:
         for step in range(20):
@@ -65,20 +65,20 @@ def events(tmp_path_factory) -> bytes:
 @pytest.mark.parametrize("name", SEEDS)
 @FUZZ
 @given(data=st.data())
-def test_texts(name, data, folder):
+def test_damaged_text_files(name, data, folder):
     read_bytes(folder, name, data.draw(damaged(SEEDS[name])))
 
 
 @FUZZ
 @given(data=st.data())
-def test_event_files(events, data, folder):
+def test_damaged_event_files(events, data, folder):
     read_bytes(folder, "events.out.tfevents.1.host", data.draw(damaged(events)))
 
 
 @pytest.fixture(scope="module")
 def parquet(tmp_path_factory) -> bytes:
-    """A file of the columns that neptune-exporter's must have, and one for settings."""
-    pa = pytest.importorskip("pyarrow", reason="Parquet is written and read by pyarrow, which is not installed")
+    """A file with the required columns of neptune-exporter, and one for settings."""
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     from pyarrow import parquet
 
     path = tmp_path_factory.mktemp("neptune") / "part.parquet"
@@ -97,10 +97,10 @@ def parquet(tmp_path_factory) -> bytes:
 
 @FUZZ
 @given(data=st.data())
-def test_parquet(parquet, data, folder):
+def test_damaged_parquet(parquet, data, folder):
     read_bytes(folder, "part.parquet", data.draw(damaged(parquet)))
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
-def test_the_corpus(path, folder):
+def test_corpus(path, folder):
     read_bytes(folder, path.name, path.read_bytes())

@@ -1,11 +1,11 @@
-"""neptune-exporter's Parquet: files written to its schema, with parts, projects, settings and fractional steps."""
+"""Parquet of neptune-exporter: files with its schema, in parts, with projects, settings and fractional steps."""
 
 import datetime as dt
 from decimal import Decimal
 
 import pytest
 
-pa = pytest.importorskip("pyarrow", reason="Parquet is written and read by pyarrow, which is not installed")
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
 from pyarrow import parquet  # noqa: E402
 
@@ -59,7 +59,7 @@ def run_of(directory, path, **options):
     return holter.open_run(directory), faults, done
 
 
-def test_series_become_points_and_single_values_the_configuration(tmp_path):
+def test_series_become_points_and_single_values_the_config(tmp_path):
     path = write(
         tmp_path / "data" / "project_ab12" / "RUN-1_part_0.parquet",
         [
@@ -86,7 +86,7 @@ def test_series_become_points_and_single_values_the_configuration(tmp_path):
         (-3, "-inf"), (0, "2.5"), (1, "nan"), (999_999_999_999, repr(1 / 3))
     ]  # fmt: skip
     assert run.names() == ["metrics/loss"]
-    assert (faults, done.left_out) == ([], {"texts": 1, "histograms": 1, "files": 1})
+    assert (faults, done.skipped) == ([], {"texts": 1, "histograms": 1, "files": 1})
     config = run.config
     assert config.pop("imported") == {"format": "neptune", "files": [str(path)]}
     assert config == {
@@ -99,7 +99,7 @@ def test_series_become_points_and_single_values_the_configuration(tmp_path):
     }
 
 
-def test_what_cannot_be_read_is_told_by_its_row(tmp_path):
+def test_invalid_rows_are_reported(tmp_path):
     path = write(
         tmp_path / "x.parquet",
         [
@@ -117,14 +117,14 @@ def test_what_cannot_be_read_is_told_by_its_row(tmp_path):
     done = import_source(sources["r"], tmp_path / "run", on_fault=faults.append)
     assert (done.num_points, done.num_faults) == (1, 4)
     assert sorted(map(str, faults)) == [
-        f"{path}, row 3: its step is not whole, and Holter's steps are",
-        f"{path}, row 4: it has no step",
-        f"{path}, row 5: a name is empty",
-        f"{path}, row 6: its step is not whole, and Holter's steps are",
+        f"{path}, row 3: the step must be an integer",
+        f"{path}, row 4: the point has no step",
+        f"{path}, row 5: the name is empty",
+        f"{path}, row 6: the step must be an integer",
     ]
 
 
-def test_parts_are_read_in_order_and_projects_keep_runs_apart(tmp_path):
+def test_parts_are_read_in_order_and_names_include_projects(tmp_path):
     for part in (0, 1, 10, 2):
         rows = [
             point("R", "last_part", "0", float(part)),
@@ -133,20 +133,22 @@ def test_parts_are_read_in_order_and_projects_keep_runs_apart(tmp_path):
         write(tmp_path / "data" / "p" / f"R_part_{part}.parquet", rows, row_group_size=4)
     (source,) = find_sources(tmp_path / "data")
     assert [path.name for path in source.paths] == [f"R_part_{part}.parquet" for part in (0, 1, 2, 10)]
-    told = []
-    import_source(source, tmp_path / "run", progress=told.append)
+    progress = []
+    import_source(source, tmp_path / "run", on_progress=progress.append)
     run = holter.open_run(tmp_path / "run")
     assert (run.series("last_part").last, len(run.series("loss"))) == (10.0, 36)
-    assert told == sorted(told)
-    assert told[-1] == source.num_bytes
+    assert progress == sorted(progress)
+    assert progress[-1] == source.num_bytes
     write(tmp_path / "data" / "q" / "R_part_0.parquet", [{**point("R", "loss", "0", 1.0), "project_id": "team/q"}])
     assert [source.name for source in find_sources(tmp_path / "data")] == ["team/project/R", "team/q/R"]
 
 
-def test_other_parquet_is_told_apart(tmp_path):
+def test_other_parquet_is_skipped_or_rejected(tmp_path):
     parquet.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     assert find_sources(tmp_path) == []
-    with pytest.raises(ValueError, match="not neptune-exporter's: it lacks the column attribute_path, attribute_type"):
+    with pytest.raises(
+        ValueError, match="not a file of neptune-exporter: it lacks the columns attribute_path, attribute_type"
+    ):
         find_sources(tmp_path / "other.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     assert find_sources(tmp_path) == []
@@ -154,7 +156,7 @@ def test_other_parquet_is_told_apart(tmp_path):
         find_sources(tmp_path / "broken.parquet")
 
 
-def test_other_decimals_are_read_too(tmp_path):
+def test_other_decimal_types_are_read(tmp_path):
     table = pa.Table.from_pylist([point("R", "a", "5", 1.0), point("R", "a", "6.5", 1.0)], schema=SCHEMA)
     wide = table.set_column(4, "step", table["step"].cast(pa.decimal128(38, 10)))
     parquet.write_table(wide, tmp_path / "x.parquet")

@@ -126,7 +126,7 @@ def test_next_sync_continues_a_killed_one(remote: Remote, crashed: Path, tmp_pat
     """After SIGKILL in either rank, no partial file has a final name, and no file in the manifest is copied again."""
     run, copy = Path(shutil.copytree(crashed, tmp_path / "run-1")), remote.folder / "run-1"
     kill(run, remote, calls=CALLS[remote.url.partition(":")[0]][moment])
-    listed = assert_nothing_is_half(copy, run)
+    listed = assert_no_partial_files(copy, run)
     assert listed
     destination = destination_of(remote)
     done = sync_run(run, destination)

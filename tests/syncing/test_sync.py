@@ -331,7 +331,7 @@ def test_copy_is_readable_at_any_moment(crashed: Path, tmp_path: Path, copy: Pat
     listings: list[set[str]] = []
 
     def check(*_: int) -> None:
-        assert_nothing_is_half(copy, run)
+        assert_no_partial_files(copy, run)
         listings.append(set(files_of(copy)))
 
     sync_run(run, destination, on_progress=check)

@@ -1,7 +1,7 @@
-"""The command `holter`: a module or a package for each subcommand in `commands`, what they share beside it.
+"""The `holter` command: one module or package per subcommand in `commands`, shared code beside it.
 
-Everything is read through the public `holter.Run`. A subcommand is imported when it is asked for, and imports
-what is heavy when it runs, so that `holter --help` answers at once.
+All data is read through the public `holter.Run`. A subcommand is imported when it is called, and imports heavy
+libraries when it runs, so that `holter --help` is fast.
 """
 
 from holter.cli.program import main

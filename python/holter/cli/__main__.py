@@ -1,4 +1,4 @@
-"""`python -m holter.cli`: the command where its script is not on the path."""
+"""`python -m holter.cli`: the `holter` command where its script is not on the path."""
 
 from holter.cli.program import main
 

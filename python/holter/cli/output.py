@@ -1,7 +1,7 @@
-"""Where output goes: rich on a terminal, plain and stable text in a pipe, strict JSON for scripts.
+"""Output: rich on a terminal, plain and stable text in a pipe, strict JSON for scripts.
 
-In a pipe there are no colours, no box drawing and no shortening, whatever the environment says; on a terminal
-rich keeps to `NO_COLOR` and `TERM=dumb` by itself.
+In a pipe there are no colors, no box drawing and no shortening, regardless of the environment. On a terminal rich
+honors `NO_COLOR` and `TERM=dumb`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holter.cli.text import json_ready, shortened, visible
+from holter._text import plain_json, shortened, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "Column", "echo", "echo_error", "echo_json", "echo_table", "is_terminal", "terminal_console"]
 
 NAME_LIMIT = 120
-"""Characters of a cell on a terminal."""
-NARROWEST = 8
+"""Maximum characters of a cell on a terminal."""
+MIN_WIDTH = 8
 GAP = 2
 
 
 def is_terminal(*, error: bool = False) -> bool:
-    """Whether somebody looks at what is written, rather than a file or another program."""
+    """Return whether the output goes to a terminal rather than to a file or another program."""
     stream = sys.stderr if error else sys.stdout
-    return stream is not None and stream.isatty()  # a shell's `>&-` leaves none
+    return stream is not None and stream.isatty()  # None after a shell's `>&-`
 
 
 def terminal_console(*, error: bool = False) -> Console:
@@ -42,20 +42,20 @@ def terminal_console(*, error: bool = False) -> Console:
 
 
 def echo(line: str = "", *, error: bool = False) -> None:
-    """Write one line of plain text, in which whatever is not printable has been made visible already."""
+    """Write one line of plain text that has passed `visible`."""
     encoding = getattr(sys.stderr if error else sys.stdout, "encoding", None) or "utf-8"
     click.echo(line.encode(encoding, "backslashreplace").decode(encoding), err=error)
 
 
 def echo_error(message: str) -> None:
-    """Write a message about what went wrong, line by line, to the error output."""
+    """Write a message to standard error, line by line, with unprintable characters escaped."""
     for line in message.splitlines():
         echo(visible(line), error=True)
 
 
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
-    """Write one JSON document: strict, in ASCII, numbers that are not finite as strings."""
-    click.echo(json.dumps(json_ready(value), indent=indent, allow_nan=False))
+    """Write one strict JSON document in ASCII, with non-finite numbers as strings."""
+    click.echo(json.dumps(plain_json(value), indent=indent, allow_nan=False))
 
 
 @dataclass(frozen=True)
@@ -63,28 +63,28 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: What stands over it, one word.
-        is_number: Whether it is aligned to the right.
-        folds: Whether it gives way when the terminal is narrow.
+        title: The header, one word.
+        is_number: Whether to align the cells to the right.
+        can_shrink: Whether the column becomes narrower if the terminal is narrow.
     """
 
     title: str
     is_number: bool = False
-    folds: bool = False
+    can_shrink: bool = False
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table: its text, and rich's style for it on a terminal."""
+    """A cell of a table: its text, and rich's style for a terminal."""
 
     text: str
     style: str = ""
 
 
 def echo_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]]) -> None:
-    """Write a table: fitted to a terminal, else with its columns aligned and two spaces or more between them.
+    """Write a table: fitted to a terminal, else with aligned columns at least two spaces apart.
 
-    An empty cell is `-`, so that every line has as many fields as there are columns.
+    In a pipe an empty cell is `-`, so that every line has one field per column.
     """
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
     if is_terminal():
@@ -108,8 +108,8 @@ def _echo_rich(columns: Sequence[Column], rows: list[list[Cell]]) -> None:
             justify="right" if column.is_number else "left",
             no_wrap=True,
             overflow="ellipsis",
-            # rich would take a little from every column, and cut numbers.
-            width=max(width - excess, NARROWEST) if column.folds and excess > 0 else width,
+            # By default rich shrinks every column a little, which truncates numbers.
+            width=max(width - excess, MIN_WIDTH) if column.can_shrink and excess > 0 else width,
         )
     for row in texts:
         table.add_row(*row)

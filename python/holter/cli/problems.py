@@ -1,7 +1,7 @@
-"""How a command ends: what the user is told, and the exit status that a script sees.
+"""Error messages and exit statuses.
 
-0 all is well, 1 a problem was found or something failed, 2 the command line makes no sense, 130 Ctrl-C, 141 the
-reader of a pipe went away. A message names the cause and the way out; a traceback is a defect of ours.
+0 success, 1 a problem was found or the command failed, 2 invalid command line, 130 Ctrl-C, 141 the reader of a pipe
+closed it. A message states what is wrong and what to do. A traceback is a bug.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holter.exceptions import HolterError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FAILED", "INTERRUPTED", "PIPE_CLOSED", "PipeClosedError", "Problem", "failure", "run_to_status"]
+__all__ = ["FAILED", "INTERRUPTED", "PIPE_CLOSED", "PipeClosedError", "Problem", "error_text", "run_to_status"]
 
 FAILED = 1
 INTERRUPTED = 130
@@ -26,25 +26,25 @@ PIPE_CLOSED = 141
 
 
 class Problem(click.ClickException):
-    """Something that keeps a command from doing what it was asked for.
+    """A failure of a command, printed as one line for the cause and one for the hint.
 
     Args:
         cause: What is wrong, lower-case, without a full stop.
-        way_out: What to do about it, as a line of its own.
+        hint: What to do about it.
     """
 
     exit_code = FAILED
 
-    def __init__(self, cause: str, way_out: str = "") -> None:
-        super().__init__(f"{cause}\n{way_out}" if way_out else cause)
+    def __init__(self, cause: str, hint: str = "") -> None:
+        super().__init__(f"{cause}\n{hint}" if hint else cause)
 
 
 class PipeClosedError(Exception):
-    """Whoever read the output has gone, as `head` does when it has seen enough."""
+    """The reader of the output closed the pipe, as `head` does after its last line."""
 
 
-def failure(error: Exception) -> str:
-    """Return what went wrong in words, without Python's `[Errno 13]`."""
+def error_text(error: Exception) -> str:
+    """Return the message of an error, without Python's `[Errno 13]`."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror[:1].lower()}{error.strerror[1:]}"
@@ -54,7 +54,7 @@ def failure(error: Exception) -> str:
 
 
 def run_to_status(command: Callable[[], object]) -> int:
-    """Run a command of click's and return its exit status, with whatever went wrong told on the error output.
+    """Run a click command, print its error if it fails, and return the exit status.
 
     Args:
         command: Calls click without its standalone mode; an integer that it returns is an exit status.
@@ -64,32 +64,32 @@ def run_to_status(command: Callable[[], object]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.ClickException as error:
-        echo_error(_told(error))
+        echo_error(_click_message(error))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (PipeClosedError, BrokenPipeError):
-        _forget_output()
+        _discard_output()
         return PIPE_CLOSED
     except StoreError as error:
-        echo_error(f"Error: {error}\n`holter doctor RUN` looks into it")
+        echo_error(f"Error: {error}\nrun `holter doctor RUN` to diagnose it")
         return FAILED
     except (HolterError, OSError, ImportError) as error:
-        echo_error(f"Error: {failure(error)}")
+        echo_error(f"Error: {error_text(error)}")
         return FAILED
     return status if isinstance(status, int) else 0
 
 
-def _told(error: click.ClickException) -> str:
-    """The message as click writes it. Click itself would drop an escape sequence of a name, which is to be seen."""
+def _click_message(error: click.ClickException) -> str:
+    """The message as click formats it; click itself would strip escape sequences of names instead of escaping them."""
     if not isinstance(error, click.UsageError) or error.ctx is None:
         return f"Error: {error.format_message()}"
     help_command = f"{error.ctx.command_path} --help"
     return f"{error.ctx.get_usage()}\nTry '{help_command}' for help.\n\nError: {error.format_message()}"
 
 
-def _forget_output() -> None:
-    """Point the standard output elsewhere, so that the interpreter does not fail at it once more when it ends."""
+def _discard_output() -> None:
+    """Redirect standard output, so that the interpreter's flush at exit does not fail again."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

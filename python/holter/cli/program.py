@@ -1,4 +1,4 @@
-"""The group of subcommands: which there are, and what each is for in one line, without importing any of them."""
+"""The `holter` command group: a table of subcommands and their purposes, without importing any of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["SUBCOMMANDS", "Subcommand", "main"]
 
 
 class Subcommand(NamedTuple):
-    """A subcommand that is imported when it is asked for.
+    """A subcommand, imported on demand.
 
     Attributes:
-        purpose: What it is for, as `holter --help` says it.
-        module: The module that has it.
-        attribute: Its name there.
+        purpose: Its line in `holter --help`.
+        module: The module that defines it.
+        attribute: Its name in the module.
     """
 
     purpose: str
@@ -31,57 +31,59 @@ class Subcommand(NamedTuple):
     attribute: str
 
 
-def _own(name: str, purpose: str) -> Subcommand:
+def _command(name: str, purpose: str) -> Subcommand:
     return Subcommand(purpose, f"holter.cli.commands.{name}", name)
 
 
 SUBCOMMANDS = {
-    "Look": {
-        "ls": _own("ls", "List the runs of a folder."),
-        "show": _own("show", "Show what a run is, how it fares and what it recorded."),
-        "tail": _own("tail", "Follow a run while it is recorded."),
-        "plot": _own("plot", "Draw metrics in the terminal or into a file."),
-        "serve": _own("serve", "Open the dashboard in a browser."),
-        "tensorboard": _own("tensorboard", "Look at runs in TensorBoard's own page."),
+    "Getting started": {
+        "demo": Subcommand("Train a small model and record it.", "holter.demo.__main__", "main"),
+        "completion": _command("completion", "Print a shell completion script."),
+    },
+    "View": {
+        "ls": _command("ls", "List runs and their status."),
+        "show": _command("show", "Show a run's metadata, status and series."),
+        "tail": _command("tail", "Follow a run while it trains."),
+        "plot": _command("plot", "Plot metrics in the terminal or to a file."),
+        "serve": _command("serve", "Start the dashboard."),
+        "tensorboard": _command("tensorboard", "Show runs in TensorBoard."),
     },
     "Compare and share": {
-        "compare": _own("compare", "Put runs side by side in a table."),
-        "report": _own("report", "Write one HTML file that shows runs offline."),
-        "export": _own("export", "Write points as Parquet, CSV, JSON lines or event files."),
-        "sync": _own("sync", "Copy runs to an object store, a server or another disk."),
-        "import": Subcommand("Make runs of other recorders' files.", "holter.cli.commands.import_", "import_"),
+        "compare": _command("compare", "Compare runs in a table."),
+        "report": _command("report", "Write an HTML report that works offline."),
+        "export": _command("export", "Export points to Parquet, CSV, JSON Lines or event files."),
+        "sync": _command("sync", "Copy runs to object storage, a server or another disk."),
+        "import": Subcommand("Import other recorders' files as runs.", "holter.cli.commands.import_", "import_"),
     },
-    "Look after": {
-        "doctor": _own("doctor", "Find out what is wrong with runs, and what to do."),
-        "recover": _own("recover", "Bring runs left by a crash into order."),
-        "completion": _own("completion", "Print what makes a shell complete this command."),
-        "demo": Subcommand("Train a small model and record it.", "holter.demo.__main__", "main"),
+    "Maintenance": {
+        "doctor": _command("doctor", "Diagnose problems with runs and suggest fixes."),
+        "recover": _command("recover", "Recover runs after a crash."),
     },
 }
 """The subcommands by section and name, in the order of the help."""
 
 
 class Program(click.Group):
-    """`holter` itself: loads subcommands lazily, and ends as `holter.cli.problems` says."""
+    """The `holter` command: imports subcommands lazily and exits with the statuses of `holter.cli.problems`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all subcommands, in the order of the help."""
         return [name for section in SUBCOMMANDS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a subcommand; None if there is none of this name."""
+        """Import a subcommand; None if it does not exist."""
         for section in SUBCOMMANDS.values():
             if cmd_name in section:
                 subcommand = section[cmd_name]
                 command = getattr(importlib.import_module(subcommand.module), subcommand.attribute)
-                assert isinstance(command, click.Command)  # noqa: S101 - a wrong entry of our own table
+                assert isinstance(command, click.Command)  # noqa: S101 - the table above is wrong otherwise
                 return command
         return None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand that the arguments begin with; one that does not exist is likened to those that do."""
+        """Find the subcommand of a command line; suggest a similar one if it does not exist."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -97,7 +99,7 @@ class Program(click.Group):
                 formatter.write_dl([(name, subcommand.purpose) for name, subcommand in section.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand. Click's own way with a closed pipe, which is to fail, is not ours."""
+        """Run the subcommand; a closed pipe gets an exit status of its own, where click would report a failure."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
@@ -111,7 +113,7 @@ class Program(click.Group):
         standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's signature
         **extra: Any,
     ) -> Any:
-        """Run the command line and, in standalone mode, leave with its exit status."""
+        """Run the command line and, in standalone mode, exit with its status."""
 
         def command() -> object:
             return super(Program, self).main(args, prog_name, complete_var, standalone_mode=False, **extra)
@@ -126,32 +128,33 @@ class Program(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Exit status:
-  0    all is well
-  1    a problem was found, or something failed
-  2    the command line makes no sense
+  0    success
+  1    a problem was found, or the command failed
+  2    invalid command line
   130  interrupted by Ctrl-C
-  141  whoever read the output went away, as `head` does
+  141  the reader of the output closed it, as `head` does
 
 \b
-A RUN is a run's directory, or its name within ./runs, or within the folder that
-HOLTER_DIR names. In a pipe the output is plain text; --json gives scripts strict
-JSON. NO_COLOR turns colours off.
+RUN is the directory of a run, or its name within ./runs, or within the folder that
+HOLTER_DIR names. In a pipe the output is plain text; --json prints strict JSON for
+scripts. NO_COLOR turns off colors.
 
 \b
-holter COMMAND --help       explains each command, with examples
-holter completion bash      sets up the Tab key""",
+holter COMMAND --help       explain a command, with examples
+holter completion bash      set up the Tab key""",
 )
 @click.version_option(holter.__version__, prog_name="holter")
 def main() -> None:
-    """Record training runs, look at them, compare them, and look after them.
+    """View, compare, share and maintain recorded training runs.
 
-    A run is a directory of plain files that holter.Logger wrote. Nothing here changes a run, but recover.
+    A run is a directory of plain files that holter.Logger wrote. The commands work on finished runs and on runs that
+    are being recorded. None of them changes a run, except recover.
 
     \b
     Examples:
       holter demo                      train a small model, to have a run to look at
-      holter ls                        which runs there are, and how they fare
-      holter tail runs/prose           watch one while it trains
-      holter compare prose code        two of them side by side
-      holter serve                     all of it in the browser
+      holter ls                        list runs and their status
+      holter tail runs/prose           follow a run while it trains
+      holter compare prose code        compare two runs
+      holter serve                     open the dashboard in the browser
     """

@@ -1,6 +1,6 @@
-"""The arguments RUN and RUNS: found by path or by name, and where not, the reason and the way out.
+"""The arguments RUN and RUNS: runs by path or by name, and helpful errors if there is none.
 
-The folder that runs are looked for in is `./runs`, or what `HOLTER_DIR` names.
+Names are looked up in the default folder, which is `./runs` or `HOLTER_DIR`.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 import holter
-from holter.cli.output import echo
-from holter.cli.problems import Problem, failure
-from holter.cli.text import visible
+from holter._text import counted
+from holter.cli.problems import Problem, error_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["FOLDER", "RUN", "Listing", "default_folder", "list_folder", "locate", "missing", "open_run", "shown_folder"]
+__all__ = ["FOLDER", "RUN", "Listing", "default_folder", "list_folder", "locate", "not_found", "open_run"]
 
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
 else:
     _TextType = click.ParamType  # generic from click 8.5 on
 
-NUM_NAMED = 6
-"""How many runs a message names."""
+MAX_LISTED = 6
+"""Maximum number of runs in a message."""
+RUN_DIRECTORY_HINT = "pass the directory that was given to holter.Logger"
 
 
 class RunType(_TextType):
-    """A run, by its path or its name; completed to both."""
+    """A run, by its path or its name, with completion of both."""
 
     name = "run"
 
@@ -43,7 +43,7 @@ class RunType(_TextType):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Offer the runs of the default folder by name, and directories for a path."""
+        """Complete names of runs in the default folder, else directories."""
         from click.shell_completion import CompletionItem
 
         try:
@@ -59,7 +59,7 @@ FOLDER = click.Path(path_type=Path)
 
 
 class Unreadable(NamedTuple):
-    """What looks like a run and cannot be read, and why."""
+    """A directory that looks like a run but cannot be read, and why."""
 
     path: Path
     reason: str
@@ -69,9 +69,9 @@ class Listing(NamedTuple):
     """The runs of a folder.
 
     Attributes:
-        folder: Where was looked.
-        runs: Those that could be opened, the oldest first.
-        problems: What else looks like a run.
+        folder: The folder.
+        runs: Its readable runs, oldest first.
+        problems: The others.
     """
 
     folder: Path
@@ -79,11 +79,11 @@ class Listing(NamedTuple):
     problems: list[Unreadable]
 
     def names(self) -> list[str]:
-        """How each run is called for short: its path below the folder."""
+        """Return the paths of the runs relative to the folder."""
         return [self.name_of(run) for run in self.runs]
 
     def name_of(self, run: holter.Run) -> str:
-        """The run's path below the folder; its own name if it is the folder itself."""
+        """Return the path of a run relative to the folder, or the run's own name if it is the folder."""
         try:
             below = run.path.relative_to(self.folder)
         except ValueError:
@@ -92,55 +92,46 @@ class Listing(NamedTuple):
 
 
 def default_folder() -> Path:
-    """The folder where runs are when none is named."""
+    """Return the folder of runs if none is given."""
     from holter._config import Environment
 
     try:
         return Path(Environment().directory)
     except ValueError as error:
-        raise Problem(str(error), "unset the variable, or set it to one of these") from None
-
-
-def shown_folder(folder: Path | None) -> Path:
-    """The folder that a page shows, the default one if None; one that is not there yet is told, and may come.
-
-    Raises:
-        Problem: If it is a file.
-    """
-    root = folder if folder is not None else default_folder()
-    if root.is_file():
-        raise Problem(f"{root} is a file, and runs lie in a folder", "name the folder that it is in")
-    if not root.exists():
-        echo(visible(f"there is no folder {str(root)!r} yet: runs appear when they are recorded"), error=True)
-    return root
+        raise Problem(str(error), "unset the variable, or set it to one of these values") from None
 
 
 def list_folder(folder: Path) -> Listing:
     """Find the runs of a folder.
 
     Raises:
-        Problem: If there is no such folder or it cannot be read.
+        Problem: If the folder does not exist or cannot be read.
     """
     if not folder.is_dir():
         if folder.exists():
-            raise Problem(f"{folder} is a file, and runs lie in a folder", "name the folder that it is in")
+            raise not_a_folder(folder)
         raise Problem(
-            f"there is no folder {str(folder)!r}",
-            "name the folder that the runs are in, or set HOLTER_DIR to it; `holter demo` records a first run",
+            f"folder {str(folder)!r} does not exist",
+            "pass the folder that contains your runs, or set HOLTER_DIR to it; `holter demo` records a first run",
         )
     problems: list[Unreadable] = []
     try:
         runs = holter.list_runs(folder, on_unreadable=lambda path, reason: problems.append(Unreadable(path, reason)))
     except holter.StoreError as error:
-        raise Problem(str(error), f"`ls -ld {folder}` shows who may read it") from None
+        raise Problem(str(error), f"`ls -ld {folder}` shows the permissions") from None
     return Listing(folder, runs, problems)
 
 
+def not_a_folder(path: Path) -> Problem:
+    """Return the error for a file where a folder of runs is expected."""
+    return Problem(f"{path} is a file; expected a folder of runs", "pass the folder that contains it")
+
+
 def open_run(text: str) -> holter.Run:
-    """Open the run that an argument names.
+    """Open the run with this path or name.
 
     Raises:
-        Problem: If there is none; it says what is there instead.
+        Problem: If there is none; it lists what exists instead.
         FormatVersionError: If a newer Holter wrote it.
     """
     for path in _candidates(text):
@@ -148,11 +139,11 @@ def open_run(text: str) -> holter.Run:
             return run
     named = _named(text)
     if len(named) > 1:
-        paths = ", ".join(str(run.path) for run in named[:NUM_NAMED])
-        raise Problem(f"{len(named)} runs are named {text!r}: {paths}", "name one of them by its path")
+        paths = ", ".join(str(run.path) for run in named[:MAX_LISTED])
+        raise Problem(f"{len(named)} runs are named {text!r}: {paths}", "pass the path of one of them")
     if named:
         return named[0]
-    raise missing(text)
+    raise not_found(text)
 
 
 def _run_at(path: Path) -> holter.Run | None:
@@ -161,11 +152,11 @@ def _run_at(path: Path) -> holter.Run | None:
     except FileNotFoundError:
         return None
     except holter.StoreError as error:
-        raise Problem(str(error), f"`holter doctor {path}` looks into it") from None
+        raise Problem(str(error), f"run `holter doctor {path}` to diagnose it") from None
 
 
 def locate(text: str) -> Path:
-    """The directory that an argument means, for what also deals with damaged runs: not checked any further."""
+    """Return the directory with this path or name, without opening it: it may be a damaged run."""
     return next((path for path in _candidates(text) if path.is_dir()), Path(text))
 
 
@@ -176,7 +167,7 @@ def _candidates(text: str) -> list[Path]:
 
 
 def _named(text: str) -> list[holter.Run]:
-    """The runs of the default folder whose manifest gives them this name."""
+    """The runs of the default folder whose manifest has this name."""
     if os.sep in text:
         return []
     try:
@@ -185,68 +176,68 @@ def _named(text: str) -> list[holter.Run]:
         return []
 
 
-def missing(text: str) -> Problem:
-    """Why an argument names no run, as far as the files can tell, and what would."""
+def not_found(text: str) -> Problem:
+    """Return the error for an argument that is not a run, with the most likely cause and a hint."""
     path = locate(text)
     try:
         if path.is_file():
-            return _missing_at_a_file(path)
+            return _not_found_in_file(path)
         if path.is_dir():
-            return _missing_in_a_folder(path)
+            return _not_found_in_folder(path)
     except OSError as error:
-        return Problem(failure(error), "a run's directory has to be readable by you")
-    return _missing_everywhere(text)
+        return Problem(error_text(error), "make the run's directory readable")
+    return _not_found_anywhere(text)
 
 
-def _missing_everywhere(text: str) -> Problem:
-    """What is named most like it, where it was looked for."""
+def _not_found_anywhere(text: str) -> Problem:
     is_path = os.sep in text.rstrip(os.sep)
     folder = Path(text).parent if is_path else default_folder()
+    cause = f"run {text!r} does not exist"
     try:
-        known = list_folder(folder).names()
+        names = list_folder(folder).names()
     except Problem as problem:
-        return Problem(f"there is no run {text!r}, and {problem.message}")
-    offered = [str(folder / name) for name in known] if is_path else known
+        return Problem(f"{cause}: {problem.message}")
+    offered = [str(folder / name) for name in names] if is_path else names
     close = difflib.get_close_matches(text, offered[:10_000], n=1, cutoff=0.5)
     if close:
-        return Problem(f"there is no run {text!r}", f"did you mean {close[0]!r}?")
-    if known:
-        return Problem(f"there is no run {text!r}", f"{folder} has {_some(known)}; `holter ls {folder}` lists them")
-    return Problem(f"there is no run {text!r}, and {folder} holds no runs", "`holter demo` records a first one")
+        return Problem(cause, f"did you mean {close[0]!r}?")
+    if names:
+        return Problem(cause, f"{folder} contains {_listed(names)}; `holter ls {folder}` lists them")
+    return Problem(f"{cause}: {folder} contains no runs", "`holter demo` records a first run")
 
 
-def _missing_at_a_file(path: Path) -> Problem:
+def _not_found_in_file(path: Path) -> Problem:
     for parent in itertools.islice(path.parents, 3):
         try:
             run = holter.open_run(parent)
         except (OSError, holter.HolterError):
             continue
-        return Problem(f"{path} is a file of the run {run.path}", f"a run is a directory: name {run.path}")
-    return Problem(f"{path} is a file, and a run is a directory", "name the directory that holter.Logger was given")
+        return Problem(f"{path} is a file of the run {run.path}; expected a directory", f"pass {run.path}")
+    return Problem(f"{path} is a file; expected the directory of a run", RUN_DIRECTORY_HINT)
 
 
-def _missing_in_a_folder(path: Path) -> Problem:
+def _not_found_in_folder(path: Path) -> Problem:
     listing = list_folder(path)
     if listing.runs:
-        known = [str(run.path) for run in listing.runs]
+        runs = _listed([str(run.path) for run in listing.runs])
         return Problem(
-            f"{path} is no run itself; it holds {_some(known)}",
-            f"name one of them; `holter ls {path}` lists them",
+            f"{path} is a folder of runs, not a run; it contains {runs}",
+            f"pass one of them; `holter ls {path}` lists them",
         )
     if (path / "metrics.sqlite").exists() or (path / "parquet").exists():
         return Problem(
-            f"{path} has a run's points but no run.json: it was copied in part",
-            "copy the whole directory again; meanwhile any SQLite or Parquet reader can read what is there",
+            f"{path} contains points but no run.json: the copy is incomplete",
+            "copy the whole directory again; SQLite and Parquet readers can read the files that exist",
         )
     if listing.problems:
         reason = listing.problems[0].reason
-        return Problem(f"{path} holds no run that can be read: {reason}", f"`holter doctor {path}` looks into it")
+        return Problem(f"{path} contains no readable run: {reason}", f"run `holter doctor {path}` to diagnose it")
     if not any(path.iterdir()):
-        return Problem(f"{path} is empty: it holds no run", "a run is the directory that holter.Logger was given")
-    return Problem(f"{path} holds no run (no run.json)", "a run is the directory that holter.Logger was given")
+        return Problem(f"{path} is empty; expected the directory of a run", RUN_DIRECTORY_HINT)
+    return Problem(f"{path} is not a run: it has no run.json", RUN_DIRECTORY_HINT)
 
 
-def _some(names: list[str]) -> str:
-    """`3 runs (a, b, c)`, not more of them than fit a message."""
-    more = ", …" if len(names) > NUM_NAMED else ""
-    return f"{len(names)} run{'' if len(names) == 1 else 's'} ({', '.join(names[:NUM_NAMED])}{more})"
+def _listed(names: list[str]) -> str:
+    """`3 runs (a, b, c)`, with at most `MAX_LISTED` names."""
+    more = ", …" if len(names) > MAX_LISTED else ""
+    return f"{counted(len(names), 'run')} ({', '.join(names[:MAX_LISTED])}{more})"

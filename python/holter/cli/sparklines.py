@@ -1,4 +1,4 @@
-"""A series in a few characters: `▇▅▃▂▁×▁▁`, each the mean of its stretch of steps."""
+"""A series in a few characters, `▇▅▃▂▁×▁▁`: each is the mean of an interval of steps."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ BUCKETS_PER_CHARACTER = 8
 def sparkline(steps: list[int], values: list[float], width: int) -> str:
     """Draw values over their steps in `width` characters.
 
+    An interval that contains NaN or infinity is `×`. An interval without a point is empty, unless the series is so
+    sparse that such gaps are usual: then it repeats the previous character.
+
     Args:
         steps: Ascending.
-        values: One for each step. A stretch with a NaN or an infinity in it is `×`. One without a point is empty, but
-            where points usually lie that far apart: there the last one stands on.
-        width: How many characters.
+        values: One for each step.
+        width: The number of characters.
     """
     if not steps:
         return ABSENT * width
@@ -36,8 +38,8 @@ def sparkline(steps: list[int], values: list[float], width: int) -> str:
     for step, value in zip(steps, values, strict=True):
         bins[min((step - first) * width // span, width - 1)].append(value)
     means = [math.fsum(found) / len(found) if found and all(map(math.isfinite, found)) else None for found in bins]
-    known = [mean for mean in means if mean is not None and math.isfinite(mean)]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    finite = [mean for mean in means if mean is not None and math.isfinite(mean)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
     drawn = [
         (NONFINITE if found else ABSENT) if mean is None else _level(mean, low, high)
         for mean, found in zip(means, bins, strict=True)
@@ -48,7 +50,7 @@ def sparkline(steps: list[int], values: list[float], width: int) -> str:
 
 
 def read_sparklines(run: holter.Run, names: Sequence[str], width: int) -> dict[str, str]:
-    """Draw series of a run over all their steps, from a few buckets of each: the cost is not that of the points."""
+    """Draw series of a run over all their steps, from a few buckets of each rather than from their points."""
     import numpy as np
 
     if not names:
@@ -66,7 +68,7 @@ def _level(mean: float, low: float, high: float) -> str:
 
 
 def _filled(drawn: str, usual: int) -> str:
-    """The line with gaps of at most `usual` characters closed by what is before them."""
+    """The line with gaps of at most `usual` characters filled by the character before them."""
     filled, gap = "", 0
     for character in drawn:
         if character == ABSENT:

@@ -1,32 +1,38 @@
-"""Other recorders' files: read as runs of Holter's, in a stream, with what cannot be read reported and the rest kept.
+"""Formats of other recorders and tools: imported as runs, and written from them. Both stream, in bounded memory.
 
-find_sources     the runs that files and directories hold, each a `Source`
-import_source    records one of them as a run, which is there only when it is complete
-write_text       points as CSV or JSON lines
-write_parquet    points as Parquet
+find_sources     the runs in files and directories, each a `Source`
+import_source    record a source as a run
+format_csv       points as CSV text
+format_jsonl     points as JSON Lines text
+write_parquet    points as a Parquet file
 tfevents         TensorBoard's event files, read and written without TensorBoard
 
-Formats: TensorBoard's event files, JSON lines, CSV, and the Parquet of neptune-exporter. Points are recorded by the
-public `holter.Logger`, which gives each the time at which it is logged: the times in the files are not kept.
+Each format has a module that reads it and, where Holter exports it, writes it: TensorBoard's event files, JSON Lines,
+CSV, Parquet, and the Parquet of neptune-exporter (read only). An import reports what cannot be read and keeps the
+rest. It records through the public `holter.Logger`, which stamps each point itself: times in the files are not kept.
 """
 
-from holter.formats._detect import KINDS, find_sources
-from holter.formats._export import POINTS_AT_ONCE, Stretch, spreadsheet_safe, write_parquet, write_text
-from holter.formats._model import Batch, Fault, Source
+from holter.formats._csv import format_csv
+from holter.formats._detect import KINDS, UnknownFormatError, find_sources
+from holter.formats._jsonl import format_jsonl
+from holter.formats._parquet import write_parquet
+from holter.formats._points import CHUNK_POINTS, SeriesChunk
 from holter.formats._record import Imported, directory_name, import_source
+from holter.formats._source import Batch, Fault, Source
 
 __all__ = [
+    "CHUNK_POINTS",
     "KINDS",
-    "POINTS_AT_ONCE",
     "Batch",
     "Fault",
     "Imported",
+    "SeriesChunk",
     "Source",
-    "Stretch",
+    "UnknownFormatError",
     "directory_name",
     "find_sources",
+    "format_csv",
+    "format_jsonl",
     "import_source",
-    "spreadsheet_safe",
     "write_parquet",
-    "write_text",
 ]

@@ -1,7 +1,8 @@
-"""Which runs are in files and directories, and in which format.
+"""Finds the runs in files and directories, and their formats.
 
-A file's format is told by its name, else by how it begins. Of a directory all is taken that is meant for recording:
-event files, `metrics.jsonl`, `metrics.csv` and neptune-exporter's Parquet; if the format is given, every file of it.
+A file's suffix determines its format, or else its first bytes. A directory is searched for the files that loggers
+write: event files, `metrics.jsonl`, `metrics.csv` and neptune-exporter's Parquet; with a given format, for all files of
+that format.
 """
 
 from __future__ import annotations
@@ -12,53 +13,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holter.formats._csv import read_csv
-from holter.formats._events import read_events
 from holter.formats._jsonl import read_jsonl
-from holter.formats._model import Source
-from holter.formats._neptune import is_neptunes, neptune_sources
+from holter.formats._neptune import is_neptune_parquet, neptune_sources
+from holter.formats._source import Source
+from holter.formats._tfevents import read_tfevents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["KINDS", "find_sources"]
+__all__ = ["KINDS", "UnknownFormatError", "find_sources"]
 
 KINDS: Final = ("tfevents", "jsonl", "csv", "neptune")
 
 _SUFFIXES: Final = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "neptune",
 }  # fmt: skip
-_LOGGERS_FILES: Final = frozenset({"metrics.jsonl", "metrics.csv"})
-_GENERAL_NAMES: Final = frozenset({"events", "history", "log", "logs", "metrics", "progress", "training"})
-"""Names of files that say nothing of the run; its directory's does."""
-_NUM_PEEKED: Final = 4096
+_LOGGER_FILES: Final = frozenset({"metrics.jsonl", "metrics.csv"})
+_GENERIC_STEMS: Final = frozenset({"events", "history", "log", "logs", "metrics", "progress", "training"})
+"""Names of files that do not identify the run; the directory's name does."""
+_NUM_SNIFFED_BYTES: Final = 4096
+
+
+class UnknownFormatError(ValueError):
+    """The format of a file cannot be detected."""
 
 
 def find_sources(path: str | os.PathLike[str], kind: str | None = None) -> list[Source]:
-    """Find the runs that a file or a directory holds.
+    """Find the runs in a file or a directory.
 
-    Symbolic links and hidden directories are not followed, and runs of Holter's are not looked into.
+    Symbolic links and hidden directories are not followed, and Holter's own runs are skipped.
 
     Args:
         path: The file or directory.
-        kind: One of `KINDS`; told by the files if None.
+        kind: The format, one of `KINDS`; detected if None.
 
     Returns:
-        The runs in the order of their names; none if there is nothing.
+        The runs by name; none if the directory contains none.
 
     Raises:
         FileNotFoundError: There is no such file or directory.
         ImportError: A format needs a library that is not installed.
-        OSError: Something cannot be read.
-        ValueError: A file's format cannot be told, or it is not what it has to be.
+        OSError: A file or directory cannot be read.
+        UnknownFormatError: The format of the file cannot be detected.
+        ValueError: A file is invalid, or the directory is a run of Holter.
     """
     root = Path(path)
     if root.is_dir():
-        if _is_holters(root):
-            raise ValueError(f"{root} is a run of Holter's already; copy its directory: cp -r")
+        if _is_holter_run(root):
+            raise ValueError(f"{root} is already a Holter run; copy the directory instead: cp -r")
         return _in_directory(root, kind)
     if not root.exists():
-        raise FileNotFoundError(f"there is no file or directory {str(root)!r}")
-    return _of_kind(kind or _kind_of(root), [root], root.parent, is_alone=True)
+        raise FileNotFoundError(f"no such file or directory: {str(root)!r}")
+    return _of_kind(kind or _kind_of(root), [root], root.parent, is_single_file=True)
 
 
 def _in_directory(root: Path, kind: str | None) -> list[Source]:
@@ -67,55 +73,59 @@ def _in_directory(root: Path, kind: str | None) -> list[Source]:
         found = _kind_by_name(path)
         if found is None or kind not in (None, found):
             continue
-        is_meant = kind is not None or found in ("tfevents", "neptune") or path.name in _LOGGERS_FILES
-        if is_meant and (found != "neptune" or kind is not None or is_neptunes(path)):
+        is_log = kind is not None or found in ("tfevents", "neptune") or path.name in _LOGGER_FILES
+        if is_log and (found != "neptune" or kind is not None or is_neptune_parquet(path)):
             files.setdefault(found, []).append(path)
-    sources = [source for found, paths in files.items() for source in _of_kind(found, paths, root, is_alone=False)]
+    sources = [
+        source for found, paths in files.items() for source in _of_kind(found, paths, root, is_single_file=False)
+    ]
     return sorted(sources, key=lambda source: source.name)
 
 
 def _files_below(root: Path) -> Iterator[Path]:
     for directory, below, names in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith(".") and not _is_holters(Path(directory, name)))
+        below[:] = sorted(
+            name for name in below if not name.startswith(".") and not _is_holter_run(Path(directory, name))
+        )
         for path in (Path(directory, name) for name in sorted(names)):
             if path.is_file() and not path.is_symlink():
                 yield path
 
 
-def _of_kind(kind: str, paths: Iterable[Path], root: Path, *, is_alone: bool) -> list[Source]:
+def _of_kind(kind: str, paths: Iterable[Path], root: Path, *, is_single_file: bool) -> list[Source]:
     if kind == "neptune":
         return neptune_sources(paths)
     if kind == "tfevents":
         runs: dict[str, list[Path]] = {}
         for path in paths:
-            runs.setdefault(_name_below(root, path.parent), []).append(path)
+            runs.setdefault(_relative_name(root, path.parent), []).append(path)
         return [_source(name, kind, files) for name, files in runs.items()]
     sources = []
     for path in paths:
-        is_general = path.stem.lower() in _GENERAL_NAMES
-        if is_alone:
-            name = path.resolve().parent.name if is_general else path.stem
+        is_generic = path.stem.lower() in _GENERIC_STEMS
+        if is_single_file:
+            name = path.resolve().parent.name if is_generic else path.stem
         else:
-            name = _name_below(root, path.parent if is_general else path.with_suffix(""))
+            name = _relative_name(root, path.parent if is_generic else path.with_suffix(""))
         sources.append(_source(name or path.stem, kind, [path]))
     return sources
 
 
 def _source(name: str, kind: str, paths: list[Path]) -> Source:
     if kind == "tfevents":
-        read = functools.partial(read_events, paths)
+        read = functools.partial(read_tfevents, paths)
     else:
         read = functools.partial(read_csv if kind == "csv" else read_jsonl, paths[0])
     return Source(name, kind, tuple(paths), sum(path.stat().st_size for path in paths), read)
 
 
-def _name_below(root: Path, path: Path) -> str:
-    """A run's name: where it is below the directory that was named; that directory's own if it is this."""
+def _relative_name(root: Path, path: Path) -> str:
+    """The path relative to the root; the root's own name if they are the same."""
     relative = path.relative_to(root).as_posix()
     return (root.resolve().name or "run") if relative == "." else relative
 
 
-def _is_holters(directory: Path) -> bool:
+def _is_holter_run(directory: Path) -> bool:
     return (directory / "run.json").is_file()
 
 
@@ -124,20 +134,16 @@ def _kind_by_name(path: Path) -> str | None:
 
 
 def _kind_of(path: Path) -> str:
-    """The format of a file, by its name or its first bytes.
-
-    Raises:
-        ValueError: It cannot be told.
-    """
+    """The format of a file, from its name or its first bytes."""
     if kind := _kind_by_name(path):
         return kind
     if path.is_file():
         with path.open("rb") as file:
-            begin = file.read(_NUM_PEEKED)
-        if begin.startswith(b"PAR1"):
+            start = file.read(_NUM_SNIFFED_BYTES)
+        if start.startswith(b"PAR1"):
             return "neptune"
-        if begin.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             return "jsonl"
-        if any(separator in begin.partition(b"\n")[0] for separator in (b",", b"\t", b";")):
+        if any(separator in start.partition(b"\n")[0] for separator in (b",", b"\t", b";")):
             return "csv"
-    raise ValueError(f"{path} does not say in which format it is")
+    raise UnknownFormatError(f"the format of {path} is unknown; expected one of {', '.join(KINDS)}")

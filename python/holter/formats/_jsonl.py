@@ -1,7 +1,7 @@
-"""JSON lines: an object a line, flat (`{"step": 5, "loss": 0.1}`) or one point (`{"name", "step", "value"}`).
+"""JSON Lines: an object in each line, flat (`{"step": 5, "loss": 0.1}`) or a point (`{"name", "step", "value"}`).
 
-Which one a line is, it says itself. `NaN`, `Infinity` and `-Infinity` are taken as Python's `json` writes them, and as
-the strings that strict JSON needs.
+Each line can have either form; an export has the second. Non-finite numbers are accepted as `NaN`, `Infinity` and
+`-Infinity`, which Python's `json` writes, and as strings, which strict JSON requires.
 """
 
 from __future__ import annotations
@@ -9,92 +9,106 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from holter.formats._fields import STEP_KEYS, TIME_KEYS, Names, kind_of, shown, step_of, value_of
-from holter.formats._lines import Lines
-from holter.formats._model import Gathering
-from holter.formats._one_run import OneRun
+from holter._text import plain_json
+from holter.formats._fields import STEP_KEYS, TIME_KEYS, NameErrors, kind_of, quoted, step_of, value_of
+from holter.formats._points import COLUMNS, rows
+from holter.formats._single_run import SingleRun
+from holter.formats._source import BatchBuilder
+from holter.formats._text_lines import TextLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from holter.formats._model import Batch
+    from holter.formats._points import SeriesChunk
+    from holter.formats._source import Batch
 
-__all__ = ["read_jsonl"]
+__all__ = ["format_jsonl", "read_jsonl"]
 
-_AT_ONCE: Final = 1 << 14
+_BATCH_POINTS: Final = 1 << 14
+
+
+def format_jsonl(chunks: Iterable[SeriesChunk]) -> Iterator[str]:
+    """Yield points as JSON Lines, one text for each chunk. Non-finite values are `"nan"`, `"inf"` and `"-inf"`."""
+    for chunk in chunks:
+        series = (chunk.run, chunk.rank, chunk.points.name)
+        lines = (
+            json.dumps(dict(zip(COLUMNS, (*series, step, plain_json(value), time), strict=True)), allow_nan=False)
+            for step, value, time in rows(chunk.points)
+        )
+        yield "".join(f"{line}\n" for line in lines)
 
 
 def read_jsonl(path: Path) -> Iterator[Batch]:
-    """Read the points of a file of JSON lines.
+    """Read the points of a file of JSON Lines.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It holds several runs.
+        OSError: The file cannot be read.
+        ValueError: The file contains several runs.
     """
-    gathering = Gathering(path)
-    lines = Lines(gathering)
-    rows = _Rows(gathering, path)
+    batch = BatchBuilder(path)
+    lines = TextLines(batch)
+    objects = _Objects(batch)
     for line in lines:
         if not line.isspace():
             try:
-                rows.add(json.loads(line), lines.place)
+                objects.add(json.loads(line), lines.location)
             except RecursionError:
-                gathering.report(lines.place, "the line is nested too deeply")
+                batch.report(lines.location, "the line is nested too deeply")
             except json.JSONDecodeError as error:
-                gathering.report(lines.place, f"the line is no JSON: {error.msg} at column {error.colno}")
-            except _NoRowError as error:
-                gathering.report(lines.place, str(error))
-        if len(gathering) >= _AT_ONCE:
-            yield gathering.take(lines.bytes_read)
-    yield gathering.take(lines.bytes_read)
+                batch.report(lines.location, f"invalid JSON: {error.msg} at column {error.colno}")
+            except _InvalidObjectError as error:
+                batch.report(lines.location, str(error))
+        if len(batch) >= _BATCH_POINTS:
+            yield batch.build(lines.bytes_read)
+    yield batch.build(lines.bytes_read)
 
 
-class _NoRowError(Exception):
-    """A line that says no points."""
+class _InvalidObjectError(Exception):
+    """A line has no points."""
 
 
-class _Rows:
-    """Turns objects into points."""
+class _Objects:
+    """Adds the points of objects to a batch."""
 
-    def __init__(self, gathering: Gathering, path: Path) -> None:
-        self._gathering = gathering
-        self._faults = Names()
-        self._one_run = OneRun(path)
+    def __init__(self, batch: BatchBuilder) -> None:
+        self._batch = batch
+        self._name_errors = NameErrors()
+        self._single_run = SingleRun(batch.path)
 
-    def add(self, row: Any, place: str) -> None:
-        if not isinstance(row, dict):
-            raise _NoRowError(f"the line is no object, but {shown(row)}")
-        key = next((key for key in STEP_KEYS if row.get(key) is not None), None)
+    def add(self, item: Any, location: str) -> None:
+        if not isinstance(item, dict):
+            raise _InvalidObjectError(f"expected a JSON object, got {quoted(item)}")
+        key = next((key for key in STEP_KEYS if item.get(key) is not None), None)
         if key is None:
-            raise _NoRowError(f"the line has no step: none of {', '.join(STEP_KEYS)}")
+            raise _InvalidObjectError(f"the object has no step; expected one of {', '.join(STEP_KEYS)}")
         try:
-            step = step_of(row[key])
+            step = step_of(item[key])
         except ValueError as error:
-            raise _NoRowError(str(error)) from None
-        if isinstance(row.get("name"), str) and "value" in row:
-            self._one_run.check(row.get("run"), row.get("rank"))
-            self._add_value(row["name"], step, row["value"], place)
+            raise _InvalidObjectError(str(error)) from None
+        if isinstance(item.get("name"), str) and "value" in item:
+            self._single_run.check(item.get("run"), item.get("rank"))
+            self._add_value(item["name"], step, item["value"], location)
             return
-        for name, field in row.items():
+        for name, field in item.items():
             if name == key:
                 continue
             if name in TIME_KEYS:
-                self._gathering.left_out["times"] += 1
+                self._batch.skipped["times"] += 1
             else:
-                self._add_value(name, step, field, place)
+                self._add_value(name, step, field, location)
 
-    def _add_value(self, name: str, step: int, field: Any, place: str) -> None:
-        value = value_of(field) if not isinstance(field, str) else _nonfinite(field)
+    def _add_value(self, name: str, step: int, field: Any, location: str) -> None:
+        value = _nonfinite(field) if isinstance(field, str) else value_of(field)
         if value is None:
-            self._gathering.left_out[kind_of(field)] += 1
-        elif fault := self._faults[name]:
-            self._gathering.report(place, fault)
+            self._batch.skipped[kind_of(field)] += 1
+        elif name_error := self._name_errors[name]:
+            self._batch.report(location, name_error)
         else:
-            self._gathering.points.append((name, step, value))
+            self._batch.points.append((name, step, value))
 
 
 def _nonfinite(text: str) -> float | None:
-    """The number that is not finite of which the string is the name; a string of digits stays a string."""
+    """The non-finite number that the text names; other text, such as digits, is not a number."""
     value = value_of(text)
     return value if value is not None and not any(character.isdigit() for character in text) else None

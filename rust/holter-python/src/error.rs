@@ -1,9 +1,11 @@
 //! Maps core errors to Python exceptions, and issues warnings.
 
 use std::ffi::CString;
+use std::io;
+use std::path::Path;
 
 use holter::error::Error;
-use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{PyFileExistsError, PyFileNotFoundError, PyKeyError, PyOSError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -23,6 +25,15 @@ pub(crate) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::FormatVersion { .. } => ours(py, "FormatVersionError", message),
         _ => ours(py, "StoreError", message),
     }
+}
+
+/// `OSError`, or its subclass for the error number; `ValueError` if the error is not from the operating system.
+pub(crate) fn io_to_py(py: Python<'_>, path: &Path, error: &io::Error) -> PyErr {
+    let Some(number) = error.raw_os_error() else {
+        return PyValueError::new_err(format!("{}: {error}", path.display()));
+    };
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (number,))?.extract::<String>());
+    text.map_or_else(|error| error, |text| PyOSError::new_err((number, text, path.to_owned())))
 }
 
 /// Issues a `HolterWarning`. If the user has turned warnings into errors, the call still succeeds, because problems of the

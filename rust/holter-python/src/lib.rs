@@ -5,6 +5,7 @@
 #![allow(clippy::doc_markdown, reason = "what stands over Python's classes and functions is their docstring")]
 
 mod error;
+mod event_files;
 mod feed;
 mod health;
 mod logger;
@@ -29,6 +30,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<metrics::Metrics>()?;
     module.add_class::<health::Health>()?;
     module.add_class::<health::SinkHealth>()?;
+    event_files::register(module)?;
     module.add_function(wrap_pyfunction!(session::close_all, module)?)?;
     module.add_function(wrap_pyfunction!(recover, module)?)?;
     module.add_function(wrap_pyfunction!(parts::parquet_parts, module)?)?;

@@ -238,7 +238,7 @@ fn bucket_buffers<'py>(py: Python<'py>, width: i64, all: &[Bucket]) -> PyResult<
 }
 
 /// A bytearray, and not bytes, so that the numpy array over it can be written to.
-fn buffer<'py, T: Copy>(
+pub(crate) fn buffer<'py, T: Copy>(
     py: Python<'py>,
     items: &[T],
     to_bytes: impl Fn(T) -> [u8; 8],

@@ -40,10 +40,12 @@
 //! | [`store`] | the files of a run: manifest, database, Parquet parts, summary, events, recovery |
 //! | [`read`] | reads runs, live or closed |
 //! | [`rollup`] | aggregates of a series in buckets of steps |
+//! | [`event_files`] | reads and writes TensorBoard's event files |
 
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod event_files;
 mod fs;
 pub mod pattern;
 pub mod points;

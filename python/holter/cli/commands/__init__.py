@@ -1,1 +1,1 @@
-"""The subcommands, a module or a package each: `holter.cli.program` lists them and imports them when asked for."""
+"""The subcommands, one module or package each; `holter.cli.program` lists them and imports them on demand."""

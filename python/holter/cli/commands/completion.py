@@ -1,4 +1,4 @@
-"""`holter completion`: click's own completion scripts, with a line that says where they go."""
+"""`holter completion`: click's completion scripts, with a comment on how to install them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ INSTALL = {
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(list(INSTALL)))
+@click.argument("shell", type=click.Choice(list(INSTALL)), metavar="SHELL")
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that makes a shell complete this command: subcommands, options, and the names of runs.
+    """Print a shell completion script.
+
+    Install it once, and the Tab key completes subcommands, options and names of runs. SHELL is bash, zsh or fish.
 
     \b
     Examples:
@@ -31,7 +33,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     completer = get_completion_class(shell)
     if completer is None:
-        raise Problem(f"this version of click has no completion for {shell}", "pip install --upgrade click")
+        raise Problem(f"the installed click has no completion for {shell}", "pip install --upgrade click")
     echo(f"# Completion of the command `holter` for {shell}; {INSTALL[shell]}")
     script = completer(ctx.find_root().command, {}, "holter", "_HOLTER_COMPLETE").source()
     for line in script.strip().splitlines():

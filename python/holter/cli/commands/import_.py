@@ -1,4 +1,4 @@
-"""`holter import`: other recorders' files as runs, with what cannot be read told line by line."""
+"""`holter import`: import other recorders' files as runs, and report each line that cannot be read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import holter
+from holter._text import counted, visible
 from holter.cli.output import echo, echo_error, echo_json
-from holter.cli.problems import FAILED, Problem, failure
+from holter.cli.problems import FAILED, Problem, error_text
 from holter.cli.progress import byte_bar
 from holter.cli.runs import FOLDER, default_folder
-from holter.cli.text import count_text, visible
+from holter.cli.text import count_text
 
 if TYPE_CHECKING:
     from holter.formats import Fault, Imported, Source
@@ -20,27 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["import_"]
 
 KINDS = ("auto", "tfevents", "jsonl", "csv", "neptune")
-MAX_TOLD = 100
-"""So much that cannot be read of one run is told line by line; of the rest the number."""
+MAX_REPORTED = 100
+"""Maximum number of unreadable lines of a run that are reported one by one; the rest are counted."""
 
 
 @click.command(name="import")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
-@click.option("--into", "folder", type=FOLDER, metavar="RUNS", help="The folder for the runs; ./runs if not given.")
-@click.option("--name", help="What to call the run, where the PATHs hold a single one.")
-@click.option("--format", "kind", type=click.Choice(KINDS), default="auto", help="The format; told by the files.")
+@click.option("--into", "folder", type=FOLDER, metavar="RUNS", help="Folder for the new runs (default: ./runs).")
+@click.option("--name", help="Name of the run, if the PATHs contain a single one.")
+@click.option("--format", "kind", type=click.Choice(KINDS), default="auto", help="Input format (default: detect).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def import_(paths: tuple[Path, ...], folder: Path | None, name: str | None, kind: str, *, as_json: bool) -> None:
-    """Make runs of what other recorders wrote: event files, JSON lines, CSV, and Neptune's exported Parquet.
+    """Import other recorders' files as runs: event files, JSON Lines, CSV, and Parquet exported from Neptune.
 
-    A PATH is a file or a directory. Of a directory all runs are taken that event files, metrics.jsonl, metrics.csv or
-    neptune-exporter's Parquet hold; with --format, every file of this format. Each becomes a run of its own in RUNS,
-    named as it is called there. A run that is there already is never written into.
+    Use it to compare earlier trainings with new ones. PATH is a file or a directory. In a directory, every event file,
+    metrics.jsonl, metrics.csv and Parquet file of neptune-exporter is imported; with --format, every file of that
+    format. Each source becomes a run in RUNS and keeps its name. Existing runs are never changed.
 
-    JSON lines are flat objects with a step (step, _step, global_step, iteration or epoch). CSV has a column for the
-    step and one for each metric, or the columns name, step, value. What is no number is left out and counted. What
-    cannot be read is told with its file and line, and the rest is imported; the exit status is 1 then. The times of
-    the points are those of the import.
+    A line of JSON Lines is a flat object with a step (step, _step, global_step, iteration or epoch). CSV has a column
+    for the step and one for each metric, or the columns name, step, value. Values that are not numbers are skipped and
+    counted. Lines that cannot be read are reported with file and line number, the rest is imported, and the exit
+    status is then 1. Points get the time of the import.
 
     \b
     Examples:
@@ -59,7 +60,7 @@ def import_(paths: tuple[Path, ...], folder: Path | None, name: str | None, kind
 
 
 class Plan(NamedTuple):
-    """A source, and the run that it is to become."""
+    """A source and the run to create from it."""
 
     source: Source
     name: str
@@ -67,10 +68,10 @@ class Plan(NamedTuple):
 
 
 def _plans(paths: tuple[Path, ...], folder: Path, name: str | None, kind: str | None) -> list[Plan]:
-    """What is to be imported to where, before anything is.
+    """Return the imports to do, before the first one starts.
 
     Raises:
-        Problem: There is nothing to import, or no place for it.
+        Problem: If there is nothing to import, or a run already exists.
     """
     from holter.formats import directory_name
 
@@ -78,73 +79,79 @@ def _plans(paths: tuple[Path, ...], folder: Path, name: str | None, kind: str | 
     if name is not None and len(sources) > 1:
         names = ", ".join(source.name for source in sources[:6])
         raise Problem(
-            f"--name is for one run, and there are {len(sources)}: {names}", "leave it out, or name fewer PATHs"
+            f"--name is for one run, but the PATHs contain {len(sources)}: {names}", "omit it, or pass fewer PATHs"
         )
     plans: dict[Path, Plan] = {}
     for source in sources:
         plan = Plan(source, name or source.name, folder / directory_name(name or source.name))
         if other := plans.get(plan.directory):
             raise Problem(
-                f"two runs would be {plan.directory}: {other.source.paths[0]} and {source.paths[0]}",
-                "import them one by one, with --name, or choose one by --format",
+                f"{other.source.paths[0]} and {source.paths[0]} would both be imported as {plan.directory}",
+                "import them one by one with --name, or select one with --format",
             )
         if plan.directory.exists():
-            raise Problem(f"{plan.directory} is there already", "give another --name, or another folder by --into")
+            raise Problem(f"{plan.directory} already exists", "pass another --name, or another folder with --into")
         plans[plan.directory] = plan
     return list(plans.values())
 
 
 def _sources(path: Path, kind: str | None) -> list[Source]:
-    from holter.formats import find_sources
+    from holter.formats import UnknownFormatError, find_sources
 
     try:
         sources = find_sources(path, kind)
     except FileNotFoundError as error:
-        raise Problem(failure(error)) from None
+        raise Problem(error_text(error)) from None
     except ImportError:
         raise Problem(
-            "Neptune's Parquet is read by pyarrow, which is not installed", "pip install 'holter[arrow]'"
+            "reading Neptune's Parquet needs pyarrow, which is not installed", "pip install 'holter[arrow]'"
         ) from None
+    except UnknownFormatError as error:
+        raise Problem(str(error), "add --format tfevents|jsonl|csv|neptune") from None
     except ValueError as error:
-        way_out = "add --format tfevents|jsonl|csv|neptune" if "in which format" in str(error) else ""
-        raise Problem(str(error), way_out) from None
+        raise Problem(str(error)) from None
     if not sources:
-        what = f"file of the format {kind}" if kind else "event file, metrics.jsonl, metrics.csv or Neptune's Parquet"
-        raise Problem(f"{path} holds no {what}", "name the file itself, or say what it holds by --format")
+        files = f"{kind} file" if kind else "event file, metrics.jsonl, metrics.csv or Parquet of Neptune"
+        raise Problem(f"{path} contains no {files}", "pass the file itself, or its format with --format")
     return sources
 
 
 def _import_one(plan: Plan, report: dict[str, Any], *, as_json: bool) -> None:
-    """Import one run, tell of it, and note it in the report."""
+    """Import one run, print the result, and add it to the report."""
     from holter.formats import import_source
 
-    told: list[Fault] = []
+    num_faults = 0
 
-    def tell(fault: Fault) -> None:
-        told.append(fault)
-        if len(told) <= MAX_TOLD:
-            report["problems"].append({"path": str(fault.path), "place": fault.place, "reason": fault.reason})
+    def on_fault(fault: Fault) -> None:
+        nonlocal num_faults
+        num_faults += 1
+        if num_faults <= MAX_REPORTED:
+            report["problems"].append({"path": str(fault.path), "location": fault.location, "reason": fault.reason})
             echo_error(str(fault))
 
     try:
         with byte_bar(plan.name, plan.source.num_bytes) as progress:
-            imported = import_source(plan.source, plan.directory, name=plan.name, on_fault=tell, progress=progress)
+            imported = import_source(
+                plan.source, plan.directory, name=plan.name, on_fault=on_fault, on_progress=progress
+            )
     except (OSError, ValueError, RuntimeError, holter.HolterError) as error:
-        report["problems"].append({"path": str(plan.source.paths[0]), "place": None, "reason": failure(error)})
-        echo_error(f"Error: {plan.source.paths[0]} was not imported: {failure(error)}")
+        report["problems"].append({"path": str(plan.source.paths[0]), "location": None, "reason": error_text(error)})
+        echo_error(f"Error: {plan.source.paths[0]} was not imported: {error_text(error)}")
         return
-    if len(told) > MAX_TOLD:
-        echo_error(f"… and {count_text(len(told) - MAX_TOLD)} more that cannot be read")
+    if num_faults > MAX_REPORTED:
+        echo_error(f"… and {count_text(num_faults - MAX_REPORTED)} more that cannot be read")
     if imported.path is None:
-        report["problems"].append({"path": str(plan.source.paths[0]), "place": None, "reason": "it holds no points"})
-        echo_error(f"Error: {plan.source.paths[0]} holds no points, so no run was made")
+        report["problems"].append(
+            {"path": str(plan.source.paths[0]), "location": None, "reason": "it contains no points"}
+        )
+        echo_error(f"Error: {plan.source.paths[0]} contains no points; no run was created")
         return
-    report["runs"].append(_facts(plan, imported))
+    report["runs"].append(_imported_json(plan, imported))
     if not as_json:
         echo(visible(_done(imported)))
 
 
-def _facts(plan: Plan, imported: Imported) -> dict[str, Any]:
+def _imported_json(plan: Plan, imported: Imported) -> dict[str, Any]:
     return {
         "path": str(imported.path),
         "name": plan.name,
@@ -153,13 +160,14 @@ def _facts(plan: Plan, imported: Imported) -> dict[str, Any]:
         "num_series": imported.num_series,
         "num_replaced": imported.num_replaced,
         "num_unreadable": imported.num_faults,
-        "left_out": dict(imported.left_out),
+        "skipped": dict(imported.skipped),
     }
 
 
 def _done(imported: Imported) -> str:
-    notes = [f"{count_text(count)} {what} left out" for what, count in sorted(imported.left_out.items())]
+    notes = [f"skipped {kind}: {count_text(count)}" for kind, count in sorted(imported.skipped.items())]
     if imported.num_replaced:
-        notes.append(f"{count_text(imported.num_replaced)} replaced by a later one of the same step")
-    told = f"{imported.path}: {count_text(imported.num_points)} points of {count_text(imported.num_series)} series"
-    return f"{told} ({', '.join(notes)})" if notes else told
+        notes.append(f"replaced by a later value of the same step: {count_text(imported.num_replaced)}")
+    series = counted(imported.num_series, "series", "series")
+    done = f"{imported.path}: {counted(imported.num_points, 'point')} in {series}"
+    return f"{done} ({', '.join(notes)})" if notes else done

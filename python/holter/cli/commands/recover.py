@@ -1,4 +1,4 @@
-"""`holter recover`: runs left by a crash, brought into order one after the other."""
+"""`holter recover`: recover runs after a crash, one after the other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 import holter
+from holter._text import counted, visible
 from holter.cli.output import echo, echo_error
-from holter.cli.problems import FAILED, failure
-from holter.cli.runs import RUN, locate, missing
-from holter.cli.text import visible
+from holter.cli.problems import FAILED, error_text
+from holter.cli.runs import RUN, locate, not_found
 
 __all__ = ["recover"]
 
@@ -20,11 +20,13 @@ __all__ = ["recover"]
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each run.")
 def recover(runs: tuple[str, ...], *, as_json: bool) -> None:
-    """Bring runs left by a crash into order.
+    """Recover runs after a crash: complete their database and Parquet files.
 
-    What only the journal has goes into the database and the Parquet files, half-written files go away, and parts are
-    merged. Nothing was lost without this: every reader of Holter's includes the journal, and opening the run to go on
-    with it recovers it as well. A run in order is left as it is; one that is being written is refused.
+    Use it before you copy a crashed RUN, or read its files with other programs. Points that only the journal contains
+    are moved into the database and the Parquet files, unfinished files are removed, and Parquet parts are merged.
+
+    Holter's own commands need no recovery: they read the journal too, and resuming a run recovers it. A run that needs
+    no recovery is not changed. A run that is being recorded is reported as an error.
 
     \b
     Examples:
@@ -39,10 +41,10 @@ def recover(runs: tuple[str, ...], *, as_json: bool) -> None:
             result["recovered"] = holter.recover(run)
         except FileNotFoundError:
             failed = True
-            result["error"] = missing(text).message
+            result["error"] = not_found(text).message
         except (OSError, holter.HolterError) as error:
             failed = True
-            result["error"] = failure(error)
+            result["error"] = error_text(error)
         if as_json:
             click.echo(json.dumps(result))
         elif "error" in result:
@@ -54,4 +56,4 @@ def recover(runs: tuple[str, ...], *, as_json: bool) -> None:
 
 
 def _recovered(points: int) -> str:
-    return "in order" if points == 0 else f"{points:,} points recovered from the journal"
+    return "nothing to recover" if points == 0 else f"{counted(points, 'point')} recovered from the journal"

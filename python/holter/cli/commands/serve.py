@@ -1,4 +1,4 @@
-"""`holter serve`: the dashboard, until Ctrl-C."""
+"""`holter serve`: run the dashboard until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holter.cli.output import echo, is_terminal
-from holter.cli.problems import Problem, failure
-from holter.cli.runs import FOLDER, shown_folder
-from holter.cli.text import visible
+from holter.cli.problems import Problem, error_text
+from holter.cli.runs import FOLDER
+from holter.cli.serving import echo_address, served_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +19,20 @@ __all__ = ["serve"]
 
 @click.command()
 @click.argument("folder", required=False, type=FOLDER, metavar="[RUNS]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port; 6116 or the next that is free.")
-@click.option("--token", help="What browsers must know, at least 16 characters. Made where --host needs one.")
-@click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME", help="A further name of this machine.")
-@click.option("--open", "open_browser", is_flag=True, help="Open the page in the browser.")
-@click.option("--notebook", is_flag=True, help="Let a page of this machine show it in a frame, as Jupyter does.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port (default: 6116, or the next free one).")
+@click.option("--token", help="Access token of at least 16 characters (default: generated if --host requires one).")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Accept this host name too. Repeat for several.",
+)
+@click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in the browser.")
+@click.option(
+    "--notebook", is_flag=True, help="Allow pages on this machine, such as Jupyter, to embed the dashboard in a frame."
+)
 def serve(
     folder: Path | None,
     *,
@@ -36,15 +43,16 @@ def serve(
     open_browser: bool,
     notebook: bool,
 ) -> None:
-    """Open the dashboard: all runs of a folder in the browser, live while they are recorded.
+    """Start the dashboard: all runs of a folder in the browser, updated while they are recorded.
 
-    RUNS is the folder that the runs are in, or one run; ./runs if none is given. It may be empty: runs appear when
-    they are begun. The address is printed, and Ctrl-C ends it. Runs are only read, never changed.
+    Use it to explore charts of many series and to compare runs interactively. RUNS is a folder of runs or one run,
+    ./runs by default. It may be empty: new runs appear. The address is printed; press Ctrl-C to stop. Runs are never
+    changed.
 
-    Only this machine can reach it. From elsewhere, forward the port, which needs no token and nothing open:
-    ssh -L 6116:localhost:6116 MACHINE. With another --host a token is needed, and is part of the address printed.
+    By default only this machine can connect. From another machine, forward the port over SSH, which needs no token:
+    ssh -L 6116:localhost:6116 MACHINE. With another --host, browsers need a token, which the printed address includes.
 
-    It needs pip install 'holter[serve]'.
+    Requires pip install 'holter[serve]'.
 
     \b
     Examples:
@@ -52,7 +60,7 @@ def serve(
       holter serve experiments --open
       holter serve runs --host 0.0.0.0 --port 8000
     """
-    root = shown_folder(folder)
+    root = served_folder(folder)
     from holter.dashboard import serve as run_dashboard
 
     try:
@@ -64,22 +72,15 @@ def serve(
             open_browser=open_browser,
             notebook=notebook,
             allowed_hosts=allowed_hosts,
-            announce=lambda url: _announce(root, url),
+            announce=lambda url: echo_address(url, f"Dashboard of {root}"),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        raise Problem(failure(error), _way_out(error)) from None
+        raise Problem(error_text(error), _hint(error)) from None
 
 
-def _way_out(error: OSError) -> str:
+def _hint(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "leave --port out to take the next that is free"
-    return "--host takes an address of this machine, such as 127.0.0.1, which is always one"
-
-
-def _announce(root: Path, url: str) -> None:
-    """Say the address: to a script nothing else, as one line."""
-    echo(url)
-    if is_terminal():
-        echo(visible(f"This is the dashboard of {root}. Ctrl-C ends it."))
+        return "omit --port to use the next free one"
+    return "pass an address of this machine to --host, such as 127.0.0.1"

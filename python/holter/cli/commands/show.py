@@ -1,31 +1,36 @@
-"""`holter show`: one run: what it is, whether its recording is in order, and each of its series in a line."""
+"""`holter show`: one run with its metadata, its health, and a line for each series."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from holter._summary import Attempt, RunSummary, summarize
+from holter._text import counted, duration_text, iso_time, shortened, visible
 from holter.cli.alerts import alert_style, alert_text, alerts_json, alerts_summary, read_alerts
-from holter.cli.facts import RunFacts, loss_series, parsed_time, read_facts, run_json, series_json
+from holter.cli.documents import run_json, series_json, time_json
 from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_terminal, terminal_console
 from holter.cli.runs import RUN, open_run
-from holter.cli.series import chosen_series, in_order
+from holter.cli.series import in_natural_order, matching_series
 from holter.cli.sparklines import read_sparklines
-from holter.cli.text import age_text, count_text, duration_text, shortened, time_text, value_text, visible
+from holter.cli.text import age_text, count_text, value_text
 
 if TYPE_CHECKING:
     import holter
 
 __all__ = ["show"]
 
-SERIES_ON_A_TERMINAL = 40
+MAX_SERIES_ON_TERMINAL = 40
 SPARKLINE_WIDTH = 20
-NAMES_IN_A_LINE = 8
-NUM_ALERTS = 5
+MAX_NAMES = 8
+MAX_ALERTS = 5
 VALUE_LIMIT = 200
+STATUS_STYLES = {"running": "green", "failed": "red", "crashed": "red"}
 
 
 @click.command()
@@ -35,18 +40,19 @@ VALUE_LIMIT = 200
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Series to list; {SERIES_ON_A_TERMINAL} on a terminal, else all.",
+    help=f"Maximum number of series; {MAX_SERIES_ON_TERMINAL} on a terminal, else no limit.",
 )
 @click.option("--all", "show_all", is_flag=True, help="List all series.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_all: bool, as_json: bool) -> None:
-    """Show what a run is, how it fares and what it recorded.
+    """Show a run's metadata, status and series.
 
-    First the facts: status, times, where and from which commit it ran, its configuration. Then its health: points
-    that were dropped, series with a NaN or an infinity, by name, and the last alerts. Then its series, with the last
-    value of each and on a terminal a sparkline over all its steps, in which × marks NaN and infinities.
+    Use it to find out how a run was made, whether its recording is complete, and what it recorded: first the status,
+    times, host, commit and configuration; then dropped points, series with NaN or infinite values, and the last
+    alerts; then the last value of each series, on a terminal with a sparkline over all steps (× marks NaN and
+    infinities).
 
-    A PATTERN chooses series as a shell's does, but * also matches /; quote it.
+    PATTERN selects series like a shell pattern, except that * also matches /. Quote it.
 
     \b
     Examples:
@@ -54,113 +60,122 @@ def show(run_text: str, patterns: tuple[str, ...], limit: int | None, *, show_al
       holter show run-2 'attention_entropy/*' '*loss*'
       holter show run-2 --json | jq '.series[] | select(.nonfinite_count > 0) | .name'
     """
-    facts = read_facts(open_run(run_text))
-    chosen = chosen_series(facts.run, patterns) if patterns else in_order(facts.series)
+    summary = summarize(open_run(run_text))
+    matching = matching_series(summary.run, patterns) if patterns else in_natural_order(summary.series)
     if as_json:
-        echo_json(_document(facts, chosen))
+        echo_json(_document(summary, matching))
         return
-    for key, value, style in [*_facts(facts), *_config(facts), *_health(facts), *_alerts(facts.run)]:
-        _echo_fact(key, value, style)
+    for key, value, style in [*_metadata(summary), *_config(summary), *_health(summary), *_alerts(summary.run)]:
+        _echo_entry(key, value, style)
     if limit is None:
-        limit = SERIES_ON_A_TERMINAL if is_terminal() and not show_all else len(chosen)
-    if chosen and limit:
+        limit = MAX_SERIES_ON_TERMINAL if is_terminal() and not show_all else len(matching)
+    if matching and limit:
         echo()
-        echo_table(*_table(facts.run, chosen[:limit]))
-    if len(chosen) > limit:
-        echo(f"… and {count_text(len(chosen) - limit)} more series; --all lists them, a PATTERN chooses among them")
+        echo_table(*_table(summary.run, matching[:limit]))
+    if len(matching) > limit:
+        echo(f"… and {count_text(len(matching) - limit)} more series; pass --all to list them, or a PATTERN")
 
 
-def _document(facts: RunFacts, chosen: list[holter.SeriesFacts]) -> dict[str, Any]:
-    manifest = facts.manifest
+def _document(summary: RunSummary, matching: list[holter.SeriesFacts]) -> dict[str, Any]:
     return {
-        **run_json(facts, facts.run.name, loss_series(facts.series)),
-        "host": manifest.get("host"),
-        "pid": manifest.get("pid"),
-        "command_line": manifest.get("command_line"),
-        "git": manifest.get("git"),
-        "versions": manifest.get("versions"),
-        "sinks": manifest.get("sinks"),
-        "attempts": facts.attempts,
-        "rank": facts.run.rank,
-        "ranks": facts.run.ranks,
-        "nonfinite_series": [series.name for series in facts.nonfinite],
-        "alerts": alerts_json(read_alerts(facts.run)[0]),
-        "series": [series_json(series) for series in chosen],
+        **run_json(summary, summary.name, summary.loss),
+        "host": summary.host,
+        "pid": summary.pid,
+        "command_line": summary.command_line,
+        "git": summary.git or None,
+        "versions": summary.versions,
+        "sinks": summary.sinks,
+        "attempts": [_attempt_json(attempt) for attempt in summary.attempts],
+        "rank": summary.run.rank,
+        "ranks": summary.run.ranks,
+        "nonfinite_series": [series.name for series in summary.nonfinite],
+        "alerts": alerts_json(read_alerts(summary.run)[0]),
+        "series": [series_json(series) for series in matching],
     }
 
 
-def _facts(facts: RunFacts) -> list[tuple[str, str, str]]:
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    times = {"started": time_json(attempt.started), "finished": time_json(attempt.finished)}
+    return {**asdict(attempt), **times}
+
+
+def _metadata(summary: RunSummary) -> list[tuple[str, str, str]]:
+    """Key, value and style of each entry that has a value."""
     now = dt.datetime.now(dt.timezone.utc)
-    last = facts.finished or facts.last_point
-    lines = [
-        ("run", facts.run.name, "bold"),
-        ("path", str(facts.run.path), ""),
-        ("id", _inline(facts.manifest.get("id")), ""),
-        ("status", facts.status, {"running": "green", "failed": "red", "crashed": "red"}.get(facts.status, "")),
-        ("created", _moment(facts.created, now), ""),
-        ("finished", _moment(facts.finished, now) if facts.finished else "", ""),
-        ("last point", _moment(facts.last_point, now) if facts.last_point else "", ""),
-        ("lasted", duration_text((last - facts.created).total_seconds()) if last else "", ""),
-        ("steps", f"{facts.first_step} to {facts.last_step}" if facts.series else "", ""),
-        ("points", f"{count_text(facts.num_points)} of {count_text(len(facts.series))} series", ""),
-        ("tags", ", ".join(facts.tags), ""),
-        ("host", f"{_inline(facts.manifest.get('host'))}, pid {_inline(facts.manifest.get('pid'))}", ""),
-        ("command", _command(facts.manifest.get("command_line")), ""),
-        ("git", _mapping(facts.manifest.get("git")), ""),
-        ("versions", _mapping(facts.manifest.get("versions")), ""),
-        ("ranks", ", ".join(map(str, facts.run.ranks)) if len(facts.run.ranks) > 1 else "", ""),
+    ranks = summary.run.ranks
+    process = "" if summary.host is None else f"{summary.host}, pid {'?' if summary.pid is None else summary.pid}"
+    speed = "" if summary.steps_per_second is None else f"{value_text(summary.steps_per_second)} steps/s"
+    points = f"{count_text(summary.num_points)} in {counted(len(summary.series), 'series', 'series')}"
+    entries = [
+        ("run", summary.name, "bold"),
+        ("path", str(summary.run.path), ""),
+        ("id", summary.id, ""),
+        ("status", summary.status, STATUS_STYLES.get(summary.status, "")),
+        ("created", _moment(summary.created, now), ""),
+        ("finished", _moment(summary.finished, now), ""),
+        ("last point", _moment(summary.last_logged, now), ""),
+        ("duration", "" if summary.duration_secs is None else duration_text(summary.duration_secs), ""),
+        ("speed", speed, ""),
+        ("steps", f"{summary.first_step} to {summary.last_step}" if summary.series else "", ""),
+        ("points", points, ""),
+        ("tags", ", ".join(summary.tags), ""),
+        ("host", process, ""),
+        ("command", shlex.join(summary.command_line), ""),
+        ("git", _pairs(summary.git), ""),
+        ("versions", _pairs(summary.versions), ""),
+        ("ranks", ", ".join(map(str, ranks)) if len(ranks) > 1 else "", ""),
     ]
-    return [line for line in lines if line[1]]
+    return [entry for entry in entries if entry[1]]
 
 
-def _config(facts: RunFacts) -> list[tuple[str, str, str]]:
-    return [("config", f"{key} = {_inline(value)}", "") for key, value in facts.config.items()]
+def _config(summary: RunSummary) -> list[tuple[str, str, str]]:
+    return [("config", f"{key} = {_inline(value)}", "") for key, value in summary.config.items()]
 
 
-def _health(facts: RunFacts) -> list[tuple[str, str, str]]:
-    """What may be wrong. A line is there also where nothing is: it was looked at."""
+def _health(summary: RunSummary) -> list[tuple[str, str, str]]:
+    """Dropped points and non-finite series, also if there are none: a reader sees that they were checked."""
     lines = [
-        ("dropped", f"{count_text(facts.dropped)} points", "red" if facts.dropped else ""),
-        ("non-finite", _nonfinite(facts), "red" if facts.nonfinite else ""),
+        ("dropped", counted(summary.dropped, "point"), "red" if summary.dropped else ""),
+        ("non-finite", _nonfinite(summary), "red" if summary.nonfinite else ""),
     ]
-    if len(facts.attempts) > 1:
-        ends = ", ".join(_attempt(attempt) for attempt in facts.attempts)
-        lines.append(("attempts", f"{len(facts.attempts)}: {ends}", ""))
+    if len(summary.attempts) > 1:
+        ends = ", ".join(_attempt(attempt) for attempt in summary.attempts)
+        lines.append(("attempts", f"{len(summary.attempts)}: {ends}", ""))
     return lines
 
 
 def _alerts(run: holter.Run) -> list[tuple[str, str, str]]:
-    """The last alerts; nothing for a run that had none, which most give no rules."""
+    """The last alerts; empty if there were none, since most runs have no rules."""
     alerts, error = read_alerts(run)
     if alerts is None:
         return [("alerts", error, "red")]
     if not alerts:
         return []
-    last = f", the last {NUM_ALERTS}:" if len(alerts) > NUM_ALERTS else ""
-    lines = [(f"{time_text(alert.time)} {alert_text(alert)}", alert_style(alert)) for alert in alerts[-NUM_ALERTS:]]
+    last = f", the last {MAX_ALERTS}:" if len(alerts) > MAX_ALERTS else ""
+    lines = [(f"{iso_time(alert.time)} {alert_text(alert)}", alert_style(alert)) for alert in alerts[-MAX_ALERTS:]]
     return [("alerts", alerts_summary(alerts) + last, ""), *(("alert", line, style) for line, style in lines)]
 
 
-def _nonfinite(facts: RunFacts) -> str:
-    if not facts.nonfinite:
+def _nonfinite(summary: RunSummary) -> str:
+    bad = summary.nonfinite
+    if not bad:
         return "none"
-    named = [f"{series.name} ({count_text(series.nonfinite_count)})" for series in facts.nonfinite[:NAMES_IN_A_LINE]]
-    more = f", and {len(facts.nonfinite) - NAMES_IN_A_LINE} more" if len(facts.nonfinite) > NAMES_IN_A_LINE else ""
-    return f"{len(facts.nonfinite)} series: {', '.join(named)}{more}"
+    listed = [f"{series.name} ({count_text(series.nonfinite_count)})" for series in bad[:MAX_NAMES]]
+    more = f", and {len(bad) - MAX_NAMES} more" if len(bad) > MAX_NAMES else ""
+    return f"{counted(len(bad), 'series', 'series')}: {', '.join(listed)}{more}"
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
-    started = parsed_time(attempt.get("started"))
-    return f"{_inline(attempt.get('status'))} (from {time_text(started) if started else '?'})"
+def _attempt(attempt: Attempt) -> str:
+    return f"{attempt.status or '?'} (started {time_json(attempt.started) or '?'})"
 
 
-def _table(run: holter.Run, chosen: list[holter.SeriesFacts]) -> tuple[list[Column], list[list[Cell | str]]]:
-    """On a terminal there is room for a sparkline, and the counts stand there only where they say something."""
+def _table(run: holter.Run, matching: list[holter.SeriesFacts]) -> tuple[list[Column], list[list[Cell | str]]]:
+    """All columns in a pipe; on a terminal a sparkline, and the non-finite counts only if one is not zero."""
     is_drawn = is_terminal()
     number = count_text if is_drawn else str
-    with_nonfinite = not is_drawn or any(series.nonfinite_count for series in chosen)
+    with_nonfinite = not is_drawn or any(series.nonfinite_count for series in matching)
     columns = [
-        Column("series", folds=True),
+        Column("series", can_shrink=True),
         Column("points", is_number=True),
         *([Column("non-finite", is_number=True)] if with_nonfinite else []),
         *([] if is_drawn else [Column("first", is_number=True)]),
@@ -168,7 +183,7 @@ def _table(run: holter.Run, chosen: list[holter.SeriesFacts]) -> tuple[list[Colu
         Column("value", is_number=True),
         *([Column("over all steps")] if is_drawn else []),
     ]
-    drawn = read_sparklines(run, [series.name for series in chosen], SPARKLINE_WIDTH) if is_drawn else {}
+    drawn = read_sparklines(run, [series.name for series in matching], SPARKLINE_WIDTH) if is_drawn else {}
     nonfinite_style = {True: "red", False: "dim"}
     rows: list[list[Cell | str]] = [
         [
@@ -184,12 +199,12 @@ def _table(run: holter.Run, chosen: list[holter.SeriesFacts]) -> tuple[list[Colu
             value_text(series.last_value),
             *([Cell(drawn[series.name], "cyan")] if is_drawn else []),
         ]
-        for series in chosen
+        for series in matching
     ]
     return columns, rows
 
 
-def _echo_fact(key: str, value: str, style: str) -> None:
+def _echo_entry(key: str, value: str, style: str) -> None:
     if not is_terminal():
         echo(f"{key:<11} {visible(value)}")
         return
@@ -199,22 +214,16 @@ def _echo_fact(key: str, value: str, style: str) -> None:
     terminal_console().print(line, soft_wrap=True)
 
 
-def _moment(time: dt.datetime, now: dt.datetime) -> str:
-    return f"{time_text(time)} ({age_text(time, now)})" if is_terminal() else time_text(time)
-
-
-def _command(command_line: object) -> str:
-    import shlex
-
-    return shlex.join(map(str, command_line)) if isinstance(command_line, list) else ""
-
-
-def _mapping(facts: object) -> str:
-    if not isinstance(facts, dict):
+def _moment(time: dt.datetime | None, now: dt.datetime) -> str:
+    if time is None:
         return ""
-    return ", ".join(f"{key} {_inline(value)}" for key, value in facts.items())
+    return f"{iso_time(time)} ({age_text(time, now)})" if is_terminal() else iso_time(time)
+
+
+def _pairs(items: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in items.items())
 
 
 def _inline(value: object) -> str:
-    """A value of the manifest, whatever it is, in one line."""
+    """A setting in one line."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""`holter tensorboard`: TensorBoard's own page on a folder's runs, until Ctrl-C."""
+"""`holter tensorboard`: run TensorBoard on a folder of runs until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holter.cli.output import echo, echo_error, is_terminal
+from holter._text import visible
+from holter.cli.output import echo, echo_error
 from holter.cli.problems import Problem
-from holter.cli.runs import FOLDER, shown_folder
-from holter.cli.text import visible
+from holter.cli.runs import FOLDER
+from holter.cli.serving import echo_address, served_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,18 +21,18 @@ __all__ = ["tensorboard"]
 @click.command()
 @click.argument("folder", required=False, type=FOLDER, metavar="[RUNS]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENT...]")
-@click.option("--port", type=click.IntRange(0, 65535), help="TensorBoard's port; 6006 or the next that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), help="TensorBoard's port (default: 6006, or the next free one).")
 def tensorboard(folder: Path | None, arguments: tuple[str, ...], *, port: int | None) -> None:
-    """Look at runs in TensorBoard's own page, live while they are recorded.
+    """Show runs in TensorBoard, updated while they are recorded.
 
-    RUNS is the folder that the runs are in, or one run; ./runs if none is given. It may be empty: runs appear when
-    they are begun. Your TensorBoard is started and asks Holter for the points; nothing is converted or copied, and
-    runs are only read. The address is printed, and Ctrl-C ends both. Only this machine can reach it.
+    Use it if you are used to TensorBoard. RUNS is a folder of runs or one run, ./runs by default. It may be empty: new
+    runs appear. Holter starts the installed TensorBoard and serves it the points; nothing is converted or copied, and
+    runs are never changed. The address is printed; press Ctrl-C to stop both. Only this machine can connect.
 
-    Of a long series TensorBoard gets a sample of 1,000 points, in which each spike is kept. Every ARGUMENT behind --
-    is passed to TensorBoard.
+    TensorBoard gets at most 1,000 points of a series, which include every spike. Each ARGUMENT after -- is passed to
+    TensorBoard.
 
-    It needs pip install 'holter[tensorboard]'.
+    Requires pip install 'holter[tensorboard]'.
 
     \b
     Examples:
@@ -41,27 +42,20 @@ def tensorboard(folder: Path | None, arguments: tuple[str, ...], *, port: int | 
     """
     if folder is not None and str(folder).startswith("-"):
         folder, arguments = None, (str(folder), *arguments)
-    root = shown_folder(folder)
+    root = served_folder(folder)
     from holter.tensorboard import TensorBoardEndedError, serve
 
     try:
         serve(
             root,
-            announce=lambda url: _announce(root, url),
+            announce=lambda url: echo_address(url, f"TensorBoard on the runs of {root}"),
             port=port,
             arguments=arguments,
             on_message=lambda line: echo(visible(line), error=True),
-            on_unreadable=lambda path, reason: echo_error(f"{path} is left out: {reason}"),
+            on_unreadable=lambda path, reason: echo_error(f"{path} cannot be read: {reason}"),
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except TensorBoardEndedError as error:
-        way_out = "leave --port out to take one that is free" if "could not bind" in error.last_line else ""
-        raise Problem(f"TensorBoard ended by itself, with exit status {error.status}", way_out) from None
-
-
-def _announce(root: Path, url: str) -> None:
-    """Say the address: to a script nothing else, as one line."""
-    echo(url)
-    if is_terminal():
-        echo(visible(f"This is TensorBoard on the runs of {root}. Ctrl-C ends it."))
+        hint = "omit --port to use a free one" if "could not bind" in error.last_line else ""
+        raise Problem(f"TensorBoard exited with status {error.status}", hint) from None

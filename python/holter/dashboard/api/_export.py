@@ -1,49 +1,34 @@
-"""Downloads: the points as CSV, piece by piece, and the report as one HTML file."""
+"""Downloads: points as CSV, streamed in pieces, and the report as an HTML file."""
 
-import csv
-import io
+import dataclasses
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from holter.dashboard.api._runs import Entry, reading
+from holter.formats import SeriesChunk, format_csv
 
 __all__ = ["csv_pieces", "file_name", "report"]
 
-_ROWS_PER_PIECE = 8192
-_COLUMNS = ("run", "name", "step", "value", "timestamp")
+_CHUNK_POINTS = 8192
 
 
 def csv_pieces(entries: Sequence[Entry], names: Sequence[str]) -> Iterator[str]:
-    """Yield the points of these series as CSV, with a header, ordered as they are asked for.
+    """Yield the points of the series as `holter export` writes them, by run and in the order of the names.
 
-    Text that a spreadsheet would take for a formula is preceded by an apostrophe. Values that are not finite are
-    `nan`, `inf` and `-inf`. One series is in memory at a time.
+    The column `run` has the run's id. Runs may lack some of the series.
     """
-    yield _lines([_COLUMNS])
-    for entry in entries:
-        with reading(entry):
-            there = {facts.name for facts in entry.run.facts()}
-            for name in (name for name in names if name in there):
-                points = entry.run.series(name)
-                for first in range(0, len(points), _ROWS_PER_PIECE):
-                    page = slice(first, first + _ROWS_PER_PIECE)
-                    times = points.timestamps[page].astype("datetime64[ms]").astype(str).tolist()
-                    columns = (points.steps[page].tolist(), points.values[page].tolist(), times)
-                    label, series = _no_formula(entry.id), _no_formula(name)
-                    yield _lines(
-                        [label, series, step, value, f"{time}Z"] for step, value, time in zip(*columns, strict=True)
-                    )
+    return format_csv(_chunks(entries, names))
 
 
 def file_name(text: str, ending: str) -> str:
-    """Return a name for a download that no system takes for anything else."""
+    """Return a download name that is valid on every system."""
     return (re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")[:80] or "run") + ending
 
 
 def report(entries: Sequence[Entry]) -> bytes:
-    """Return the report on these runs: one HTML file that needs no network."""
+    """Return the report on the runs, an HTML file that works offline."""
     from holter import plots
 
     with tempfile.TemporaryDirectory(prefix="holter-report-") as folder:
@@ -53,11 +38,13 @@ def report(entries: Sequence[Entry]) -> bytes:
         return path.read_bytes()
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()
-
-
-def _no_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def _chunks(entries: Sequence[Entry], names: Sequence[str]) -> Iterator[SeriesChunk]:
+    for entry in entries:
+        with reading(entry):
+            recorded = {facts.name for facts in entry.run.facts()}
+            for name in (name for name in names if name in recorded):
+                points = entry.run.series(name)
+                for first in range(0, len(points), _CHUNK_POINTS):
+                    page = slice(first, first + _CHUNK_POINTS)
+                    columns = {column: getattr(points, column)[page] for column in ("steps", "values", "timestamps")}
+                    yield SeriesChunk(entry.id, entry.run.rank, dataclasses.replace(points, **columns))

@@ -1,50 +1,33 @@
-"""What the list of runs says of one run: its manifest, its series in numbers, its speed.
+"""The JSON of a run in the list of runs: its summary, with texts, lists and nesting cut to a bounded size."""
 
-A manifest is a file that anybody may have written: every value is checked for its type and cut to a length.
-"""
-
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from holter import Run, SeriesFacts
+from holter import Run
+from holter._summary import Attempt, summarize
+from holter._text import epoch_micros, iso_time
 
-__all__ = ["Described", "describe", "flattened"]
+__all__ = ["Described", "describe"]
 
 _MAX_CONFIG_KEYS: Final = 1000
 _MAX_TEXT: Final = 2000
 _MAX_ITEMS: Final = 200
-_MAX_DEPTH: Final = 8
-_SPEED_POINTS: Final = 200
-_TOTAL_STEPS: Final = frozenset(
-    {
-        "max_iters",
-        "max_steps",
-        "max_train_steps",
-        "n_steps",
-        "num_steps",
-        "num_train_steps",
-        "num_training_steps",
-        "steps",
-        "total_steps",
-        "train_steps",
-        "training_steps",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A run as it was at one moment.
+    """A run at one moment.
 
     Attributes:
-        fields: What goes to the client as it is.
-        last_step: The largest step of all series; None if there is no point.
-        last_logged: When a point of the last step was logged, in seconds since the Unix epoch; None likewise.
-        steps_per_second: From the latest points; None where they do not tell.
-        total_steps: How many steps the configuration says that there will be; None if it does not.
+        fields: The fields of the JSON that do not depend on the time.
+        last_step: As `RunSummary.last_step`.
+        last_logged: As `RunSummary.last_logged`, in seconds since the Unix epoch.
+        steps_per_second: As `RunSummary.steps_per_second`.
+        total_steps: As `RunSummary.total_steps`.
     """
 
     fields: Mapping[str, Any]
@@ -54,7 +37,7 @@ class Described:
     total_steps: int | None
 
     def at(self, now: float, *, is_live: bool) -> dict[str, Any]:
-        """Return all fields for the client, with those that depend on the time.
+        """Return all fields of the JSON, including those that depend on the time.
 
         Args:
             now: Seconds since the Unix epoch.
@@ -77,110 +60,46 @@ class Described:
 
 
 def describe(run: Run) -> Described:
-    """Read what there is to say of a run; costs about as much as its facts.
+    """Read a run; costs little more than its facts.
 
     Raises:
-        OSError: If the run is not there any more.
+        OSError: If the run was deleted.
         StoreError: If it cannot be read.
     """
-    manifest = run.manifest
-    facts = run.facts()
-    config = flattened(manifest.get("config"))
-    attempts = [attempt for attempt in _list(manifest.get("attempts")) if isinstance(attempt, dict)]
-    last_logged, speed = _pace(run, facts, attempts)
+    summary = summarize(run)
+    config = itertools.islice(summary.config.items(), _MAX_CONFIG_KEYS)
+    finished, last_logged = summary.finished, summary.last_logged
     fields = {
-        "created": _text(manifest.get("created")),
-        "finished": _text(manifest.get("finished")),
-        "series": len(facts),
-        "points": sum(series.count for series in facts),
-        "nonfinite_series": sum(series.nonfinite_count > 0 for series in facts),
-        "tags": [str(_text(tag)) for tag in _list(manifest.get("tags"))],
-        "config": config,
-        "dropped": _count(manifest.get("dropped")),
-        "attempts": [_attempt(attempt) for attempt in attempts[-_MAX_ITEMS:]],
-        "command_line": [str(_text(word)) for word in _list(manifest.get("command_line"))],
-        "git": _bounded(manifest.get("git")),
-        "host": _text(manifest.get("host")),
-        "versions": _bounded(manifest.get("versions")),
+        "created": iso_time(summary.created, "microseconds"),
+        "finished": None if finished is None else iso_time(finished, "microseconds"),
+        "series": len(summary.series),
+        "points": summary.num_points,
+        "nonfinite_series": len(summary.nonfinite),
+        "tags": _bounded_list(summary.tags),
+        "config": {_bounded(key): _scalar(value) for key, value in config},
+        "dropped": summary.dropped,
+        "attempts": [_attempt_json(attempt) for attempt in summary.attempts[-_MAX_ITEMS:]],
+        "command_line": _bounded_list(summary.command_line),
+        "git": _bounded_map(summary.git),
+        "host": None if summary.host is None else _bounded(summary.host),
+        "versions": _bounded_map(summary.versions),
     }
-    last_step = max((series.last_step for series in facts), default=None)
-    return Described(fields, last_step, last_logged, speed, _total_steps(config))
+    return Described(
+        fields=fields,
+        last_step=summary.last_step,
+        last_logged=None if last_logged is None else epoch_micros(last_logged) / 1e6,
+        steps_per_second=summary.steps_per_second,
+        total_steps=summary.total_steps,
+    )
 
 
-def flattened(config: Any) -> dict[str, Any]:
-    """Return nested settings as `{"optimizer.lr": 0.1}`; what is neither a scalar nor an object becomes JSON text."""
-    if not isinstance(config, dict):
-        return {}
-    pairs = _leaves(config, "", 0)
-    return {key: value for (key, value), _ in zip(pairs, range(_MAX_CONFIG_KEYS), strict=False)}
-
-
-def _leaves(config: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        name = f"{prefix}{key}"[:_MAX_TEXT]
-        if isinstance(value, dict) and value and depth < _MAX_DEPTH:
-            yield from _leaves(value, f"{name}.", depth + 1)
-        else:
-            yield name, _scalar(value)
-
-
-def _pace(run: Run, facts: list[SeriesFacts], attempts: list[dict[str, Any]]) -> tuple[float | None, float | None]:
-    """When the newest point was logged, and how many steps a second its series has made since the last restart."""
-    if not facts:
-        return None, None
-    newest = max(facts, key=lambda series: (series.last_step, series.count))
-    stride = (newest.last_step - newest.first_step) // max(1, newest.count - 1)
-    # Python's integers: the difference of two steps may be beyond 64 bits.
-    latest = run.series(newest.name, newest.last_step - _SPEED_POINTS * max(1, stride))
-    if not len(latest):
-        return None, None
-    micros = latest.timestamps.astype("int64")
-    restart = _micros(attempts[-1].get("started")) if attempts else None
-    first = 0 if restart is None else int((micros < restart).sum())
-    last_logged = float(micros[-1]) / 1e6
-    if first >= len(latest) - 1:
-        return last_logged, None
-    secs = float(micros[-1] - micros[first]) / 1e6
-    steps = int(latest.steps[-1]) - int(latest.steps[first])
-    return last_logged, steps / secs if secs > 0 else None
-
-
-def _micros(time: Any) -> int | None:
-    import datetime as dt
-
-    try:
-        moment = dt.datetime.fromisoformat(str(time).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
-    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)) // dt.timedelta(microseconds=1)
-
-
-def _total_steps(config: Mapping[str, Any]) -> int | None:
-    for key, value in config.items():
-        is_total = key.rpartition(".")[2].lower() in _TOTAL_STEPS
-        if is_total and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 53:
-            return value
-    return None
-
-
-def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _text(attempt.get(key)) for key in ("started", "finished", "status", "host")}
-
-
-def _list(value: Any) -> list[Any]:
-    return value[:_MAX_ITEMS] if isinstance(value, list) else []
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else 0
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "started": None if attempt.started is None else iso_time(attempt.started),
+        "finished": None if attempt.finished is None else iso_time(attempt.finished),
+        "status": _bounded(attempt.status),
+        "host": None if attempt.host is None else _bounded(attempt.host),
+    }
 
 
 def _scalar(value: Any) -> Any:
@@ -189,14 +108,18 @@ def _scalar(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    return _text(value)
+    return _bounded(value if isinstance(value, str) else json.dumps(value))
 
 
-def _bounded(value: Any, depth: int = 0) -> Any:
-    """A JSON value cut to a size that a page can show."""
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
-        items = list(value.items())[:_MAX_ITEMS]
-        return {str(key)[:_MAX_TEXT]: _bounded(inner, depth + 1) for key, inner in items}
-    if isinstance(value, list) and depth < _MAX_DEPTH:
-        return [_bounded(inner, depth + 1) for inner in value[:_MAX_ITEMS]]
-    return _scalar(value)
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def _bounded_list(texts: list[str]) -> list[str]:
+    return [_bounded(text) for text in texts[:_MAX_ITEMS]]
+
+
+def _bounded_map(texts: Mapping[str, str]) -> dict[str, str] | None:
+    """The first entries; None if there are none."""
+    items = itertools.islice(texts.items(), _MAX_ITEMS)
+    return {_bounded(key): _bounded(text) for key, text in items} or None

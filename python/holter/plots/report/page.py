@@ -1,6 +1,6 @@
 """The page of a report as text: every word of a run escaped, every script and style allowed by its hash alone.
 
-The charts' data stand in a block of JSON in which no `<` can end it. Colors of runs are attributes of SVG, since the
+The charts' data stand in a block of JSON in which no `<` can end it. Colours of runs are attributes of SVG, since the
 policy forbids styles on elements.
 """
 
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from holter.plots.build.palette import THEMES, resolved
 from holter.plots.build.text import LEGEND_CHARACTERS, shortened
-from holter.plots.report.facts import flat_config, origin_of, tiles_of
+from holter.plots.report.facts import run_config, run_origin, run_tiles
 from holter.plots.report.policy import ATTRIBUTE_STYLES, policy_hash, styles_of
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from holter.analysis import Comparison
-    from holter.plots.build.chart import Chart, Color
-    from holter.plots.report.facts import RunFacts
+    from holter.plots.build.chart import Chart, Colour
+    from holter.plots.report.facts import ReportedRun
 
-_MAX_SERIES_ROWS = 1000
-_MAX_OPEN_ROWS = 30
+_MOST_SERIES_ROWS = 1000
+_FEW_SERIES = 30
 _STROKES = {"dash": ' stroke-dasharray="5 3"', "dot": ' stroke-dasharray="2 2"'}
 _BEST = ' class="best"'
 _BAD_UNLESS_ZERO = {"NaN or infinite", "dropped"}
 _TEXT_CHARACTERS = 200
-_ROW_PIXELS, _MIN_HEIGHT, _MAX_HEIGHT = 14, 260, 900
+_ROW_PIXELS, _LEAST_HEIGHT, _MOST_HEIGHT = 14, 260, 900
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ class ReportContent:
 
     title: str
     generated: dt.datetime
-    runs: tuple[RunFacts, ...]
+    runs: tuple[ReportedRun, ...]
     sections: tuple[Section, ...]
     comparison: Comparison | None
     unseen: tuple[str, ...]
@@ -117,7 +117,7 @@ def _body(content: ReportContent) -> str:
 
 def _header(content: ReportContent) -> str:
     when = f"{content.generated:%Y-%m-%d %H:%M} UTC"
-    live = any(facts.status == "running" for facts in content.runs)
+    live = any(facts.summary.is_live for facts in content.runs)
     state = " · still being recorded" if live else ""
     return (
         f'<header><div><h1>{_text(content.title)}</h1><p class="quiet">Holter report, {when}{state}</p></div>'
@@ -125,9 +125,9 @@ def _header(content: ReportContent) -> str:
     )
 
 
-def _tiles(facts: RunFacts) -> str:
+def _tiles(facts: ReportedRun) -> str:
     tiles = []
-    for label, value, remark in tiles_of(facts):
+    for label, value, remark in run_tiles(facts):
         is_bad = value in {"failed", "crashed"} if label == "status" else label in _BAD_UNLESS_ZERO and value != "0"
         mark = ' class="bad"' if is_bad else ""
         tiles.append(
@@ -136,9 +136,9 @@ def _tiles(facts: RunFacts) -> str:
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
-def _runs_table(runs: tuple[RunFacts, ...]) -> str:
+def _runs_table(runs: tuple[ReportedRun, ...]) -> str:
     """One row a run: what a single run has as tiles."""
-    tiles = [{label: value for label, value, _ in tiles_of(facts)} for facts in runs]
+    tiles = [{label: value for label, value, _ in run_tiles(facts)} for facts in runs]
     columns = [label for label in tiles[0] if not label.startswith(("best ", "latest "))]
     rows = []
     for index, (facts, of_run) in enumerate(zip(runs, tiles, strict=True)):
@@ -151,9 +151,9 @@ def _figure(part: ChartPart, number: int) -> str:
     chart = part.chart
     title = f"<h3>{_text(chart.title)}</h3>" if chart.title else ""
     note = f'<p class="quiet">{_text(chart.note)}</p>' if chart.note else ""
-    height = _MIN_HEIGHT
+    height = _LEAST_HEIGHT
     if chart.heatmap is not None:
-        height = min(_MAX_HEIGHT, max(_MIN_HEIGHT, 70 + _ROW_PIXELS * len(chart.heatmap.rows)))
+        height = min(_MOST_HEIGHT, max(_LEAST_HEIGHT, 70 + _ROW_PIXELS * len(chart.heatmap.rows)))
     return (
         f"<figure><figcaption>{title}{_legend(chart)}{note}</figcaption>"
         f'<div class="chart" data-chart="{number}" data-height="{height}" role="img" '
@@ -164,11 +164,11 @@ def _figure(part: ChartPart, number: int) -> str:
 def _legend(chart: Chart) -> str:
     """A button for each line, which shows and hides it."""
     entries = [
-        (f"line{number}", line.label, _swatch(line.color, line.dash))
+        (f"line{number}", line.label, _swatch(line.colour, line.dash))
         for number, line in enumerate(chart.lines)
         if not line.is_faint
     ]
-    entries += [(f"bars{number}", bars.label, _swatch(bars.color)) for number, bars in enumerate(chart.bars)]
+    entries += [(f"bars{number}", bars.label, _swatch(bars.colour)) for number, bars in enumerate(chart.bars)]
     if len(entries) < 2:
         return ""
     buttons = "".join(
@@ -179,11 +179,11 @@ def _legend(chart: Chart) -> str:
     return f'<div class="legend">{buttons}</div>'
 
 
-def _swatch(color: Color, dash: str | None = None) -> str:
-    """A dot in a run's color, or a stroke as a line has it; one for each theme, of which the style sheet hides one."""
+def _swatch(colour: Colour, dash: str | None = None) -> str:
+    """A dot in a run's colour, or a stroke as a line has it; one for each theme, of which the style sheet hides one."""
     shapes = []
     for name, theme in THEMES.items():
-        hexadecimal = escape(resolved(color, theme))
+        hexadecimal = escape(resolved(colour, theme))
         if dash is None:
             shapes.append(f'<circle class="{name}" cx="5" cy="5" r="4" fill="{hexadecimal}"/>')
         else:
@@ -207,21 +207,21 @@ def _comparison(comparison: Comparison | None) -> str:
     return f"<section>{_table('Comparison', ['', *comparison.runs], rows)}{notes}</section>"
 
 
-def _about(facts: RunFacts, *, is_open: bool) -> str:
+def _about(facts: ReportedRun, *, is_open: bool) -> str:
     """How a run was made, what is wrong with it, and all its series."""
-    blocks = [_pairs("Origin", origin_of(facts)), _pairs("Configuration", flat_config(facts.run.config))]
-    bad = [(one.name, f"{one.nonfinite_count:,} of {one.count:,} values") for one in facts.nonfinite]
-    blocks.append(_pairs("NaN and infinite values", bad[:_MAX_SERIES_ROWS]))
+    blocks = [_pairs("Origin", run_origin(facts)), _pairs("Configuration", run_config(facts))]
+    bad = [(one.name, f"{one.nonfinite_count:,} of {one.count:,} values") for one in facts.summary.nonfinite]
+    blocks.append(_pairs("NaN and infinite values", bad[:_MOST_SERIES_ROWS]))
     rows = [
         f'<tr><th scope="row" title="{_text(one.name)}">{_text(one.name)}</th><td>{one.count:,}</td>'
         f"<td>{one.first_step:,}</td><td>{one.last_step:,}</td><td>{one.last_value:.5g}</td></tr>"
-        for one in facts.series[:_MAX_SERIES_ROWS]
+        for one in facts.series[:_MOST_SERIES_ROWS]
     ]
     more = len(facts.series) - len(rows)
     table = _table(f"Series ({len(facts.series):,})", ["name", "points", "first step", "last step", "last value"], rows)
     rest = f'<p class="quiet">and {more:,} more</p>' if more > 0 else ""
     inner = "".join(block for block in blocks if block)
-    is_short = is_open and len(rows) <= _MAX_OPEN_ROWS
+    is_short = is_open and len(rows) <= _FEW_SERIES
     details = f"<details{' open' if is_short else ''}><summary>All series</summary>{table}{rest}</details>"
     return f'<section><h2>{_text(facts.label)}</h2><div class="pairs">{inner}</div>{details}</section>'
 
@@ -244,7 +244,7 @@ def _table(caption: str, columns: list[str], rows: list[str]) -> str:
 def _unseen(patterns: tuple[str, ...]) -> str:
     if not patterns:
         return ""
-    listed = ", ".join(_text(pattern) for pattern in patterns[:_MAX_SERIES_ROWS])
+    listed = ", ".join(_text(pattern) for pattern in patterns[:_MOST_SERIES_ROWS])
     return f"<section><h2>More families</h2><p>Without a chart, for want of room: {listed}</p></section>"
 
 

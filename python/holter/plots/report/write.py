@@ -19,7 +19,7 @@ from holter.plots.build.marks import MARK_PREFIX
 from holter.plots.build.overview import build_chart, family_request, overview_charts
 from holter.plots.build.view import View
 from holter.plots.render.plotly_figure import to_plotly
-from holter.plots.report.facts import facts_of
+from holter.plots.report.facts import read_reported_run
 from holter.plots.report.page import ChartPart, ReportContent, Section, page
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def report(
     content = ReportContent(
         title=title or (labels[0] if len(labels) == 1 else f"{len(labels)} runs: {', '.join(labels)}"),
         generated=dt.datetime.now(dt.timezone.utc),
-        runs=tuple(facts_of(run, label) for run, label in zip(several, labels, strict=True)),
+        runs=tuple(read_reported_run(run, label) for run, label in zip(several, labels, strict=True)),
         sections=tuple(_drawn(planned, progress)),
         comparison=analysis.compare(several, at=at) if len(several) > 1 else None,
         unseen=tuple(unseen),

@@ -1,4 +1,4 @@
-"""`holter doctor`: the command, and its checks in `checks`."""
+"""`holter doctor`: the command; one module for each group of checks in `checks`."""
 
 from holter.cli.commands.doctor.command import doctor
 

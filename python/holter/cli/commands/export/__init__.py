@@ -1,4 +1,4 @@
-"""`holter export`: the command, and what writes the files in `writing`."""
+"""`holter export`: the command; writing the files in `writing`."""
 
 from holter.cli.commands.export.command import export
 

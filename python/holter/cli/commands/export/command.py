@@ -1,4 +1,4 @@
-"""`holter export`: the points of runs as one file, or as TensorBoard's event files, complete or not there at all."""
+"""`holter export`: points of runs in one file or as event files of TensorBoard; partial files never remain."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from holter._text import counted
+from holter.cli.commands.export.directory import check_directory
 from holter.cli.commands.export.writing import FORMATS, Selection, export_events, export_points, selections
-from holter.cli.files import check_directory, check_target
+from holter.cli.files import check_target
 from holter.cli.output import echo_error
 from holter.cli.runs import RUN, open_run
-from holter.cli.text import bytes_text, count_text
+from holter.cli.text import bytes_text
 
 __all__ = ["export"]
 
@@ -25,29 +27,30 @@ STDOUT = "-"
     "--output",
     required=True,
     metavar="PATH",
-    help="The file to write; - is the standard output. For tfevents a directory.",
+    help="File to write, or - for standard output; for tfevents a directory.",
 )
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="The format, where PATH does not end in it.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="Output format (default: from the suffix of PATH).")
 @click.option(
-    "--pattern", "patterns", multiple=True, metavar="PATTERN", help="Which series; all if not given. May be repeated."
+    "--pattern", "patterns", multiple=True, metavar="PATTERN", help="Export only series that match. Repeat for several."
 )
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def export(
     run_texts: tuple[str, ...], output: str, kind: str | None, patterns: tuple[str, ...], *, force: bool
 ) -> None:
-    """Write the points of runs as Parquet, CSV, JSON lines or TensorBoard's event files.
+    """Export points to Parquet, CSV, JSON Lines or TensorBoard's event files.
 
-    One row for each point, all ranks of a run included: run, rank, name, step, value, timestamp (UTC). Rows are
-    ordered by run, rank, name and step. The work is done piece by piece, so a run may be larger than the memory, and
-    the file appears under its name only when it is complete.
+    Use it to analyze points elsewhere or to share them. Each point is one row: run, rank, name, step, value, timestamp
+    (UTC), ordered by run, rank, name and step, with all ranks of each RUN. A run may be larger than memory, and PATH
+    appears only when it is complete.
 
-    Numbers keep every digit. NaN and infinities are NaN and infinities in Parquet, and the words nan, inf and -inf in
-    CSV and (as strings) in JSON lines. In CSV a name that a spreadsheet would take for a formula gets a ' before it.
+    Numbers keep every digit. NaN and infinities stay as they are in Parquet, and are nan, inf and -inf in CSV and (as
+    strings) in JSON Lines. In CSV, names that a spreadsheet would evaluate as a formula are prefixed with '.
 
-    With --format tfevents PATH is a directory, which must be new or empty: TensorBoard's logdir of one run, or, with
-    several runs, of one directory for each. `holter import` gives every point back from it exactly.
+    With --format tfevents, PATH is a new or empty directory: a TensorBoard logdir, with one subdirectory for each run
+    if there are several. `holter import` restores every point from it exactly.
 
-    Parquet needs pyarrow: pip install 'holter[arrow]'. A PATTERN is as a shell's, but * also matches /; quote it.
+    Parquet requires pip install 'holter[arrow]'. PATTERN is like a shell pattern, except that * also matches /. Quote
+    it.
 
     \b
     Examples:
@@ -58,12 +61,14 @@ def export(
     """
     kind = kind or SUFFIXES.get(Path(output).suffix.lower())
     if kind is None:
-        raise click.UsageError(f"{output!r} does not say which format is wanted; add --format {'|'.join(FORMATS)}")
+        raise click.UsageError(f"the format of {output!r} is unknown; add --format {'|'.join(FORMATS)}")
     if kind == "tfevents":
         _export_events(run_texts, output, patterns, force=force)
         return
     if output == STDOUT and kind == "parquet":
-        raise click.UsageError("Parquet cannot go to the standard output; name a file, or take csv or jsonl")
+        raise click.UsageError(
+            "Parquet cannot be written to standard output; pass a file name, or --format csv or jsonl"
+        )
     if output != STDOUT:
         check_target(Path(output), force=force)
     chosen = selections([open_run(text) for text in run_texts], patterns)
@@ -76,9 +81,9 @@ def export(
 
 def _export_events(run_texts: tuple[str, ...], output: str, patterns: tuple[str, ...], *, force: bool) -> None:
     if output == STDOUT:
-        raise click.UsageError("event files cannot go to the standard output; name a directory")
+        raise click.UsageError("event files cannot be written to standard output; pass a directory")
     if force:
-        raise click.UsageError("--force replaces a file, and event files go into a directory; name a new one")
+        raise click.UsageError("--force replaces files, not directories; pass a new directory for event files")
     directory = Path(output)
     check_directory(directory)
     runs = [open_run(text) for text in run_texts]
@@ -86,9 +91,9 @@ def _export_events(run_texts: tuple[str, ...], output: str, patterns: tuple[str,
     num_points = sum(series.count for selection in chosen for series in selection.series)
     export_events(runs, patterns, directory, num_points)
     num_bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    echo_error(f"{directory}: {count_text(num_points)} points, {bytes_text(num_bytes)}")
+    echo_error(f"{directory}: {counted(num_points, 'point')}, {bytes_text(num_bytes)}")
 
 
 def _done(path: Path, chosen: list[Selection]) -> str:
-    points = sum(series.count for selection in chosen for series in selection.series)
-    return f"{path}: {count_text(points)} points, {bytes_text(path.stat().st_size)}"
+    num_points = sum(series.count for selection in chosen for series in selection.series)
+    return f"{path}: {counted(num_points, 'point')}, {bytes_text(path.stat().st_size)}"

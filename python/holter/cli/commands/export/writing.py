@@ -1,6 +1,6 @@
-"""Writes points in bounded memory, a stretch of one series at a time; a file that has its name is complete.
+"""Writes points in bounded memory, a chunk of one series at a time. Files get their names once they are complete.
 
-The order is that of the run's own Parquet: run by run, rank by rank, series by name, points by step.
+Points are ordered as in a run's own Parquet files: by run, rank, name and step.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holter.cli.files import whole_directory, whole_file
+from holter._text import visible
+from holter.cli.commands.export.directory import atomic_directory
+from holter.cli.files import atomic_file
 from holter.cli.problems import Problem
 from holter.cli.progress import point_bar
-from holter.cli.series import chosen_series
-from holter.cli.text import visible
+from holter.cli.series import matching_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import holter
-    from holter.formats import Stretch
+    from holter.formats import SeriesChunk
 
 __all__ = ["FORMATS", "Selection", "export_events", "export_points", "selections"]
 
@@ -29,113 +30,118 @@ FORMATS = ("parquet", "csv", "jsonl", "tfevents")
 
 @dataclass(frozen=True)
 class Selection:
-    """The series of one rank of a run that are to be written."""
+    """The series to export from one rank of a run."""
 
     run: holter.Run
     series: list[holter.SeriesFacts]
 
 
 def selections(runs: Sequence[holter.Run], patterns: Sequence[str]) -> list[Selection]:
-    """Find what is to be written: of every rank of each run the series that match any of the patterns.
+    """Return the series of every rank of each run that match any of the patterns; all without patterns.
 
     Raises:
-        Problem: If a pattern matches nothing in a run.
+        Problem: If a pattern matches no series of a run.
     """
-    chosen = []
+    selected = []
     for run in runs:
         ranks = [run.open_rank(rank) for rank in run.ranks]
         if patterns:
-            chosen_series(run, patterns)  # what one rank has the others may lack
-        for member in ranks:
-            found = {series.name: series for pattern in patterns or ("*",) for series in member.facts(pattern)}
-            # The order of the names is that of their bytes, as in the run's own Parquet.
-            chosen.append(Selection(member, sorted(found.values(), key=lambda series: series.name.encode())))
-    return chosen
+            matching_series(run, patterns)  # a pattern need not match in every rank
+        for rank in ranks:
+            found = {series.name: series for pattern in patterns or ("*",) for series in rank.facts(pattern)}
+            # Names are ordered by their bytes, as in a run's own Parquet files.
+            selected.append(Selection(rank, sorted(found.values(), key=lambda series: series.name.encode())))
+    return selected
 
 
-def export_points(chosen: Sequence[Selection], kind: str, path: Path | None) -> None:
-    """Write the points.
+def export_points(selected: Sequence[Selection], kind: str, path: Path | None) -> None:
+    """Write points to a file.
 
     Args:
-        chosen: Which.
-        kind: One of `FORMATS`, but not event files.
-        path: The file, which is replaced; the standard output if None.
+        selected: The series.
+        kind: One of `FORMATS`, except event files.
+        path: The file, which is replaced; standard output if None.
 
     Raises:
-        OSError: If the file cannot be written. Nothing of it is left then.
+        OSError: If the file cannot be written. No partial file remains.
         Problem: If the format needs a library that is not installed.
     """
-    from holter.formats import write_parquet, write_text
+    from holter.formats import format_csv, format_jsonl, write_parquet
 
-    stretches = _with_progress(_stretches(chosen), sum(one.count for selection in chosen for one in selection.series))
+    num_points = sum(series.count for selection in selected for series in selection.series)
+    chunks = _with_progress(_chunks(selected), num_points)
+    display = visible if path is None and sys.stdout.isatty() else str
+    texts = format_csv(chunks, display) if kind == "csv" else format_jsonl(chunks)
     if path is None:
-        write_text(sys.stdout, kind, stretches, visible if sys.stdout.isatty() else str)
+        sys.stdout.writelines(texts)
+        sys.stdout.flush()
         return
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         if kind == "parquet":
             try:
-                write_parquet(unfinished, stretches)
+                write_parquet(unfinished, chunks)
             except ImportError as error:
                 raise Problem(str(error), "pip install 'holter[arrow]', or choose --format csv or jsonl") from None
         else:
             with unfinished.open("w", encoding="utf-8", newline="") as file:
-                write_text(file, kind, stretches)
+                file.writelines(texts)
 
 
 def export_events(runs: Sequence[holter.Run], patterns: Sequence[str], directory: Path, num_points: int) -> None:
-    """Write event files, as TensorBoard reads them: one run into the directory, several into directories in it.
+    """Write event files: a single run into the directory, several runs into subdirectories.
 
     Args:
-        runs: Which.
-        patterns: Which series of them.
-        directory: Made as a whole when all is written; it may be there if it is empty.
-        num_points: How many points this will be.
+        runs: The runs.
+        patterns: Which series; all without patterns.
+        directory: Created when all files are complete; it may exist if it is empty.
+        num_points: The number of points, for the progress bar.
 
     Raises:
-        OSError: If something cannot be written. Nothing is left of it then.
-        Problem: If two runs would be written into the same directory.
+        OSError: If a file cannot be written. No partial directory remains.
+        Problem: If two runs have the same directory name.
     """
     from holter.formats import tfevents
 
-    places: dict[Path, holter.Run] = {}
+    targets: dict[Path, holter.Run] = {}
     for run in runs:
-        place = Path(run.path.absolute().name) if len(runs) > 1 else Path()
-        if place in places:
+        target = Path(run.path.absolute().name) if len(runs) > 1 else Path()
+        if other := targets.get(target):
             raise Problem(
-                f"two runs would be {directory / place}: {places[place].path} and {run.path}", "export each alone"
+                f"{other.path} and {run.path} would both be exported to {directory / target}",
+                "export them one by one",
             )
-        places[place] = run
+        targets[target] = run
     num_written = 0
-    with point_bar(num_points) as progress, whole_directory(directory) as unfinished:
+    with point_bar(num_points) as progress, atomic_directory(directory) as unfinished:
 
-        def told(count: int) -> None:
+        def on_progress(count: int) -> None:
             nonlocal num_written
             num_written += count
             progress(num_written)
 
-        for place, run in places.items():
-            tfevents.write(run, unfinished / place, pattern=patterns or ["*"], progress=told)
+        for target, run in targets.items():
+            tfevents.write(run, unfinished / target, pattern=patterns or ["*"], on_progress=on_progress)
 
 
-def _stretches(chosen: Sequence[Selection]) -> Iterator[Stretch]:
-    from holter.formats import POINTS_AT_ONCE, Stretch
+def _chunks(selected: Sequence[Selection]) -> Iterator[SeriesChunk]:
+    from holter.formats import CHUNK_POINTS, SeriesChunk
 
-    for selection in chosen:
+    for selection in selected:
         for series in selection.series:
-            # Points are spread evenly as a rule; where they are not, a stretch is larger, but still far from all.
-            pieces = -(-series.count // POINTS_AT_ONCE)
-            width = -(-(series.last_step - series.first_step + 1) // pieces)
-            for piece in range(pieces):
-                start = series.first_step + piece * width
+            # Steps are usually evenly spaced; otherwise a chunk is larger, but still far from the whole series.
+            num_chunks = -(-series.count // CHUNK_POINTS)
+            width = -(-(series.last_step - series.first_step + 1) // num_chunks)
+            for index in range(num_chunks):
+                start = series.first_step + index * width
                 points = selection.run.series(series.name, start, start + width)
-                yield Stretch(selection.run.name, selection.run.rank, points)
+                yield SeriesChunk(selection.run.name, selection.run.rank, points)
 
 
-def _with_progress(stretches: Iterator[Stretch], total: int) -> Iterator[Stretch]:
-    """The same stretches, with a progress bar if somebody looks and it takes long enough."""
+def _with_progress(chunks: Iterator[SeriesChunk], num_points: int) -> Iterator[SeriesChunk]:
+    """Yields the chunks, and shows a progress bar on a terminal if it takes long."""
     num_written = 0
-    with point_bar(total) as progress:
-        for stretch in stretches:
-            yield stretch
-            num_written += len(stretch.points)
+    with point_bar(num_points) as progress:
+        for chunk in chunks:
+            yield chunk
+            num_written += len(chunk.points)
             progress(num_written)

@@ -1,4 +1,4 @@
-"""`holter plot`: the command, and what draws a chart in the terminal in `drawing`."""
+"""`holter plot`: the command; drawing charts in the terminal in `drawing`."""
 
 from holter.cli.commands.plot.command import plot
 

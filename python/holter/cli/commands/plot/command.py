@@ -1,4 +1,4 @@
-"""`holter plot`: the charts of `holter.plots`, drawn in the terminal or into a file."""
+"""`holter plot`: charts of `holter.plots` in the terminal or in a file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holter.cli.files import check_target, whole_file
+from holter._text import visible
+from holter.cli.files import atomic_file, check_target
 from holter.cli.output import echo, is_terminal, terminal_console
-from holter.cli.problems import Problem, failure
+from holter.cli.problems import Problem, error_text
 from holter.cli.runs import RUN, open_run
-from holter.cli.series import chosen_names
-from holter.cli.text import visible
+from holter.cli.series import matching_names
 
 if TYPE_CHECKING:
     import holter
@@ -27,31 +27,40 @@ PIPE_COLUMNS = 100
 HEIGHT = 16
 FILE_PX = 1600
 POINTS_PER_CHARACTER = 8
-"""Of a line, at most: more than there are dots, so that a spike goes as high as it is."""
+"""Maximum points of a line: more than there are dots, so that spikes keep their height."""
 
 
 @click.command()
 @click.argument("run_text", metavar="RUN", type=RUN)
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
-@click.option("--with", "others", multiple=True, metavar="RUN", type=RUN, help="Another run. May be repeated.")
-@click.option("--band", type=click.Choice(BANDS), help="One band over all series, instead of a line for each.")
-@click.option("--heatmap", is_flag=True, help="A row for each series, colour for value.")
-@click.option("--start", type=int, metavar="STEP", help="The first step to show.")
-@click.option("--stop", type=int, metavar="STEP", help="The step after the last one to show.")
+@click.option("--with", "others", multiple=True, metavar="RUN", type=RUN, help="Add another run. Repeat for several.")
+@click.option("--band", type=click.Choice(BANDS), help="Draw one band over all series instead of a line for each.")
+@click.option("--heatmap", is_flag=True, help="Draw a row for each series, with values as colors.")
+@click.option("--start", type=int, metavar="STEP", help="First step to show.")
+@click.option("--stop", type=int, metavar="STEP", help="Step after the last one to show.")
 @click.option(
-    "--smooth", type=click.FloatRange(min=0), default=0.0, metavar="STEPS", help="Half-life of the smoothing."
+    "--smooth", type=click.FloatRange(min=0), default=0.0, metavar="STEPS", help="Half-life of the smoothing, in steps."
 )
-@click.option("--log-y", is_flag=True, help="A logarithmic axis of values; what is not positive is left out.")
-@click.option("--x", "x_axis", default="step", metavar="AXIS", help="step, relative, wall, or metric:NAME.")
+@click.option("--log-y", is_flag=True, help="Use a logarithmic y axis, without values that are not positive.")
 @click.option(
-    "--width", type=click.IntRange(min=40, max=500), metavar="N", help="Characters across; those of the terminal."
+    "--x", "x_axis", default="step", metavar="AXIS", help="x axis: step (default), relative, wall, or metric:NAME."
 )
 @click.option(
-    "--height", type=click.IntRange(min=4, max=200), default=HEIGHT, metavar="N", help="Lines of the picture."
+    "--width", type=click.IntRange(min=40, max=500), metavar="N", help="Width in characters (default: the terminal's)."
 )
-@click.option("--title", help="The title; made of the names if not given.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write .png, .svg, .pdf or .html.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--height",
+    type=click.IntRange(min=4, max=200),
+    default=HEIGHT,
+    show_default=True,
+    metavar="N",
+    help="Height in lines.",
+)
+@click.option("--title", help="Title (default: from the names).")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write a .png, .svg, .pdf or .html file."
+)
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def plot(
     run_text: str,
     *,
@@ -63,14 +72,15 @@ def plot(
     height: int,
     **options: Any,
 ) -> None:
-    """Draw metrics of a RUN: in the terminal, or into a file for a paper or a page.
+    """Plot metrics of a RUN in the terminal or to a file.
 
-    A line for each series that matches a PATTERN, which is as a shell's, but * also matches /; quote it. NaN and
-    infinities are × on the horizontal axis. No line loses a spike, however far one zooms out: where a point stands
-    for many steps, its smallest and largest value are drawn too.
+    Use it for a quick look over SSH, or for a figure in a paper. Each series that matches PATTERN is a line; PATTERN is
+    like a shell pattern, except that * also matches /. Quote it. NaN and infinities are × on the x axis. Spikes are
+    never lost: where a point represents many steps, their smallest and largest value are drawn too.
 
-    --band std is mean and standard deviation over the series (and the runs), quantile median and 10 to 90 %, minmax
-    mean, smallest and largest. A PNG, SVG or PDF needs pip install 'holter[plot]', a page of HTML 'holter[serve]'.
+    --band std draws the mean and standard deviation over all series (and runs), quantile the median and the 10 % to
+    90 % range, minmax the mean and the full range. PNG, SVG and PDF require pip install 'holter[plot]', HTML
+    'holter[serve]'.
 
     \b
     Examples:
@@ -80,14 +90,14 @@ def plot(
       holter plot run-2 'attention_entropy/layer_*' --heatmap --out entropy.pdf
     """
     if options["band"] and options["heatmap"]:
-        raise click.UsageError("--band and --heatmap are two ways to draw the same series; take one")
+        raise click.UsageError("--band and --heatmap exclude each other; pass one of them")
     if options["heatmap"] and others:
-        raise click.UsageError("a heatmap shows one run; leave --with out")
+        raise click.UsageError("a heatmap shows one run; omit --with")
     if out is not None:
         _check_out(out, force=force)
     columns = width or (shutil.get_terminal_size().columns if is_terminal() else PIPE_COLUMNS)
     runs = [open_run(text) for text in (run_text, *others)]
-    names = chosen_names(runs, patterns)
+    names = matching_names(runs, patterns)
     chart = _chart(runs, names, FILE_PX if out is not None else POINTS_PER_CHARACTER * columns, options)
     if out is not None:
         _save(chart, out)
@@ -116,34 +126,34 @@ def _chart(runs: list[holter.Run], names: list[str], px: int, options: dict[str,
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except KeyError as error:
-        raise Problem(failure(error), "`holter show RUN` lists the series of a run") from None
+        raise Problem(error_text(error), "`holter show RUN` lists the series of a run") from None
 
 
 def _draw(chart: Chart, columns: int, height: int) -> None:
-    from holter.cli.commands.plot.drawing import Paper, draw
+    from holter.cli.commands.plot.drawing import Canvas, draw
 
     if not is_terminal():
-        for line in draw(chart, Paper(columns, height, is_coloured=False, draws_boxes=False)):
+        for line in draw(chart, Canvas(columns, height, has_color=False, has_boxes=False)):
             echo("".join(segment.text for segment in line).rstrip())
         return
     from rich.text import Text
 
     console = terminal_console()
-    is_coloured = console.color_system is not None and not console.no_color
-    for line in draw(chart, Paper(columns, height, is_coloured=is_coloured, draws_boxes=True)):
+    has_color = console.color_system is not None and not console.no_color
+    for line in draw(chart, Canvas(columns, height, has_color=has_color, has_boxes=True)):
         console.print(Text.assemble(*line, no_wrap=True), soft_wrap=True)
 
 
 def _check_out(path: Path, *, force: bool) -> None:
     if path.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"{str(path)!r} does not end in {', '.join(SUFFIXES)}, which says what is written")
+        raise click.UsageError(f"unknown file format {path.suffix!r} of {str(path)!r}; expected {', '.join(SUFFIXES)}")
     check_target(path, force=force)
 
 
 def _save(chart: Chart, path: Path) -> None:
     from holter import plots
 
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         if path.suffix.lower() == ".html":
             _save_page(chart, unfinished)
         else:
@@ -151,14 +161,12 @@ def _save(chart: Chart, path: Path) -> None:
 
 
 def _save_page(chart: Chart, path: Path) -> None:
-    """A page that holds plotly.js as well, so that it opens offline."""
+    """Write a page that includes plotly.js, so that it works offline."""
     from holter import plots
 
     try:
         import plotly.graph_objects as go
     except ImportError:
-        raise Problem(
-            "a page of HTML is drawn by plotly, which is not installed", "pip install 'holter[serve]'"
-        ) from None
-    # Attributes that an older plotly does not know yet are left out.
+        raise Problem("an HTML chart needs plotly, which is not installed", "pip install 'holter[serve]'") from None
+    # Skip attributes that an older plotly does not support.
     go.Figure(plots.to_plotly(chart), skip_invalid=True).write_html(path, include_plotlyjs=True)

@@ -1,4 +1,4 @@
-"""`holter sync`: the command, and a pass over the runs in `passes`."""
+"""`holter sync`: the command; one pass over the runs in `passes`."""
 
 from holter.cli.commands.sync.command import sync
 

@@ -1,4 +1,4 @@
-"""`holter tail`: the command, what it watches in `watching`, what it shows in `following`."""
+"""`holter tail`: the command; reading changes in `watching`; displaying them in `display`."""
 
 from holter.cli.commands.tail.command import tail
 

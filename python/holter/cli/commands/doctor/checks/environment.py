@@ -1,4 +1,4 @@
-"""What is installed here: versions, and which extras of Holter's can be used."""
+"""The environment: versions, and the extras of Holter that are installed."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ EXTRAS = {
     "plot": ("matplotlib",),
     "serve": ("plotly", "starlette", "uvicorn"),
 }
-"""The packages of each extra, as pyproject.toml has them."""
+"""The packages of each extra, as in pyproject.toml."""
 
 
 def check_environment() -> list[Finding]:
-    """Say the versions, and which extras are missing. Nothing is imported for it."""
+    """Report versions and missing extras, without importing the packages."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     versions = {name: _version(name) for packages in EXTRAS.values() for name in packages}
     installed = [f"{name} {version}" for name, version in versions.items() if version]
-    absent = [extra for extra, packages in EXTRAS.items() if not all(versions[name] for name in packages)]
+    missing = [extra for extra, packages in EXTRAS.items() if not all(versions[name] for name in packages)]
     findings = [
         Finding("versions", Severity.OK, f"holter {holter.__version__}, Python {platform.python_version()}, {system}"),
-        Finding("extras", Severity.OK, f"installed: {', '.join(installed) or 'no extra'}"),
+        Finding("extras", Severity.OK, f"installed packages: {', '.join(installed) or 'none'}"),
     ]
-    if absent:
-        way_out = f"only what they are for needs them: pip install 'holter[{','.join(absent)}]'"
-        findings.append(Finding("extras", Severity.NOTE, f"not installed: {', '.join(absent)}", way_out))
+    if missing:
+        hint = f"if you need them: pip install 'holter[{','.join(missing)}]'"
+        findings.append(Finding("extras", Severity.NOTE, f"extras not installed: {', '.join(missing)}", hint))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""What a check found: how bad it is, in words, and the way out."""
+"""The finding of a check: its severity, a text, and a hint."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ __all__ = ["Finding", "Severity"]
 
 
 class Severity(enum.Enum):
-    """How bad a finding is."""
+    """How serious a finding is."""
 
     OK = "ok"
-    """It was looked at and is in order."""
+    """Checked, and in order."""
     NOTE = "note"
-    """Worth knowing."""
+    """Information that needs no action."""
     WARNING = "warning"
-    """Somebody should look at it; no point is missing."""
+    """Needs attention, but no point is missing."""
     PROBLEM = "problem"
     """Points are missing, or something cannot be read or written."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The finding of a check.
 
     Attributes:
-        check: The check, as one word: for scripts.
-        severity: How bad it is.
+        check: The check, as one word for scripts.
+        severity: How serious it is.
         text: What was found.
-        way_out: What to do about it; empty where nothing is to be done.
-        run: The run's directory; empty if it is about something else.
+        hint: What to do about it; empty if nothing.
+        run: The directory of the run; empty if the finding is not about a run.
     """
 
     check: str
     severity: Severity
     text: str
-    way_out: str = ""
+    hint: str = ""
     run: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """The finding for a script."""
+        """Return the finding as JSON."""
         return {
             "run": self.run,
             "check": self.check,
             "severity": self.severity.value,
             "text": self.text,
-            "way_out": self.way_out,
+            "hint": self.hint,
         }

@@ -1,7 +1,7 @@
-"""Puts a drawing together: title, picture, legend, and the notes on what the picture cannot show.
+"""Assembles a drawing: title, picture, legend, and notes on what the picture cannot show.
 
-Without colours the lines of a chart could not be told apart: each then gets a panel of its own, those of one metric
-on one scale.
+Without colors the lines of a chart would be indistinguishable: each gets its own panel, and the panels of a metric
+share a scale.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from holter.cli.commands.plot.drawing.cells import draw_heatmap
+from holter._text import counted, shortened, visible
+from holter.cli.commands.plot.drawing.canvas import ALARM, LABEL_LIMIT, NONFINITE, QUIET, Canvas, Segment
 from holter.cli.commands.plot.drawing.frame import draw_frame, y_scale
-from holter.cli.commands.plot.drawing.paper import ALARM, LABEL_LIMIT, NONFINITE, QUIET, Paper, Segment
-from holter.cli.text import shortened, value_text, visible
+from holter.cli.commands.plot.drawing.heatmap import draw_heatmap
+from holter.cli.text import value_text
 from holter.plots.build.palette import resolved, theme_named
 
 if TYPE_CHECKING:
@@ -25,23 +26,23 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-MOST_MARKS = 6
-LEAST_ROWS = 4
+MAX_MARKS = 6
+MIN_ROWS = 4
 
 
-def draw(chart: Chart, paper: Paper) -> Iterator[list[Segment]]:
-    """Return the lines of text of a chart, one after the other."""
-    chart = replace(chart, lines=_told_apart(chart.lines))
-    yield [Segment(shortened(visible(chart.title), paper.columns), "bold")]
+def draw(chart: Chart, canvas: Canvas) -> Iterator[list[Segment]]:
+    """Return the lines of text of a chart."""
+    chart = replace(chart, lines=_distinct(chart.lines))
+    yield [Segment(shortened(visible(chart.title), canvas.columns), "bold")]
     if chart.heatmap is not None:
-        yield from draw_heatmap(chart, chart.heatmap, paper)
-    elif paper.is_coloured or len(_main(chart.lines)) < 2:
-        yield from draw_frame(chart, chart.lines, paper)
+        yield from draw_heatmap(chart, chart.heatmap, canvas)
+    elif canvas.has_color or len(_main(chart.lines)) < 2:
+        yield from draw_frame(chart, chart.lines, canvas)
         for line in _main(chart.lines):
-            key = [Segment("━━ ", str(line.colour))] if paper.is_coloured else []
+            key = [Segment("━━ ", str(line.colour))] if canvas.has_color else []
             yield [*key, _label(line)]
     else:
-        yield from _panels(chart, paper)
+        yield from _panels(chart, canvas)
     yield from _notes(chart)
 
 
@@ -49,8 +50,8 @@ def _main(lines: Sequence[Line]) -> list[Line]:
     return [line for line in lines if not line.is_faint]
 
 
-def _told_apart(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """The lines with their colours resolved; where dashes set some apart, which braille cannot show, colours do."""
+def _distinct(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The lines with resolved colors; lines that differ only by dashes, which braille cannot show, get other colors."""
     theme = theme_named("dark")  # most terminals are
     if all(line.dash == "solid" for line in lines):
         return tuple(replace(line, colour=resolved(line.colour, theme)) for line in lines)
@@ -58,15 +59,15 @@ def _told_apart(lines: Sequence[Line]) -> tuple[Line, ...]:
     return tuple(replace(line, colour=resolved(order[line.run, line.name], theme)) for line in lines)
 
 
-def _panels(chart: Chart, paper: Paper) -> Iterator[list[Segment]]:
-    rows = max(paper.rows // len(_main(chart.lines)), LEAST_ROWS)
+def _panels(chart: Chart, canvas: Canvas) -> Iterator[list[Segment]]:
+    rows = max(canvas.rows // len(_main(chart.lines)), MIN_ROWS)
     for line in _main(chart.lines):
-        alike = replace(chart, lines=tuple(one for one in chart.lines if one.name == line.name))
+        alike = replace(chart, lines=tuple(other for other in chart.lines if other.name == line.name))
         scale = y_scale(alike)
-        own = [one for one in alike.lines if (one.run, one.label) == (line.run, line.label)]
+        own = [other for other in alike.lines if (other.run, other.label) == (line.run, line.label)]
         yield []
         yield [_label(line)]
-        yield from draw_frame(replace(chart, y_range=(scale.at(0.0), scale.at(1.0))), own, replace(paper, rows=rows))
+        yield from draw_frame(replace(chart, y_range=(scale.at(0.0), scale.at(1.0))), own, replace(canvas, rows=rows))
 
 
 def _label(line: Line) -> Segment:
@@ -83,10 +84,10 @@ def _notes(chart: Chart) -> Iterator[list[Segment]]:
         yield [Segment(f"{NONFINITE} not finite: {bad[0]}{more}", ALARM)]
     nonpositive = sum(int((line.y <= 0).sum()) for line in chart.lines) if chart.log_y else 0
     if nonpositive:
-        yield [Segment(f"left out, as they have no logarithm: {nonpositive} points of at most 0", ALARM)]
+        yield [Segment(f"{counted(nonpositive, 'point')} not shown: the logarithm needs a positive value", ALARM)]
     if chart.marks:
-        shown = ", ".join(f"{visible(mark.label)} (step {mark.step})" for mark in chart.marks[:MOST_MARKS])
-        more = f" and {len(chart.marks) - MOST_MARKS} more" if len(chart.marks) > MOST_MARKS else ""
+        shown = ", ".join(f"{visible(mark.label)} (step {mark.step})" for mark in chart.marks[:MAX_MARKS])
+        more = f" and {len(chart.marks) - MAX_MARKS} more" if len(chart.marks) > MAX_MARKS else ""
         yield [Segment(f"marks: {shown}{more}", QUIET)]
     thresholds = [threshold for threshold in chart.thresholds if math.isfinite(threshold.y)]
     for threshold in thresholds:

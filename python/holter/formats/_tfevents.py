@@ -1,32 +1,32 @@
-"""TensorBoard's event files, by `holter.formats.tfevents`."""
+"""Adapts `holter.formats.tfevents` to an import."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from holter.formats import tfevents
-from holter.formats._model import Batch, Fault
+from holter.formats._source import Batch, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["read_events"]
+__all__ = ["read_tfevents"]
 
 
-def read_events(paths: Sequence[Path]) -> Iterator[Batch]:
-    """Read the points of event files that belong to one run, in their order.
+def read_tfevents(paths: Sequence[Path]) -> Iterator[Batch]:
+    """Read the points of the event files of one run, in their order.
 
     Raises:
-        OSError: One of them cannot be read.
-        ValueError: One of them is no file.
+        OSError: A file cannot be read.
+        ValueError: A path is not a regular file.
     """
     bytes_before = 0
     for path in paths:
         batch = None
         for batch in tfevents.read(path):
-            faults = [Fault(fault.path, f"byte {fault.offset}", fault.reason) for fault in batch.damage]
-            yield Batch(_points(batch), faults, batch.left_out, bytes_before + batch.bytes_read)
+            faults = [Fault(damage.path, f"byte {damage.offset}", damage.reason) for damage in batch.damage]
+            yield Batch(_points(batch), faults, batch.skipped, bytes_before + batch.bytes_read)
         bytes_before += 0 if batch is None else batch.bytes_read
 
 
