@@ -1,6 +1,6 @@
-"""What is shown first of runs: the charts that everybody looks for, found by their names; never nothing.
+"""The default charts of runs, selected by the names of the series.
 
-A request says what a chart shows and not yet with which points, so that a page can ask for it when it is visible.
+A request describes a chart without its data, so that a page can build the chart when it becomes visible.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_FAMILIES = 6
 _MAX_SPLITS = 4
 _MIN_CHARTS = 4
 _MAX_FAMILY_LINES = 3
-# Whose families tell most, in this order: the probes' own names.
+# Families to show first, in this order, by parts of the names that probes use.
 _PRIORITY = (
     "attention_entropy",
     "attention_sparsity",
@@ -39,18 +39,18 @@ _PRIORITY = (
     "activation",
     "loss",
 )
-# Families with one member for each parameter: there are hundreds of them, and none is more telling than another.
+# Families with one member per parameter are shown last: there are hundreds of them, all equally important.
 _PARAMETER_FAMILIES = ("grad_norm/", "gradient_norm/", "param_norm/", "weight_norm/", "update_ratio/")
 
 
 class ChartRequest(TypedDict):
-    """A chart that could be drawn, as JSON.
+    """The description of a chart, as JSON.
 
     Attributes:
-        key: What it is called among the others; the same for the same runs.
-        title: Its title.
-        kind: Which builder makes it.
-        band: The band's kind, where it is one.
+        key: A unique key, stable for the same runs.
+        title: The title.
+        kind: The builder.
+        band: The kind of band, for band charts.
         names: The series.
     """
 
@@ -62,12 +62,12 @@ class ChartRequest(TypedDict):
 
 
 def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
-    """Return what is shown first: losses, perplexity, gradient norm, speed, families of layers, learning rate.
+    """Return the default charts: losses, perplexity, accuracy, gradient norm, speed, families, learning rate.
 
-    Where too few of these are there, the first series follow. Empty only if no run has any point.
+    If these are fewer than four, the first other series follow. Empty only if no run has any points.
 
     Args:
-        runs: The runs; a series that any of them has counts.
+        runs: The runs; the series of all of them are considered.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.names() if not name.startswith("mark/")))
     if not names:
@@ -79,8 +79,8 @@ def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
         ("gradient-norm", "total gradient norm", naming.GRADIENT_NORM),
     )
     charts = []
-    for key, title, wanted in known:
-        found = naming.names_for_metric(names, wanted)
+    for key, title, metric in known:
+        found = naming.names_for_metric(names, metric)
         if found:
             charts.append(_request(key, title, "line", found[:_MAX_SPLITS]))
     loss = charts[0]["names"] if charts else []
@@ -105,11 +105,11 @@ def build_chart(
 ) -> Chart:
     """Build the chart that a request describes.
 
-    Each run is a group of its own; a heatmap is of the first one that has any of the series.
+    Each run forms its own group. A heatmap shows the first run that has any of the series.
 
     Raises:
-        KeyError: If no run has any of its series.
-        ValueError: If its kind or band is none.
+        KeyError: If no run has any of the series.
+        ValueError: If the kind or the band is invalid.
     """
     names, title = request["names"], request["title"]
     if request["kind"] == "line":
@@ -126,7 +126,7 @@ def build_chart(
 
 
 def family_request(family: Family, num_runs: int) -> ChartRequest:
-    """Return the chart of a family: its band, or where it has few members and one run, each of them."""
+    """Return the chart of a family: a band, or lines for a few members of a single run."""
     kind: ChartKind = "line" if len(family.names) <= _MAX_FAMILY_LINES and num_runs == 1 else "band"
     return _request(f"family:{family.pattern}", family.pattern, kind, list(family.names))
 
@@ -138,7 +138,7 @@ def _first_with(runs: Sequence[Run], names: Iterable[str]) -> Run:
 
 def _family_charts(names: Iterable[str], num_runs: int) -> list[ChartRequest]:
     def place(family: Family) -> tuple[bool, int, int]:
-        rank = next((at for at, word in enumerate(_PRIORITY) if word in family.pattern), len(_PRIORITY))
+        rank = next((index for index, part in enumerate(_PRIORITY) if part in family.pattern), len(_PRIORITY))
         return family.pattern.startswith(_PARAMETER_FAMILIES), rank, -len(family.names)
 
     ordered = sorted(analysis.families(names), key=place)

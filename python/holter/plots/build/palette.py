@@ -1,8 +1,8 @@
-"""Colors: one palette for runs, the same in every chart, list and terminal; and the two themes.
+"""Colors: the palette of runs, the same in every chart, list and terminal, in two themes.
 
-The colors of a palette can be told apart with any of the three color blindnesses (at least 0.11 apart in OKLab, as
-Machado et al. 2009 simulate them; Okabe and Ito's eight are 0.08 apart), and each has a contrast of at least
-3 : 1 to the background of its theme. The tests compute both.
+The colors of a palette are distinguishable with each of the three types of color blindness (at least 0.11 apart in
+OKLab, simulated as in Machado et al. 2009; Okabe and Ito's eight colors are 0.08 apart), and each has a contrast of at
+least 3 : 1 to the background of its theme. The tests compute both.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class Theme:
     """The colors of a figure.
 
     Attributes:
-        palette: Run i has palette[i % 10].
-        sequence: From the first layer to the last: a part of viridis.
-        background: Behind the lines, and of the page for which the theme is made.
+        palette: Colors of runs: run i has palette[i % 10].
+        sequence: Colors from the first layer to the last: a part of viridis.
+        background: Background of the plot area and of the page.
         text: Titles and values.
         quiet_text: Ticks, legends, notes.
-        grid: The grid.
-        axis: The cursor, and what else should hardly be seen.
-        hover: Behind the hover's text.
-        alarm: NaN, infinities and restarts.
+        grid: Grid lines.
+        axis: Cursor and other unobtrusive lines.
+        hover: Background of the hover label.
+        alarm: NaN, infinite values and restarts.
         change: Change points.
     """
 
@@ -94,18 +94,18 @@ PALETTE = THEMES["light"].palette
 
 
 def theme_named(name: str) -> Theme:
-    """Return a theme.
+    """Return the theme with a name.
 
     Raises:
-        ValueError: If there is none of this name.
+        ValueError: If no theme has this name.
     """
     if name not in THEMES:
-        raise ValueError(f"there is no theme {name!r}; there are {', '.join(THEMES)}")
+        raise ValueError(f"theme must be one of {', '.join(THEMES)}, got {name!r}")
     return THEMES[name]
 
 
 def resolved(color: Color, theme: Theme) -> str:
-    """Return `#rrggbb` for a color of a chart."""
+    """Return a chart's color as `#rrggbb`."""
     if isinstance(color, str):
         return color
     if isinstance(color, int):
@@ -118,7 +118,7 @@ def resolved(color: Color, theme: Theme) -> str:
 
 
 def translucent(color: str, opacity: float) -> str:
-    """Return `#rrggbb` as CSS' `rgba(...)`."""
+    """Return `#rrggbb` as CSS `rgba(...)`."""
     red, green, blue = _channels(color)
     return f"rgba({red},{green},{blue},{opacity:g})"
 
