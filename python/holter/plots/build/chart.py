@@ -80,6 +80,12 @@ class Line:
         return None if self.lower is None or self.upper is None else (self.lower, self.upper)
 
     @property
+    def isolated(self) -> IntArray:
+        """The indices of points between two gaps, which need a marker to be visible."""
+        is_finite = np.isfinite(self.y)
+        return np.flatnonzero(is_finite & ~np.r_[False, is_finite[:-1]] & ~np.r_[is_finite[1:], False])
+
+    @property
     def columns(self) -> list[FloatArray]:
         """All columns on the y-axis."""
         return [self.y, *(self.ribbon or ())]

@@ -1,6 +1,6 @@
-"""Draws a chart with matplotlib, as papers want it, and writes it as PNG, SVG or PDF.
+"""Draws a chart with matplotlib for papers, and writes it as PNG, SVG or PDF.
 
-Nothing here touches pyplot or the global state of matplotlib: figures may be made by several threads at once.
+Uses neither pyplot nor matplotlib's global state, so several threads can make figures at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holter.plots.build.palette import THEMES, resolved
-from holter.plots.build.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, shortened
+from holter.plots.build.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, display_text
+
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,17 +33,17 @@ _DASHES = {"solid": "-", "dash": "--", "dot": ":"}
 
 
 def save(chart: Chart, path: str | os.PathLike[str], *, size: tuple[float, float] = (6.4, 3.6)) -> None:
-    """Draw a chart and write it to a file; one that is there is replaced.
+    """Draw a chart and write it to a file, replacing an existing one.
 
     Args:
         chart: The chart.
-        path: The file; its suffix (`.png`, `.svg` or `.pdf`) says what is written.
+        path: The file; its suffix (`.png`, `.svg` or `.pdf`) determines the format.
         size: Width and height in inches.
 
     Raises:
         ImportError: If matplotlib is not installed.
         OSError: If the file cannot be written.
-        ValueError: If the suffix is none of these.
+        ValueError: If the suffix is not supported.
     """
     suffix = pathlib.Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -55,7 +56,7 @@ def save(chart: Chart, path: str | os.PathLike[str], *, size: tuple[float, float
 
 
 def to_matplotlib(chart: Chart, *, size: tuple[float, float] = (6.4, 3.6)) -> Figure:
-    """Return a chart as a matplotlib figure, which no window and no pyplot knows of.
+    """Return a chart as a matplotlib figure that is not registered with pyplot.
 
     Args:
         chart: The chart.
@@ -68,7 +69,7 @@ def to_matplotlib(chart: Chart, *, size: tuple[float, float] = (6.4, 3.6)) -> Fi
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        raise ImportError("this needs matplotlib: pip install 'holter[plot]'") from error
+        raise ImportError("matplotlib is required: pip install 'holter[plot]'") from error
     foot = _NOTE_INCHES / size[1] if chart.note else 0.0
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0.0, foot, 1.0, 1.0 - foot)))
     axes = figure.add_subplot()
@@ -78,7 +79,7 @@ def to_matplotlib(chart: Chart, *, size: tuple[float, float] = (6.4, 3.6)) -> Fi
         _draw_bars(axes, chart)
     else:
         _draw_lines(axes, chart)
-    _dress(axes, chart)
+    _decorate(axes, chart)
     if chart.note:
         text = _plain(chart.note, _NOTE_CHARACTERS)
         figure.text(0.995, 0.01, text, ha="right", va="bottom", fontsize=6, color=_THEME.quiet_text)
@@ -103,7 +104,7 @@ def _draw_lines(axes: Axes, chart: Chart) -> None:
         elif len(line.y) <= _MAX_MARKERS:
             style |= {"marker": "o", "markersize": 2.5}
         axes.plot(line.x, line.y, label=None if line.is_faint else _plain(line.label), **style)
-        _draw_lone_points(axes, line, color)
+        _draw_isolated_points(axes, line, color)
         _draw_at_edge(axes, line.nonfinite.x, 0.0, {"marker": "^", "color": _THEME.alarm})
         if chart.log_y and not line.is_faint:
             lowest = line.y if line.lower is None else np.fmin(line.y, line.lower)
@@ -114,16 +115,16 @@ def _draw_lines(axes: Axes, chart: Chart) -> None:
         axes.axvline(mark.x, color=color, linewidth=0.7, linestyle=(0, (4, 3)), zorder=0.9)
 
 
-def _draw_lone_points(axes: Axes, line: Line, color: str) -> None:
-    """Points between gaps, of which a line shows nothing."""
-    is_there = np.isfinite(line.y)
-    lone = is_there & ~np.r_[False, is_there[:-1]] & ~np.r_[is_there[1:], False]
-    if lone.any() and not line.is_faint:
-        axes.plot(line.x[lone], line.y[lone], "o", color=color, markersize=2.5, zorder=3.0)
+def _draw_isolated_points(axes: Axes, line: Line, color: str) -> None:
+    if line.is_faint:
+        return
+    at = line.isolated
+    if len(at):
+        axes.plot(line.x[at], line.y[at], "o", color=color, markersize=2.5, zorder=3.0)
 
 
 def _draw_at_edge(axes: Axes, x: Any, y: float, style: dict[str, Any]) -> None:
-    """Markers at the lower edge, wherever the y-axis begins."""
+    """Draw markers at the lower edge of the axes."""
     if len(x):
         transform = axes.get_xaxis_transform()
         axes.scatter(
@@ -155,7 +156,7 @@ def _draw_heatmap(figure: Figure, axes: Axes, heatmap: Heatmap) -> None:
 
 
 def _edges(centers: Any) -> Any:
-    """The borders of cells around their middles: one more than there are cells."""
+    """The n + 1 borders of n cells around their centers."""
     is_date = centers.dtype.kind == "M"
     x = centers.astype("datetime64[us]").astype(np.int64).astype(np.float64) if is_date else centers
     between = (x[1:] + x[:-1]) / 2
@@ -181,8 +182,8 @@ def _draw_bars(axes: Axes, chart: Chart) -> None:
     axes.set_xticks(places[::each], labels, rotation=45 if is_long else 0, ha="right" if is_long else "center")
 
 
-def _dress(axes: Axes, chart: Chart) -> None:
-    """Title, axes, grid, legend and note."""
+def _decorate(axes: Axes, chart: Chart) -> None:
+    """Add title, axis labels, thresholds, grid and legend."""
     axes.set_title(_plain(chart.title, TITLE_CHARACTERS), loc="left", fontsize=9, color=_THEME.text)
     axes.set_xlabel(_plain(chart.x_label), fontsize=8, color=_THEME.quiet_text)
     axes.set_ylabel(_plain(chart.y_label) if chart.y_label != chart.title else "", fontsize=8, color=_THEME.quiet_text)
@@ -205,7 +206,7 @@ def _dress(axes: Axes, chart: Chart) -> None:
         axes.legend(fontsize=7, frameon=False, labelcolor=_THEME.text, ncols=2 if len(labels) > 5 else 1)
 
 
-def _plain(text: str, characters: int = LEGEND_CHARACTERS) -> str:
-    """A text as it is: matplotlib takes `$...$` for a formula, and leaves out labels that begin with `_`."""
-    shown = shortened(text, characters).replace("$", r"\$")
+def _plain(text: str, max_chars: int = LEGEND_CHARACTERS) -> str:
+    """A literal text: matplotlib renders `$...$` as a formula and hides labels that start with `_`."""
+    shown = display_text(text, max_chars).replace("$", r"\$")
     return f"\u200b{shown}" if shown.startswith("_") else shown
