@@ -55,7 +55,7 @@ def speed_chart(
     """
     references = [_reference(run, names) for run in runs]
     if not any(references):
-        raise KeyError(f"none of the {counted(len(runs), 'run')} has points yet; the speed is computed from points")
+        raise KeyError(f"no points in {counted(len(runs), 'run')}; the speed is computed from points")
     scene = open_scene(runs, sorted({*references} - {""}), view)
     keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
     labels = analysis.run_labels(runs)
