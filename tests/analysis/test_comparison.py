@@ -237,7 +237,7 @@ def test_groups_are_mean_and_standard_deviation(tmp_path):
     assert row(found, "Val PPL @ 10").best == [1]
     assert texts(found, "config: seed") == ["0, 1, 2", "0"]
     assert texts(found, "config: lr") == ["0.001", "0.01"]
-    with pytest.raises(ValueError, match="at least one in each group"):
+    with pytest.raises(ValueError, match="at least one run in each group"):
         analysis.compare({"seeds": []})
 
 
