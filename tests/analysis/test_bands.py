@@ -17,7 +17,7 @@ ORDERS = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda pair: tuple(sort
 
 
 def numpy_band(present, kind, orders):
-    """Centre, lower and upper border from plain numpy; the values' scale."""
+    """Center, lower and upper border from plain numpy; the values' scale."""
     if not present:
         return math.nan, math.nan, math.nan
     if kind == "quantile":

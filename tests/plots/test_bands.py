@@ -41,8 +41,8 @@ def test_a_band_is_numpys(irregular, kind):
     steps, rows = table([series[name] for series in members for name in names])
     np.testing.assert_array_equal(line.steps, steps)
     if kind == "std":
-        centre, spread = np.nanmean(rows, 0), np.nanstd(rows, 0)
-        expected = (centre, centre - spread, centre + spread)
+        center, spread = np.nanmean(rows, 0), np.nanstd(rows, 0)
+        expected = (center, center - spread, center + spread)
     elif kind == "quantile":
         expected = (np.nanmedian(rows, 0), *np.nanquantile(rows, (0.1, 0.9), axis=0))
     else:
@@ -66,8 +66,8 @@ def test_members_may_be_averages_over_runs_or_over_series(irregular, across, axi
 
 def test_each_run_is_a_group_of_its_own_and_groups_have_labels(irregular):
     runs, members = irregular
-    each = band_chart(runs, list(members[0]), colours=[4, 7])
-    assert [(line.label, line.colour) for line in each.lines] == [("run-0", 4), ("run-1", 7)]
+    each = band_chart(runs, list(members[0]), colors=[4, 7])
+    assert [(line.label, line.color) for line in each.lines] == [("run-0", 4), ("run-1", 7)]
     grouped = band_chart({"both": runs, "first": runs[:1]}, list(members[0]))
     assert [line.label for line in grouped.lines] == ["both", "first"]
     everything = np.concatenate([steps for series in members for steps, _ in series.values()])

@@ -1,4 +1,4 @@
-"""Heatmaps: rows in the order of the layers, colours that outliers do not decide, NaN that is seen."""
+"""Heatmaps: rows in the order of the layers, colors that outliers do not decide, NaN that is seen."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_rows_are_in_natural_order_and_cells_are_the_values(layered_run):
     assert heatmap.is_nonfinite.sum() == 5
 
 
-def test_colours_go_from_the_first_to_the_last_percent(record):
+def test_colors_go_from_the_first_to_the_last_percent(record):
     values = np.r_[np.linspace(0, 1, 999), 1e9]
     run = record("run", {f"x/layer_{layer}": (np.arange(1000), values) for layer in range(2)})
     heatmap = heatmap_chart(run, ["x/layer_0", "x/layer_1"], View(px=2000)).heatmap
@@ -42,7 +42,7 @@ def test_members_may_have_unlike_steps(record):
     np.testing.assert_array_equal(heatmap.values, [[1, np.nan, 1], [np.nan, 2, 2]])
 
 
-def test_logarithmic_colours_say_what_they_leave_out(record):
+def test_logarithmic_colors_say_what_they_leave_out(record):
     run = record(
         "run", {"x/0": (np.arange(4), np.array([1.0, 10.0, 0.0, -1.0])), "x/1": (np.arange(4), np.full(4, 5.0))}
     )

@@ -46,22 +46,22 @@ def test_what_is_not_finite_is_told_where_it_is(long_run):
     assert inf.nonfinite.texts == ("Inf at step 80,000",)
 
 
-def test_one_run_has_a_colour_for_each_name_and_several_runs_one_each(layered_run, record):
+def test_one_run_has_a_color_for_each_name_and_several_runs_one_each(layered_run, record):
     names = ["train/loss", "val/loss"]
-    assert [line.colour for line in line_chart([layered_run], names, colours=[3]).lines] == [3, 4]
+    assert [line.color for line in line_chart([layered_run], names, colors=[3]).lines] == [3, 4]
     other = record("other", {name: (np.arange(3), np.ones(3)) for name in names})
     lines = line_chart([layered_run, other], names).lines
-    assert [(line.colour, line.dash) for line in lines] == [(0, "solid"), (0, "dash"), (1, "solid"), (1, "dash")]
+    assert [(line.color, line.dash) for line in lines] == [(0, "solid"), (0, "dash"), (1, "solid"), (1, "dash")]
     assert [line.label for line in lines] == [f"{run} · {name}" for run in ("layered", "other") for name in names]
 
 
-def test_layers_go_through_a_sequence_of_colours(layered_run):
+def test_layers_go_through_a_sequence_of_colors(layered_run):
     names = [f"attention_entropy/layer_{layer}" for layer in range(12)]
     chart = line_chart([layered_run], names)
     assert chart.title == "attention_entropy/layer_*"
     assert [line.label for line in chart.lines] == [f"layer_{layer}" for layer in range(12)]
     assert [line.name for line in chart.lines] == names
-    np.testing.assert_allclose([line.colour for line in chart.lines], np.arange(12) / 11)
+    np.testing.assert_allclose([line.color for line in chart.lines], np.arange(12) / 11)
 
 
 def test_runs_of_one_name_are_told_apart(record):

@@ -39,10 +39,10 @@ def test_a_mark_beyond_the_lines_is_left_out(record):
     assert line_chart([run], ["x"]).marks == ()
 
 
-def test_marks_of_several_runs_have_their_colours(layered_run, record):
+def test_marks_of_several_runs_have_their_colors(layered_run, record):
     other = record("other", {"train/loss": (np.arange(300), np.ones(300)), "mark/eval": (np.array([7]), np.ones(1))})
-    marks = band_chart([layered_run, other], ["train/loss"], colours=[4, 5]).marks
-    assert [(mark.label, mark.colour) for mark in marks] == [("checkpoint", 4), ("checkpoint", 4), ("eval", 5)]
+    marks = band_chart([layered_run, other], ["train/loss"], colors=[4, 5]).marks
+    assert [(mark.label, mark.color) for mark in marks] == [("checkpoint", 4), ("checkpoint", 4), ("eval", 5)]
 
 
 def test_a_restart_stands_at_the_first_step_of_the_next_attempt(tmp_path):

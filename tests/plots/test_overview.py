@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holter.analysis.naming import LOSS, PERPLEXITY, Meaning, meaning, that_mean
+from holter.analysis.naming import LOSS, PERPLEXITY, Meaning, meaning, names_for_metric
 from holter.plots import build_chart, overview_charts
 
 SOME = (np.arange(5), np.ones(5))
@@ -31,8 +31,8 @@ def test_a_name_is_taken_apart(name, split, metric):
 
 
 def test_training_comes_first_and_marks_mean_nothing():
-    assert that_mean(["val/loss", "loss", "mark/loss", "train/loss", "ppl"], LOSS) == ["train/loss", "loss", "val/loss"]
-    assert that_mean(["perplexity", "val/ppl"], PERPLEXITY) == ["val/ppl"]
+    assert names_for_metric(["val/loss", "loss", "mark/loss", "train/loss", "ppl"], LOSS) == ["train/loss", "loss", "val/loss"]
+    assert names_for_metric(["perplexity", "val/ppl"], PERPLEXITY) == ["val/ppl"]
 
 
 def test_what_is_shown_first_of_a_training(layered_run):
@@ -54,7 +54,7 @@ def test_every_request_can_be_built(layered_run, record):
     other = record("other", {"train/loss": SOME, "attention_entropy/layer_0": SOME})
     for runs in ([layered_run], [layered_run, other]):
         for request in overview_charts(runs):
-            chart = build_chart(request, runs, colours=[5, 6][: len(runs)])
+            chart = build_chart(request, runs, colors=[5, 6][: len(runs)])
             assert chart.title == request["title"]
             assert chart.lines
     for kind in ("heatmap", "latest"):

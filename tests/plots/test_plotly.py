@@ -215,7 +215,7 @@ def test_values_that_no_float32_holds_are_drawn(record):
         assert to_plotly(chart)["data"]
 
 
-def test_nan_cells_of_a_heatmap_have_the_colour_of_alarm(layered_run):
+def test_nan_cells_of_a_heatmap_have_the_color_of_alarm(layered_run):
     figure = to_plotly(heatmap_chart(layered_run, FAMILY))
     (alarm,) = traces(figure, "nonfinite")
     z = decoded(alarm["z"])

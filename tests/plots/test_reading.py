@@ -110,7 +110,7 @@ def test_a_view_refuses_what_makes_no_sense():
         {"half_life": -1.0},
         {"half_life": np.nan},
         {"start": 5, "stop": 5},
-        {"x": "colour"},
+        {"x": "color"},
         {"x": "metric:"},
     ):
         with pytest.raises(ValueError):

@@ -52,9 +52,9 @@ class FakeRun:
 
 def test_a_steady_run_has_a_steady_speed():
     steps = np.arange(0, 1000, 10)
-    (line,) = speed_chart([FakeRun(steps, steps / 4.0)], colours=[7]).lines
+    (line,) = speed_chart([FakeRun(steps, steps / 4.0)], colors=[7]).lines
     np.testing.assert_allclose(line.y, 4.0)
-    assert line.colour == 7
+    assert line.color == 7
     assert len(line.y) == 99
 
 
