@@ -31,7 +31,11 @@ def test_a_name_is_taken_apart(name, split, metric):
 
 
 def test_training_comes_first_and_marks_mean_nothing():
-    assert names_for_metric(["val/loss", "loss", "mark/loss", "train/loss", "ppl"], LOSS) == ["train/loss", "loss", "val/loss"]
+    assert names_for_metric(["val/loss", "loss", "mark/loss", "train/loss", "ppl"], LOSS) == [
+        "train/loss",
+        "loss",
+        "val/loss",
+    ]
     assert names_for_metric(["perplexity", "val/ppl"], PERPLEXITY) == ["val/ppl"]
 
 
