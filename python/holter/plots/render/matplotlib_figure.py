@@ -14,7 +14,6 @@ import numpy as np
 from holter.plots.build.palette import THEMES, resolved
 from holter.plots.build.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, display_text
 
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
