@@ -111,7 +111,7 @@ class Pass:
         if damaged and not options.is_dry_run:
             again = {file.name for file in damaged}
             with _bar(name) as progress:
-                synced = sync_run(path, destination, name=name, again=again, on_progress=progress)
+                synced = sync_run(path, destination, name=name, recopy=again, on_progress=progress)
             result["copied"] = sorted({*result["copied"], *synced.copied})
             result["num_bytes"] += synced.num_bytes
             repaired = again - {file.name for file in verify()[1]}
