@@ -26,8 +26,8 @@ NETWORK = ["http.client", "urllib.request", "fsspec", "requests", "httpx", "aioh
 # Files that may break a rule.
 STARTS_PROGRAMS = {"tensorboard/_program.py"}
 """TensorBoard, with a list of arguments."""
-COMPUTED_IMPORTS = {"cli/program.py", "_run.py"}
-"""Names from a constant table, or from a caller in the same file."""
+COMPUTED_IMPORTS = {"__init__.py", "_series.py", "cli/program.py"}
+"""Names from a constant table, or from callers that pass a constant."""
 CONNECTS = {"alerts/_post.py", "syncing/_destination.py"}
 
 

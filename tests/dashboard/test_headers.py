@@ -3,6 +3,7 @@
 import pytest
 
 from dashboard_client import RUNS
+from holter._plotly import plotly_file, style_attribute_hashes, style_hashes
 from holter.dashboard.http._headers import content_security_policy
 
 TABLE = "/api/v1/table"
@@ -49,13 +50,14 @@ def test_errors_have_the_security_headers(client, sample_root, open_client, monk
         assert_security_headers(response)
 
 
-def test_policy_allows_no_inline_code_and_no_other_host():
+def test_policy_allows_only_hashed_styles_inline_and_no_other_host():
     policy = content_security_policy()
     sources = {name: words for name, *words in (directive.split() for directive in policy.split("; "))}
     assert sources == {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
-        "style-src": ["'self'"],
+        "style-src": ["'self'", *style_hashes(plotly_file().read_text())],
+        "style-src-attr": ["'unsafe-hashes'", *style_attribute_hashes()],
         "connect-src": ["'self'"],
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'"],

@@ -1,7 +1,7 @@
-"""A real Chromium for tests of pages; where there is none, they are skipped and say why.
+"""Starts a real Chromium for tests of pages. Without Chromium or playwright, the tests skip with the reason.
 
-Playwright's synchronous interface keeps an event loop running in the thread that started it. It has to end with the
-module that uses it: until then, nothing else in that thread can run a loop, nor start Playwright again.
+Playwright's synchronous API keeps an event loop running in the thread that started it. It must end with the module that
+uses it: until then, nothing else in this thread can run an event loop or start playwright again.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 @contextlib.contextmanager
 def chromium(*arguments: str) -> Iterator:
-    """A browser without a window, which ends with the context."""
+    """A headless browser, closed at the end of the context."""
     playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not Path(CHROMIUM).exists():
-        pytest.skip(f"there is no {CHROMIUM}")
+        pytest.skip(f"{CHROMIUM} does not exist")
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])
         yield browser

@@ -103,7 +103,7 @@ def _runs_in(path: Path) -> list[tuple[str, str]]:
         raise ValueError(f"{path} is not a file of neptune-exporter: it lacks the columns {', '.join(missing)}")
     with _error_context(path), _open(path) as file:
         found: dict[tuple[str, str], None] = {}
-        for batch in file.iter_batches(_BATCH_ROWS, columns=list(_RUN), use_threads=False):
+        for batch in _record_batches(file, list(_RUN)):
             pairs = zip(*(_texts(batch.column(name)) for name in _RUN), strict=True)
             found.update(dict.fromkeys(pairs))
     return list(found)
@@ -127,6 +127,12 @@ def _open(path: Path) -> Any:
     from pyarrow import parquet
 
     return parquet.ParquetFile(path, read_dictionary=[*_RUN, "attribute_path", "attribute_type"])
+
+
+def _record_batches(file: Any, columns: list[str]) -> Iterator[Any]:
+    for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+        batch.validate(full=True)  # pyarrow accepts indices beyond a dictionary
+        yield batch
 
 
 class _Run:
@@ -157,7 +163,8 @@ class _Run:
         for path, rows, row_numbers, bytes_read in self._rows(list(_POINT)):
             names = np.array(_texts(rows.column("attribute_path")), object)
             types = np.array(_texts(rows.column("attribute_type")), object)
-            steps, is_whole = _whole_steps(rows.column("step"))
+            with _error_context(path):
+                steps, is_whole = _whole_steps(rows.column("step"))
             values = rows.column("float_value")
             is_point = (types == "float_series") & ~_is_null(values)
             reasons = {
@@ -186,7 +193,7 @@ class _Run:
             first, num_bytes = 1, path.stat().st_size
             with _error_context(path), _open(path) as file:
                 present = [name for name in dict.fromkeys([*_RUN, *columns]) if name in file.schema_arrow.names]
-                for batch in file.iter_batches(_BATCH_ROWS, columns=present, use_threads=False):
+                for batch in _record_batches(file, present):
                     is_in_run = np.ones(batch.num_rows, np.bool_)
                     for name, value in zip(_RUN, self._run, strict=True):
                         is_in_run &= np.array(_texts(batch.column(name)), object) == value

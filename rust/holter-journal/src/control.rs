@@ -2,7 +2,7 @@
 
 use crate::sync::AtomicU64;
 
-/// Set in `head` when nothing may be appended any more.
+/// Set in `head` when the journal is closed.
 pub(crate) const CLOSED: u64 = 1 << 63;
 
 /// The counters of the ring, each on its own cache line.
@@ -12,7 +12,7 @@ pub(crate) struct Control {
     pub(crate) head: Counter,
     /// The sequence number up to which slots are released.
     pub(crate) tail: Counter,
-    /// How many points were dropped.
+    /// The number of dropped points.
     pub(crate) dropped: Counter,
 }
 

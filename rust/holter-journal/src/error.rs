@@ -1,4 +1,4 @@
-//! What can go wrong with a journal's file.
+//! Errors of a journal's file.
 
 use std::error;
 use std::fmt;
@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// An operation on the file failed.
     Io {
-        /// What was tried, as in "create".
+        /// The action, as in "create".
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Wraps an I/O error with what was tried on which path; made for `map_err`.
+    /// Wraps an I/O error with the action and the path; for `map_err`.
     pub(crate) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
     }
@@ -54,7 +54,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FormatVersion { path, found, known } => {
-                write!(f, "{} has format version {found}; this Holter reads up to {known}", path.display())
+                write!(
+                    f,
+                    "{} has format version {found}, and this version of Holter supports up to {known}",
+                    path.display()
+                )
             }
             Self::Damaged { path, reason } => write!(f, "{} is damaged: {reason}", path.display()),
             Self::Io { action, path, source } => write!(f, "{action} {}: {source}", path.display()),

@@ -1,7 +1,7 @@
 //! The file behind a journal: allocated, mapped and pre-faulted.
 //!
-//! All blocks are allocated before they are mapped, and all pages are written to before they are used:
-//! neither a full disk nor a first touch can hurt a training thread.
+//! All blocks are allocated before they are mapped, and all pages are written before they are used, so that neither a full
+//! disk nor a first write to a page affects a training thread.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -21,11 +21,11 @@ use crate::slot::{SLOT_BYTES, Slot};
 pub(crate) struct MappedRing {
     ring: MmapMut,
     pub(crate) file: File,
-    /// Where the slots end and the names begin.
+    /// The offset where the slots end and the names begin.
     pub(crate) ring_bytes: u64,
 }
 
-/// The name of the journal at `path` while it is being created: a file found under it was never used.
+/// The path of the journal at `path` while it is being created. A file found there was never used.
 pub fn unfinished_path(path: &Path) -> PathBuf {
     path.with_extension("holter.tmp")
 }
@@ -53,13 +53,13 @@ impl MappedRing {
         let header = fixed_header(capacity as u64, origin);
         let check = checksum(origin.id, &header).to_le_bytes();
         file.write_all_at(&[&header[..], &check].concat(), 0).map_err(Error::io("write", temporary))?;
-        // Before the pages are touched: what has been written to the disk has to be touched again.
+        // Before the pages are touched, because writing them to disk would require touching them again.
         file.sync_all().map_err(Error::io("sync", temporary))?;
         let ring = map(&file, 0, ring_bytes).map_err(Error::io("map", temporary))?;
         Ok(Self { ring, file, ring_bytes: ring_bytes as u64 })
     }
 
-    /// Splits off the mapping from pointers into it, which are valid as long as the mapping lives, and the file.
+    /// Splits into the mapping, pointers that are valid as long as the mapping lives, and the file.
     pub(crate) fn into_parts(mut self) -> (MmapMut, NonNull<Control>, NonNull<Slot>, File) {
         let base = NonNull::from(self.ring.as_mut()).cast::<u8>();
         // SAFETY: the mapping starts at a page, and the assertions in `format` keep the control block inside
@@ -90,14 +90,14 @@ pub(crate) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
     }
 }
 
-/// Maps allocated blocks, and writes to every page so that no later write to it is the first.
+/// Maps allocated blocks, and writes to every page so that later writes do not fault.
 pub(crate) fn map(file: &File, offset: u64, length: usize) -> io::Result<MmapMut> {
-    // SAFETY: memmap2 asks that nobody truncates the file or changes it in a way that Rust's aliasing
-    // rules forbid. It lies in the run's directory, which is locked for this process; other processes
-    // of ours only read it; the ring is only accessed through atomics, and the names under a lock.
+    // SAFETY: memmap2 requires that the file is not truncated, or changed in a way that violates Rust's aliasing rules. It is
+    // in the run's directory, which is locked for this process; other Holter processes only read it; the ring is accessed
+    // only through atomics, and the names under a lock.
     let mut mapping = unsafe { MmapOptions::new().offset(offset).len(length).map_mut(file)? };
     for page in mapping.chunks_mut(PAGE_BYTES) {
-        // Without the black box the store of the value that is there would be optimised away.
+        // Without the black box, storing the same value would be optimized away.
         page[0] = std::hint::black_box(page[0]);
     }
     Ok(mapping)

@@ -1,20 +1,20 @@
-//! Detects forked children, and closes in them the files that only the parent may hold.
+//! Detects forked processes, and closes in them the files that only the parent may hold.
 //!
-//! A child shares its parent's mapped journal and inherits the descriptor that holds the run's lock. Without
-//! care it would write into its parent's ring, and keep the run locked after its parent has died.
+//! A child shares its parent's mapped journal and inherits the descriptor of the run's lock. Without this module, it could
+//! write into its parent's ring, and would keep the run locked after the parent's death.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-/// How many files can be registered in a process to be closed in its children.
+/// The most files of a process that can be registered for closing in its children.
 const MAX_FILES: usize = 256;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static DESCRIPTORS: [AtomicI32; MAX_FILES] = [const { AtomicI32::new(-1) }; MAX_FILES];
 
-/// How many forks this process is away from the process that loaded Holter.
+/// The number of forks between the process that loaded Holter and this one.
 ///
-/// Code that keeps the number and later reads another one runs in a child.
+/// If the number differs from an earlier one, this code runs in a child.
 #[inline]
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
@@ -24,9 +24,8 @@ pub fn generation() -> u64 {
 pub fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: `in_child` does nothing but atomic operations and close(2), which are allowed
-        // between fork and exec, and it lives as long as the process. The call can only fail for want
-        // of memory; then children are not recognized, and nothing else breaks.
+        // SAFETY: `in_child` only performs atomic operations and close(2), which are allowed between fork and exec, and it lives
+        // as long as the process. The call fails only if memory is exhausted; children are then not detected.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
 }
@@ -55,8 +54,7 @@ extern "C" fn in_child() {
     for slot in &DESCRIPTORS {
         let descriptor = slot.swap(-1, Ordering::Relaxed);
         if descriptor >= 0 {
-            // SAFETY: the descriptor is that of a `ParentOnly`, which in this process, the child,
-            // never uses or closes it again.
+            // SAFETY: the descriptor belongs to a `ParentOnly`, which never uses or closes it in this process, the child.
             unsafe { libc::close(descriptor) };
         }
     }

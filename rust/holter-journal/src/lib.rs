@@ -74,6 +74,6 @@ pub use format::{Origin, checksum};
 #[cfg(not(holter_loom))]
 pub use parent_only::ParentOnly;
 pub use point::{Point, SeriesId, Step, Timestamp};
-pub use ring::{Journal, Refused};
+pub use ring::{AppendError, Journal};
 #[cfg(not(holter_loom))]
 pub use snapshot::{Records, Snapshot};

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 
 use crate::fork;
 
-/// An open file that every forked child closes at once, so that its locks end with this process.
+/// An open file that every forked child closes immediately, so that its locks end with this process.
 #[derive(Debug)]
 pub struct ParentOnly {
     file: Option<File>,
@@ -31,7 +31,7 @@ impl Drop for ParentOnly {
         if self.generation == fork::generation() {
             fork::keep_in_children(file.as_raw_fd());
         } else {
-            // The fork handler has closed the descriptor, and its number may be another file's by now.
+            // The fork handler has closed the descriptor, whose number may belong to another file now.
             let _ = file.into_raw_fd();
         }
     }

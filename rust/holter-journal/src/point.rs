@@ -3,18 +3,18 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The integer x-axis that the user gives. Any `i64`; nothing requires it to grow.
+/// The integer x-axis, given by the user. Any `i64`; it need not increase.
 pub type Step = i64;
 
-/// A series within one attempt: an index into that attempt's table of names.
+/// A series within one session: an index into the session's table of names.
 ///
-/// The number is handed out in the order in which names were first seen, so it means nothing
-/// outside the process and the journal it comes from. Sinks map it to identities of their own.
+/// Ids are assigned in the order in which names first appear, so they are meaningful only within their session and its
+/// journal. Sinks map them to their own ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(u32);
 
 impl SeriesId {
-    /// One more than the largest id: the journal keeps it in 24 bits.
+    /// One more than the largest id, which the journal stores in 24 bits.
     pub const LIMIT: u32 = 1 << 24;
 
     /// The id with this index, or `None` beyond [`SeriesId::LIMIT`].
@@ -28,17 +28,17 @@ impl SeriesId {
     }
 }
 
-/// A moment as microseconds since the Unix epoch, UTC.
+/// A time as microseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment that is so many microseconds after the Unix epoch.
+    /// The time `micros` microseconds after the Unix epoch.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// The current time of the system's clock.
+    /// The current time.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
@@ -70,14 +70,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// One measurement: what a single `log` call hands over.
+/// One measurement: the content of a `log` call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// Which series it belongs to.
+    /// The series.
     pub series: SeriesId,
-    /// Where on the x-axis it stands.
+    /// The step.
     pub step: Step,
-    /// What was measured. NaN and infinities are values like any other.
+    /// The value. NaN and infinities are valid.
     pub value: f64,
     /// When it was logged.
     pub time: Timestamp,

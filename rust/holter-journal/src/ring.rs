@@ -1,11 +1,10 @@
 //! The bounded, lock-free ring between the training threads and the writer.
 //!
-//! Any number of threads append; one thread, the writer, reads and releases. An append claims a slot,
-//! fills it and publishes it with one release store: no lock, no system call, no allocation. The ring
-//! lies in a mapped file whose pages outlive the process, so a point whose append returned survives
-//! SIGKILL. A slot is reused only after [`Journal::release`], which the writer calls when the point is
-//! durable elsewhere. A slot carries its sequence number and a checksum salted with the journal's id:
-//! a stale, torn or damaged slot is never taken for a point.
+//! Any number of threads append; one thread, the writer, reads and releases. An append claims a slot, fills it and publishes
+//! it with one release store: no lock, no system call, no allocation. The ring is in a mapped file whose pages outlive the
+//! process, so a point whose append returned survives SIGKILL. A slot is reused only after [`Journal::release`], which the
+//! writer calls when the point is durable elsewhere. A slot contains its sequence number and a checksum salted with the
+//! journal's id, so a stale, torn or damaged slot never passes for a point.
 
 use std::fmt;
 #[cfg(not(holter_loom))]
@@ -37,20 +36,18 @@ use crate::slot::SLOT_BYTES;
 use crate::slot::{Slot, Stamp};
 use crate::sync::Ordering;
 
-/// Why nothing was appended.
+/// Why an append failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum AppendError {
     /// There is no room until the writer releases some.
     Full,
     /// The journal was closed.
     Closed,
 }
 
-/// A handle of the ring; its clones lead to the same one. See the module's documentation for who may
-/// call what.
+/// A handle of the ring; clones share the same ring. The module documentation states which thread may call what.
 ///
-/// The handle carries all that an append needs but the slots themselves, so that its owner reaches
-/// them without a detour.
+/// The handle contains everything an append needs except the slots, to save an indirection.
 #[derive(Clone)]
 pub struct Journal {
     slots: NonNull<Slot>,
@@ -58,7 +55,7 @@ pub struct Journal {
     capacity: u64,
     stamp: Stamp,
     /// Owns the memory that `slots` and `control` point into.
-    #[cfg_attr(holter_loom, expect(dead_code, reason = "only a file has more to it than to be kept"))]
+    #[cfg_attr(holter_loom, expect(dead_code, reason = "with loom, it only owns the memory"))]
     storage: Arc<Storage>,
 }
 
@@ -76,8 +73,8 @@ enum Storage {
     },
 }
 
-// SAFETY: the pointers lead to atomics owned by `storage`, which lives as long as any handle and does
-// not move them; nothing in it is tied to a thread.
+// SAFETY: the pointers point to atomics owned by `storage`, which lives as long as any handle and does not move them;
+// nothing in it is tied to a thread.
 unsafe impl Send for Journal {}
 // SAFETY: slots and counters are atomics, and the names of a journal file are behind a lock.
 unsafe impl Sync for Journal {}
@@ -110,12 +107,12 @@ impl Journal {
         }
     }
 
-    /// How many points fit.
+    /// The capacity in points.
     pub fn capacity(&self) -> u64 {
         self.capacity
     }
 
-    /// The random number that tells this journal from every other.
+    /// The random id of the journal.
     pub fn id(&self) -> u64 {
         self.stamp.id()
     }
@@ -124,23 +121,23 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Refused`] if there is no room or the journal is closed; the point was not taken.
+    /// [`AppendError`] if there is no room or the journal is closed; nothing was appended.
     #[inline]
-    pub fn append(&self, point: &Point) -> Result<(), Refused> {
+    pub fn append(&self, point: &Point) -> Result<(), AppendError> {
         let sequence = self.claim(1)?;
         self.slot(sequence).publish(&self.stamp, sequence, point);
         Ok(())
     }
 
-    /// Appends `point(0)` to `point(count - 1)`, or none; they get consecutive sequence numbers.
+    /// Appends `point(0)` to `point(count - 1)` with consecutive sequence numbers, or none of them.
     ///
-    /// `point` must not panic: the slots are claimed by then, and the writer waits for them.
+    /// `point` must not panic, because the slots are already claimed and the writer waits for them.
     ///
     /// # Errors
     ///
-    /// [`Refused`] if there is no room for all of them or the journal is closed.
+    /// [`AppendError`] if there is no room for all of them or the journal is closed.
     #[inline]
-    pub fn append_all(&self, count: usize, mut point: impl FnMut(usize) -> Point) -> Result<(), Refused> {
+    pub fn append_all(&self, count: usize, mut point: impl FnMut(usize) -> Point) -> Result<(), AppendError> {
         let start = self.claim(count as u64)?;
         for i in 0..count {
             let sequence = start + i as u64;
@@ -150,21 +147,21 @@ impl Journal {
     }
 
     #[inline]
-    fn claim(&self, count: u64) -> Result<u64, Refused> {
+    fn claim(&self, count: u64) -> Result<u64, AppendError> {
         let control = self.control();
         // ORDERING: relaxed suffices for `head`, since the claim alone publishes nothing: a slot's own
         // word does. A stale `head` makes the exchange fail.
         let mut head = control.head.0.load(Ordering::Relaxed);
         loop {
             if head & CLOSED != 0 {
-                return Err(Refused::Closed);
+                return Err(AppendError::Closed);
             }
             // ORDERING: acquire pairs with the release in `release`: what the writer read from a slot
             // was read before we overwrite it.
             let tail = control.tail.0.load(Ordering::Acquire);
-            // A stale `head` may lie behind `tail`, hence the signed difference.
+            // A stale `head` may be below `tail`, hence the signed difference.
             if (head + count).wrapping_sub(tail) as i64 > self.capacity as i64 {
-                return Err(Refused::Full);
+                return Err(AppendError::Full);
             }
             match control.head.0.compare_exchange_weak(head, head + count, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(head),
@@ -173,8 +170,8 @@ impl Journal {
         }
     }
 
-    /// Copies to `points` what has been published from `position` on, at most `limit` of it, and
-    /// returns the position after it. For the writer only.
+    /// Appends to `points` up to `limit` points that have been published from `position` on, and returns the position after
+    /// them.
     pub fn read(&self, position: u64, limit: usize, points: &mut Vec<Point>) -> u64 {
         let end = self.appended().min(position + limit as u64);
         for sequence in position..end {
@@ -188,42 +185,42 @@ impl Journal {
 
     /// Frees the slots below `position`, which must all have been read. For the writer only.
     pub fn release(&self, position: u64) {
-        // ORDERING: release, so that our reads of these slots come before any overwriting of them.
+        // ORDERING: release, so that our reads of these slots happen before they are overwritten.
         self.control().tail.0.store(position, Ordering::Release);
     }
 
-    /// Sees to it that the next appends, about `count` of them, find their memory writable, where it was so
-    /// up to `ready`; returns up to where it is now. For the writer only.
+    /// Pre-faults the pages of about the next `count` appends, beginning at `ready`, and returns the position up to which
+    /// pages are ready. For the writer only.
     ///
-    /// When the system has written pages of the file to the disk, the next store to each of them is a
-    /// fault of about a microsecond, which this takes off the training thread.
+    /// After the system has written pages of the file to disk, the next store to each of them causes a page fault of about a
+    /// microsecond. This moves the fault off the training thread.
     #[cfg(not(holter_loom))]
-    pub fn make_ready(&self, ready: u64, count: usize) -> u64 {
+    pub fn prefault(&self, ready: u64, count: usize) -> u64 {
         const SLOTS_PER_PAGE: u64 = (PAGE_BYTES / SLOT_BYTES) as u64;
-        /// Enough for what is logged between two looks of the writer. More would be in vain when the
-        /// pages are written to the disk before they are used.
+        /// Enough for the points logged between two polls of the writer. With more, pages could be written to disk again before
+        /// they are used.
         const REACH: (u64, u64) = (64 * SLOTS_PER_PAGE, 256 * SLOTS_PER_PAGE);
         let head = self.appended();
         let end = head + (count as u64).clamp(REACH.0, REACH.1);
         let start = ready.max(head);
-        // The next page is made ready when its first slot comes into reach: the slots begin with a page.
+        // A page is pre-faulted when its first slot is in reach; slots start at a page boundary.
         for page in start.div_ceil(SLOTS_PER_PAGE)..end.div_ceil(SLOTS_PER_PAGE) {
             self.slot(page * SLOTS_PER_PAGE).touch();
         }
         start.max(end)
     }
 
-    /// Where the writer has released up to.
+    /// The position up to which the writer has released slots.
     pub fn released(&self) -> u64 {
         self.control().tail.0.load(Ordering::Relaxed)
     }
 
-    /// How many points were appended so far, those still being filled in included.
+    /// The number of points appended so far, including slots that are still being filled.
     pub fn appended(&self) -> u64 {
         self.control().head.0.load(Ordering::Relaxed) & !CLOSED
     }
 
-    /// Refuses every later append. Those under way complete, and can still be read.
+    /// Makes every later append fail. Appends in progress complete and can be read.
     pub fn close(&self) {
         self.control().head.0.fetch_or(CLOSED, Ordering::Relaxed);
     }
@@ -233,27 +230,27 @@ impl Journal {
         self.control().head.0.load(Ordering::Relaxed) & CLOSED != 0
     }
 
-    /// Counts points that were not taken.
+    /// Counts points as dropped.
     pub fn count_dropped(&self, count: u64) {
         self.control().dropped.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// How many points were counted as dropped.
+    /// The number of points counted as dropped.
     pub fn dropped(&self) -> u64 {
         self.control().dropped.0.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn control(&self) -> &Control {
-        // SAFETY: points to the control block in `storage`, alive as long as `self`.
+        // SAFETY: points to the control block in `storage`, which lives as long as `self`.
         unsafe { self.control.as_ref() }
     }
 
     #[inline]
     fn slot(&self, sequence: u64) -> &Slot {
         let index = (sequence & (self.capacity - 1)) as usize;
-        // SAFETY: `capacity` is a power of two, so `index` is below it, and `slots` leads to
-        // `capacity` slots in `storage`, alive as long as `self`.
+        // SAFETY: `capacity` is a power of two, so `index` is below it, and `slots` points to `capacity` slots in `storage`,
+        // which lives as long as `self`.
         unsafe { self.slots.add(index).as_ref() }
     }
 }
@@ -265,7 +262,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the blocks cannot be allocated, mapped or renamed; nothing is left behind then.
+    /// [`Error::Io`] if the blocks cannot be allocated, mapped or renamed; no file is left behind.
     ///
     /// # Panics
     ///
@@ -299,7 +296,7 @@ impl Journal {
         })
     }
 
-    /// The file that the journal lies in, or `None` if it is in memory.
+    /// The path of the journal's file, or `None` if it is in memory.
     pub fn path(&self) -> Option<&Path> {
         match &*self.storage {
             Storage::Heap { .. } => None,
@@ -307,18 +304,18 @@ impl Journal {
         }
     }
 
-    /// Appends the name of a series, before the first point that uses its id. Ids come in order.
+    /// Appends the name of a series. Must be called before the first point with its id, and in the order of the ids.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file had to grow and could not.
+    /// [`Error::Io`] if the file cannot grow.
     pub fn append_name(&self, id: SeriesId, name: &str) -> JournalResult<()> {
         let Storage::File { path, names, .. } = &*self.storage else { return Ok(()) };
         let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
         names.append_name(self.id(), id, name).map_err(Error::io("extend", path))
     }
 
-    /// Removes the file: everything in it has become durable elsewhere.
+    /// Removes the file, when everything in it is durable elsewhere.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ pub(crate) const SLOT_BYTES: usize = 32;
 #[cfg(not(holter_loom))]
 const _: () = assert!(size_of::<Slot>() == SLOT_BYTES);
 
-/// What ties slots to one journal: its id, and the moment that its times count from.
+/// What binds slots to one journal: its id, and the start of its times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
     id: u64,
@@ -38,8 +38,8 @@ impl Stamp {
         ((sequence + 1) << CHECK_BITS) | self.checksum(sequence, words)
     }
 
-    /// Multiplications by odd numbers lose nothing, the rotations keep equal changes from cancelling,
-    /// and the last multiplication brings every bit up to the top, where the checksum is taken.
+    /// Multiplications by odd numbers are bijective, the rotations prevent equal changes from cancelling out, and the last
+    /// multiplication moves every bit to the top, where the checksum is taken.
     #[inline]
     fn checksum(&self, sequence: u64, [step, value, series_and_time]: [u64; 3]) -> u64 {
         let sum = (sequence ^ self.id)
@@ -68,9 +68,9 @@ impl Stamp {
         })
     }
 
-    /// The sequence number and point in the bytes of a slot, if they are what an append wrote.
+    /// The sequence number and the point in the bytes of a slot, if an append wrote them.
     ///
-    /// `near` is any sequence number of the same era: it supplies the bits that the slot lacks.
+    /// `near` is any sequence number with the same high bits, which the slot does not store.
     #[cfg(not(holter_loom))]
     pub(crate) fn parse(&self, bytes: &[u8; SLOT_BYTES], near: u64) -> Option<(u64, Point)> {
         let mut words = [0_u64; 4];
@@ -103,17 +103,17 @@ impl Slot {
         for (slot, word) in self.words.iter().zip(words) {
             slot.store(word, Ordering::Relaxed);
         }
-        // ORDERING: release, so that whoever sees this word sees the three before it.
+        // ORDERING: release, so that a reader of this word also reads the three before it.
         self.commit.store(stamp.commit_word(sequence, words), Ordering::Release);
     }
 
-    /// Writes to the slot's memory without changing it, also while somebody else does.
+    /// Writes to the slot's memory without changing it, even while another thread writes to it.
     #[cfg(not(holter_loom))]
     pub(crate) fn touch(&self) {
         let word = self.commit.load(Ordering::Relaxed);
-        // An exchange, which writes whether it succeeds or not: adding zero is optimised to a mere load.
-        // ORDERING: relaxed suffices, for nothing is published; a word that was published with a release
-        // store keeps that effect through an exchange.
+        // An exchange writes whether it succeeds or not; adding zero would be optimized to a load.
+        // ORDERING: relaxed, because nothing is published; a word that was published with a release store keeps that effect
+        // through an exchange.
         let _ = self.commit.compare_exchange(word, word, Ordering::Relaxed, Ordering::Relaxed);
     }
 

@@ -1,6 +1,4 @@
-//! The atomics and threads of `std`, or of loom when it explores the interleavings.
-//!
-//! The only file that knows which of the two is in use.
+//! The atomics of `std`, or of loom during model checking. No other file depends on which of them is used.
 
 #[cfg(holter_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use holter_journal::{Error, Journal, Origin, Point, Records, Refused, SeriesId, Snapshot, Timestamp};
+use holter_journal::{AppendError, Error, Journal, Origin, Point, Records, SeriesId, Snapshot, Timestamp};
 use tempfile::TempDir;
 
 /// The longest name that Holter accepts.
@@ -14,7 +14,7 @@ const MAX_NAME_BYTES: usize = 65_535;
 const STARTED: i64 = 1_769_000_445_123_000;
 const HEADER_BYTES: usize = 4096;
 const SLOT_BYTES: usize = 32;
-/// Where the counters of the header lie: they change all the time and are under no checksum.
+/// The offset of the header's counters, which change constantly and have no checksum.
 const HEAD: usize = 128;
 const TAIL: usize = 256;
 
@@ -35,7 +35,7 @@ fn point(number: usize, num_series: usize) -> Point {
     }
 }
 
-/// A point that can be compared, NaN and all.
+/// A point as a key that compares NaN by its bits.
 fn key(point: &Point) -> (usize, i64, u64, i64) {
     (point.series.index(), point.step, point.value.to_bits(), point.time.micros())
 }
@@ -48,7 +48,7 @@ fn read(path: &Path, records: Records) -> Snapshot {
     Snapshot::read(path, records).unwrap().unwrap()
 }
 
-/// A journal's file with `names` and points in it, the first `released` of which have been released.
+/// A journal's file with `names` and points, of which the first `released` have been released.
 fn written(dir: &TempDir, capacity: usize, names: &[&str], num_points: usize, released: usize) -> Vec<u8> {
     let journal = Journal::create(&path(dir), capacity, origin()).unwrap();
     for (index, name) in names.iter().enumerate() {
@@ -65,7 +65,7 @@ fn written(dir: &TempDir, capacity: usize, names: &[&str], num_points: usize, re
     fs::read(path(dir)).unwrap()
 }
 
-/// What can be read is a part of what was logged, with its own sequence numbers and names.
+/// Asserts that the snapshot is a subset of the logged points, with the right sequence numbers and names.
 fn assert_nothing_invented(snapshot: &Snapshot, names: &[&str], num_points: usize, what: &str) {
     for (found, expected) in snapshot.names.iter().zip(names) {
         assert_eq!(found, expected, "{what}");
@@ -78,10 +78,10 @@ fn assert_nothing_invented(snapshot: &Snapshot, names: &[&str], num_points: usiz
     assert!(snapshot.points.is_sorted_by(|a, b| a.0 < b.0), "{what}");
 }
 
-/// Catches damage that is believed, that is panicked over, or that costs more than what it hit: a bit of a slot
-/// costs this slot, one of a name this name and those after it, one of the counters nothing.
+/// Damage is detected and costs only what it hits: a bit of a slot loses that slot, a bit of a name loses that name and the
+/// ones after it, and a bit of the counters loses nothing.
 #[test]
-fn every_single_flipped_bit() {
+fn every_flipped_bit_is_detected() {
     const CAPACITY: usize = 16;
     const POINTS: usize = 41;
     let names = ["loss", "grad_norm/blocks.0.M_init", "ä/ß", "lr"];
@@ -108,7 +108,7 @@ fn every_single_flipped_bit() {
                 }
                 let found = snapshot.points.len();
                 match byte {
-                    // What the header says is under a checksum, or never believed.
+                    // The header has a checksum, or is not trusted.
                     0..448 => assert_eq!(found, CAPACITY, "{what}"),
                     _ if byte < names_at => {
                         assert_eq!((found, snapshot.unreadable), (CAPACITY - 1, 1), "{what}");
@@ -124,9 +124,9 @@ fn every_single_flipped_bit() {
     }
 }
 
-/// Catches a file that is cut short being read beyond its end, or being refused whole.
+/// A truncated file is read up to its end.
 #[test]
-fn every_length_that_it_can_be_cut_to() {
+fn truncated_files_are_read_up_to_their_end() {
     const CAPACITY: usize = 8;
     const POINTS: usize = 13;
     let names = ["loss", "lr"];
@@ -145,9 +145,9 @@ fn every_length_that_it_can_be_cut_to() {
     }
 }
 
-/// Catches a counter that is believed after a crash, when a page of the header may be older than the slots.
+/// After a crash, a page of the header may be older than the slots, so recovery must not trust the counters.
 #[test]
-fn counters_of_another_moment() {
+fn recovery_does_not_trust_the_counters() {
     const CAPACITY: usize = 16;
     const POINTS: usize = 41;
     let names = ["loss"];
@@ -168,9 +168,9 @@ fn counters_of_another_moment() {
     }
 }
 
-/// Catches a slot of an earlier lap, or of another journal, that is taken for one of this lap.
+/// A slot of an earlier lap, or of another journal, is not read as a slot of this lap.
 #[test]
-fn stale_laps_and_unpublished_slots() {
+fn stale_and_unpublished_slots_are_skipped() {
     const CAPACITY: usize = 16;
     let names = ["loss", "lr"];
     let dir = TempDir::new().unwrap();
@@ -179,16 +179,16 @@ fn stale_laps_and_unpublished_slots() {
         HEADER_BYTES + number % CAPACITY * SLOT_BYTES..HEADER_BYTES + (number % CAPACITY + 1) * SLOT_BYTES
     };
 
-    // A call that had claimed its slot and not come to fill it: the slot is what it was a lap earlier.
+    // A call that had claimed its slot but not filled it: the slot has the content of the previous lap.
     let two_laps = written(&dir, CAPACITY, &names, 20, 16);
     let mut bytes = intact.clone();
     bytes[slot(35)].copy_from_slice(&two_laps[slot(19)]);
-    // One that had filled it and not published it: the old commit word over new content.
+    // A call that had filled its slot but not published it: the old commit word with new content.
     let range = slot(36);
     bytes[range.start..range.start + 8].copy_from_slice(&two_laps[slot(4)][..8]);
-    // One that had come to nothing in a fresh slot.
+    // A call that had claimed a fresh slot but not filled it.
     bytes[slot(37)].fill(0);
-    // A slot of another place.
+    // A slot from another position.
     let moved = intact[slot(38)].to_vec();
     bytes[slot(39)].copy_from_slice(&moved);
     fs::write(path(&dir), &bytes).unwrap();
@@ -214,9 +214,9 @@ fn stale_laps_and_unpublished_slots() {
     assert_eq!((snapshot.points.len(), snapshot.unreadable), (0, CAPACITY as u64));
 }
 
-/// Catches a point whose series has no name: it must be counted, and not be given another's name.
+/// A point whose series has no name is counted as unreadable, and does not get another name.
 #[test]
-fn a_point_without_a_name() {
+fn points_without_a_name_are_counted_as_unreadable() {
     let dir = TempDir::new().unwrap();
     let journal = Journal::create(&path(&dir), 8, origin()).unwrap();
     journal.append_name(id(0), "loss").unwrap();
@@ -234,10 +234,9 @@ fn assert_names(path: &Path, expected: &[String]) {
     assert_eq!(snapshot.points[0].1.series.index(), expected.len() - 1);
 }
 
-/// Catches a name that is lost or torn where the area for names grows: with names of all lengths, some of them
-/// span the end of one segment and the start of the next.
+/// Names survive where the area for names grows: with names of all lengths, some span two segments.
 #[test]
-fn names_grow_over_many_segments() {
+fn names_span_segments() {
     for names in [
         (0..100_000).map(|index| format!("grad_norm/layer_{index:06}.attention.weight")).collect::<Vec<_>>(),
         (0..100).map(|index| format!("{index:03}").repeat(20_000)).collect(),
@@ -254,10 +253,9 @@ fn names_grow_over_many_segments() {
     }
 }
 
-/// Catches a name that is read although only a part of it had been written: any prefix of the area gives a
-/// prefix of the names.
+/// A partially written name is not read: any prefix of the area gives a prefix of the names.
 #[test]
-fn names_cut_off_anywhere() {
+fn truncated_names_are_not_read() {
     let names: Vec<String> = (0..40).map(|index| format!("metric/{index}/{}", "é".repeat(index))).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let dir = TempDir::new().unwrap();
@@ -277,9 +275,9 @@ fn names_cut_off_anywhere() {
     assert_eq!(last, names.len());
 }
 
-/// Catches a value, a step or a time that does not come back as it went in.
+/// Values, steps and times are read as they were logged.
 #[test]
-fn extreme_points_come_back() {
+fn extreme_points_are_preserved() {
     let dir = TempDir::new().unwrap();
     let journal = Journal::create(&path(&dir), 64, origin()).unwrap();
     let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE / 4.0, f64::MAX, f64::MIN, 0.1];
@@ -302,7 +300,7 @@ fn extreme_points_come_back() {
     assert_eq!(snapshot.points.iter().map(|(_, point)| key(point)).collect::<Vec<_>>(), expected);
 }
 
-/// Catches a mapping of blocks that the disk does not have: a store to one would kill the process with SIGBUS.
+/// All mapped blocks are allocated; a store to an unallocated one on a full disk would kill the process with SIGBUS.
 #[test]
 fn all_blocks_are_allocated() {
     use std::os::unix::fs::MetadataExt as _;
@@ -314,9 +312,9 @@ fn all_blocks_are_allocated() {
     drop(journal);
 }
 
-/// Catches a second journal that writes over the first, or follows a link that somebody has put there.
+/// A second journal replaces the first atomically, and does not follow a symlink at its path.
 #[test]
-fn creating_replaces_in_one_step() {
+fn creating_replaces_atomically() {
     let dir = TempDir::new().unwrap();
     let precious = dir.path().join("precious");
     fs::write(&precious, "precious").unwrap();
@@ -334,9 +332,9 @@ fn creating_replaces_in_one_step() {
     assert!(!path(&dir).with_extension("holter.tmp").exists());
 }
 
-/// Catches a file that is no journal, or a newer one's, being taken for one.
+/// Files that are not journals, or journals of a newer version, are rejected.
 #[test]
-fn files_that_are_no_journal() {
+fn invalid_files_are_rejected() {
     let dir = TempDir::new().unwrap();
     for content in [&b""[..], b"HOLTERJ\n", &[0; 8192], &[0xFF; 8192]] {
         fs::write(path(&dir), content).unwrap();
@@ -349,18 +347,18 @@ fn files_that_are_no_journal() {
     assert!(matches!(Snapshot::read(dir.path(), Records::All), Err(Error::Io { .. } | Error::Damaged { .. })));
 }
 
-/// Catches an append that is taken after the close, in a file as in memory.
+/// Appends fail after closing, in a file and in memory.
 #[test]
-fn a_closed_journal_refuses() {
+fn appends_fail_after_closing() {
     let dir = TempDir::new().unwrap();
     let in_file = Journal::create(&path(&dir), 8, origin()).unwrap();
     let in_memory = Journal::in_memory(8, 1, Timestamp::from_micros(STARTED));
     for journal in [in_file, in_memory] {
         journal.append(&point(0, 1)).unwrap();
-        assert_eq!(journal.append_all(8, |number| point(number, 1)), Err(Refused::Full));
+        assert_eq!(journal.append_all(8, |number| point(number, 1)), Err(AppendError::Full));
         journal.close();
-        assert_eq!(journal.append(&point(1, 1)), Err(Refused::Closed));
-        assert_eq!(journal.append_all(1, |number| point(number, 1)), Err(Refused::Closed));
+        assert_eq!(journal.append(&point(1, 1)), Err(AppendError::Closed));
+        assert_eq!(journal.append_all(1, |number| point(number, 1)), Err(AppendError::Closed));
         assert_eq!(journal.appended(), 1);
     }
 }

@@ -6,7 +6,7 @@
 #![cfg(holter_loom)]
 #![allow(clippy::unwrap_used)]
 
-use holter_journal::{Journal, Point, Refused, SeriesId, Timestamp};
+use holter_journal::{AppendError, Journal, Point, SeriesId, Timestamp};
 use loom::model::Builder;
 use loom::thread;
 
@@ -22,7 +22,7 @@ fn journal(capacity: usize) -> Journal {
     Journal::in_memory(capacity, 0x1234_5678_9ABC_DEF0, Timestamp::from_micros(STARTED))
 }
 
-/// A point all of whose fields follow from the thread that logs it and its number: a torn one shows.
+/// A point whose fields all follow from its thread and its number, so that a torn point is detectable.
 fn point(thread: usize, number: usize) -> Point {
     let key = (thread * 100 + number + 1) as i64;
     Point {
@@ -33,35 +33,35 @@ fn point(thread: usize, number: usize) -> Point {
     }
 }
 
-/// Appends a thread's first `count` points one by one, each if there is room, and returns those taken.
+/// Appends a thread's first `count` points, each if there is room, and returns the accepted ones.
 fn append(journal: &Journal, thread: usize, count: usize) -> Vec<Point> {
-    let taken = |point: &Point| match journal.append(point) {
+    let accepted = |point: &Point| match journal.append(point) {
         Ok(()) => true,
         Err(refused) => {
-            assert_eq!(refused, Refused::Full);
+            assert_eq!(refused, AppendError::Full);
             false
         }
     };
-    (0..count).map(|number| point(thread, number)).filter(taken).collect()
+    (0..count).map(|number| point(thread, number)).filter(accepted).collect()
 }
 
-/// Reads what is there, and releases it.
+/// Reads and releases all published points.
 fn read(journal: &Journal, position: &mut u64, points: &mut Vec<Point>) {
     *position = journal.read(*position, 1 << 10, points);
     journal.release(*position);
 }
 
-/// What was read is what was taken, once each and in the order of each thread.
-fn assert_each_once(read: &[Point], taken: &[Vec<Point>]) {
-    for points in taken.iter().filter(|points| !points.is_empty()) {
+/// Asserts that every accepted point was read once, in the order of its thread.
+fn assert_each_once(read: &[Point], accepted: &[Vec<Point>]) {
+    for points in accepted.iter().filter(|points| !points.is_empty()) {
         let of_thread: Vec<Point> = read.iter().filter(|point| point.series == points[0].series).copied().collect();
         assert_eq!(of_thread, *points);
     }
-    assert_eq!(read.len(), taken.iter().map(Vec::len).sum::<usize>());
+    assert_eq!(read.len(), accepted.iter().map(Vec::len).sum::<usize>());
 }
 
-/// Catches an append into a slot that is not free yet, a read of a slot that is not filled yet, and two
-/// appends into one slot: the ring of two slots is wrapped by whoever finds room in time.
+/// Catches an append into a slot that is not free, a read of a slot that is not filled, and two appends into one slot: the
+/// ring has two slots and wraps.
 #[test]
 fn two_producers_and_a_reader_in_a_ring_that_wraps() {
     check(|| {
@@ -75,16 +75,16 @@ fn two_producers_and_a_reader_in_a_ring_that_wraps() {
         let (mut position, mut points) = (0, Vec::new());
         read(&journal, &mut position, &mut points);
         read(&journal, &mut position, &mut points);
-        let taken: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        let accepted: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
         read(&journal, &mut position, &mut points);
-        assert_each_once(&points, &taken);
+        assert_each_once(&points, &accepted);
         assert_eq!((position, journal.released()), (journal.appended(), journal.appended()));
     });
 }
 
-/// Catches a slot that is overwritten while the reader still copies it: a ring of one slot is reused at once.
+/// Catches a slot that is overwritten while the reader copies it: a ring with one slot is reused immediately.
 #[test]
-fn one_slot_is_used_again_and_again() {
+fn a_single_slot_is_reused() {
     check(|| {
         let journal = journal(1);
         let producer = {
@@ -95,15 +95,15 @@ fn one_slot_is_used_again_and_again() {
         for _ in 0..3 {
             read(&journal, &mut position, &mut points);
         }
-        let taken = producer.join().unwrap();
+        let accepted = producer.join().unwrap();
         read(&journal, &mut position, &mut points);
-        assert_each_once(&points, &[taken]);
+        assert_each_once(&points, &[accepted]);
     });
 }
 
-/// Catches a point that is accepted although the journal is closed, and one that was accepted and is not read.
+/// Catches a point that is accepted after closing, and an accepted point that is not read.
 #[test]
-fn closing_against_appending() {
+fn closing_races_with_appending() {
     check(|| {
         let journal = journal(4);
         let producers: Vec<_> = [1, 2]
@@ -112,7 +112,7 @@ fn closing_against_appending() {
                 thread::spawn(move || match journal.append(&point(id, 0)) {
                     Ok(()) => vec![point(id, 0)],
                     Err(refused) => {
-                        assert_eq!(refused, Refused::Closed);
+                        assert_eq!(refused, AppendError::Closed);
                         assert!(journal.is_closed());
                         vec![]
                     }
@@ -121,20 +121,20 @@ fn closing_against_appending() {
             .into();
         journal.close();
         let end = journal.appended();
-        assert_eq!(journal.append(&point(3, 0)), Err(Refused::Closed));
-        let taken: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        assert_eq!(journal.append(&point(3, 0)), Err(AppendError::Closed));
+        let accepted: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
         assert_eq!(journal.appended(), end, "something was accepted after the close");
         let (mut position, mut points) = (0, Vec::new());
         read(&journal, &mut position, &mut points);
-        assert_each_once(&points, &taken);
+        assert_each_once(&points, &accepted);
         assert_eq!(position, end);
     });
 }
 
-/// Catches a claim of many that overlaps with a claim of one, or is given room that is not free: there are
-/// three free slots for four points, until the reader releases one more.
+/// Catches a claim of many slots that overlaps with a claim of one, or that gets slots that are not free: there are three
+/// free slots for four points until the reader releases another.
 #[test]
-fn appending_many_against_appending_one() {
+fn appending_many_races_with_appending_one() {
     check(|| {
         let journal = journal(4);
         assert_eq!(append(&journal, 3, 1).len(), 1);
@@ -143,7 +143,7 @@ fn appending_many_against_appending_one() {
             thread::spawn(move || match journal.append_all(2, |number| point(1, number)) {
                 Ok(()) => vec![point(1, 0), point(1, 1)],
                 Err(refused) => {
-                    assert_eq!(refused, Refused::Full);
+                    assert_eq!(refused, AppendError::Full);
                     vec![]
                 }
             })
@@ -154,18 +154,18 @@ fn appending_many_against_appending_one() {
         };
         let (mut position, mut points) = (0, Vec::new());
         read(&journal, &mut position, &mut points);
-        let taken = [vec![point(3, 0)], many.join().unwrap(), single.join().unwrap()];
+        let accepted = [vec![point(3, 0)], many.join().unwrap(), single.join().unwrap()];
         read(&journal, &mut position, &mut points);
-        assert_each_once(&points, &taken);
+        assert_each_once(&points, &accepted);
         if let Some(first) = points.iter().position(|other| *other == point(1, 0)) {
             assert_eq!(points[first + 1], point(1, 1), "the points of one call have consecutive sequence numbers");
         }
     });
 }
 
-/// Catches a count that is lost, and a refusal of what would fit.
+/// Catches a lost count, and a rejection of points that would fit.
 #[test]
-fn what_does_not_fit_is_refused_and_counted_whole() {
+fn points_that_do_not_fit_are_rejected_and_counted() {
     check(|| {
         let journal = journal(2);
         let producers: Vec<_> = [1, 2]
@@ -180,10 +180,10 @@ fn what_does_not_fit_is_refused_and_counted_whole() {
                 })
             })
             .into();
-        let taken: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
+        let accepted: Vec<_> = producers.into_iter().map(|producer| producer.join().unwrap()).collect();
         assert_eq!((journal.appended(), journal.dropped()), (2, 2));
         let (mut position, mut points) = (0, Vec::new());
         read(&journal, &mut position, &mut points);
-        assert_each_once(&points, &taken);
+        assert_each_once(&points, &accepted);
     });
 }

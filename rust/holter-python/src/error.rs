@@ -33,7 +33,7 @@ pub(crate) fn io_to_py(py: Python<'_>, path: &Path, error: &io::Error) -> PyErr 
         return PyValueError::new_err(format!("{}: {error}", path.display()));
     };
     let text = py.import("os").and_then(|os| os.call_method1("strerror", (number,))?.extract::<String>());
-    text.map_or_else(|error| error, |text| PyOSError::new_err((number, text, path.to_owned())))
+    text.map_or_else(|error| error, |text| PyOSError::new_err((number, text, path.as_os_str().to_owned())))
 }
 
 /// Issues a `HolterWarning`. If the user has turned warnings into errors, the call still succeeds, because problems of the

@@ -1,4 +1,4 @@
-//! What an attempt's alerts are passed on from, by a thread of Python's.
+//! The alerts of a logger, for the Python thread that delivers them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use holter::record::alerts::{AlertBatch, Alerts};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// The alerts of a logger one after the other, for one reader. It keeps no logger open.
+/// The alerts of a logger in order, for a single consumer. It does not keep the logger open.
 #[pyclass(frozen, module = "holter._core")]
 pub(crate) struct Feed {
     alerts: Arc<Alerts>,
@@ -23,17 +23,16 @@ impl Feed {
 
 #[pymethods]
 impl Feed {
-    /// Wait until there are alerts that were not returned before, or until there will be none.
+    /// Wait for new alerts, or for the end of the logger.
     ///
     /// Returns:
-    ///     The alerts as their lines in the events file, how many more came too fast to be kept, and whether the
-    ///     logger is closed.
+    ///     The new alerts as lines of the events file, the number of discarded ones, and whether the logger is closed.
     fn wait(&self, py: Python<'_>, timeout_secs: f64) -> PyResult<(Vec<String>, u64, bool)> {
         let timeout = Duration::try_from_secs_f64(timeout_secs)
             .map_err(|_| PyValueError::new_err(format!("timeout_secs must be zero or more, got {timeout_secs}")))?;
         let seen = self.seen.load(Ordering::Relaxed);
-        let AlertBatch { lines, missed, count, is_over } = py.detach(|| self.alerts.wait(seen, timeout));
+        let AlertBatch { lines, missed, count, has_ended } = py.detach(|| self.alerts.wait(seen, timeout));
         self.seen.store(count, Ordering::Relaxed);
-        Ok((lines, missed, is_over))
+        Ok((lines, missed, has_ended))
     }
 }

@@ -1,23 +1,23 @@
-//! What happened to the points, as Python sees it.
+//! The counters of a logger, for Python.
 
 use pyo3::prelude::*;
 
-/// The counters of one attempt, as they stood when the property was read.
+/// Counters of a logger, as of when the property was read.
 #[pyclass(frozen, get_all, module = "holter")]
 pub(crate) struct Health {
-    /// Points that were taken: their `log` returned, and they survive the process.
+    /// Accepted points: their `log` returned, and they survive the death of the process.
     accepted: u64,
-    /// Points that have left the journal for the run's first sink.
+    /// Points that the primary sink has committed.
     written: u64,
-    /// Points that were not taken because there was no room.
+    /// Points that were not accepted because there was no room.
     dropped: u64,
     /// How often a caller waited for room.
     waits: u64,
-    /// How often a write was tried again.
+    /// How often a write was retried.
     retries: u64,
-    /// The last error of any sink, also when it works again.
+    /// The last error of any sink, even if it works again.
     last_error: Option<String>,
-    /// Each sink by itself.
+    /// The health of each sink.
     sinks: Vec<SinkHealth>,
 }
 
@@ -27,11 +27,11 @@ pub(crate) struct Health {
 pub(crate) struct SinkHealth {
     /// The sink's name.
     name: String,
-    /// `"working"`, `"failing"` (it will be tried again) or `"behind"` (it missed points, which it will be given again).
+    /// `"working"`, `"failing"` (writes are retried) or `"behind"` (it will catch up on missed points).
     state: String,
-    /// How many of this attempt's points it has.
+    /// How many of this logger's points it has.
     written: u64,
-    /// What it last complained of, also when it works again.
+    /// Its last error, even if it works again.
     last_error: Option<String>,
 }
 

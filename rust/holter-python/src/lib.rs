@@ -1,8 +1,7 @@
-//! The Python binding: converts, detaches from the interpreter, calls, maps the error. It decides
-//! nothing.
+//! The Python binding: converts arguments, detaches from the interpreter, calls the core, and maps errors.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::doc_markdown, reason = "what stands over Python's classes and functions is their docstring")]
+#![allow(clippy::doc_markdown, reason = "the comments of Python classes and functions are their docstrings")]
 
 mod error;
 mod event_files;
@@ -37,11 +36,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     run::register(module)
 }
 
-/// Bring a run left by a crash into order, and return how many points only its journal had.
+/// Recover a crashed run, and return the number of points that were only in its journal.
 ///
 /// Raises:
-///     FileNotFoundError: If there is no run.
-///     StoreError: If a living process writes to it, or its files cannot be read or written.
+///     FileNotFoundError: If the directory does not contain a run.
+///     StoreError: If a process is writing to the run, or its files cannot be read or written.
 #[pyfunction]
 fn recover(py: Python<'_>, path: PathBuf) -> PyResult<u64> {
     py.detach(|| holter::store::recover(&RunDir::new(path)))

@@ -1,4 +1,4 @@
-//! Names resolved once: one metric, or many for a buffer of values.
+//! Metrics whose names are resolved once: a single one, or many for a buffer of values.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use pyo3::prelude::*;
 use crate::session::Session;
 use crate::values;
 
-/// One metric of a logger, its name resolved once.
+/// A metric of a logger, with its name resolved once.
 #[pyclass(frozen, module = "holter")]
 pub(crate) struct Metric {
     pub(crate) session: Arc<Session>,
-    /// The session's recorder, within one step's reach of the hot path.
+    /// The session's recorder, copied here to save an indirection on the hot path.
     pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) name: Py<PyAny>,
     pub(crate) series: SeriesId,
@@ -21,13 +21,13 @@ pub(crate) struct Metric {
 
 #[pymethods]
 impl Metric {
-    /// Record one point. As `Logger.log`, without looking the name up.
+    /// Record a point, like `Logger.log` but without looking up the name.
     #[pyo3(signature = (step, value))]
     fn log(&self, py: Python<'_>, step: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.session.record(py, self.recorder.as_ref(), self.series, values::step(step)?, values::value(value)?)
     }
 
-    /// The name that was resolved.
+    /// The metric's name.
     #[getter]
     fn name(&self, py: Python<'_>) -> Py<PyAny> {
         self.name.clone_ref(py)
@@ -38,7 +38,7 @@ impl Metric {
     }
 }
 
-/// Many metrics of a logger, in order, for `Logger.log_array`.
+/// Metrics of a logger, in order, for `Logger.log_array`.
 #[pyclass(frozen, module = "holter")]
 pub(crate) struct Metrics {
     pub(crate) session: Arc<Session>,
@@ -48,7 +48,7 @@ pub(crate) struct Metrics {
 
 #[pymethods]
 impl Metrics {
-    /// The names that were resolved, in order.
+    /// The metrics' names, in order.
     #[getter]
     fn names(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         self.names.iter().map(|name| name.clone_ref(py)).collect()

@@ -1,8 +1,7 @@
-//! Series name to id from Python: by the identity of the string first, by its content second.
+//! Maps Python strings to series ids, first by the identity of the string object, then by its content.
 //!
-//! A training loop passes the same string objects again and again, so that most look-ups compare one
-//! pointer. The table keeps a reference to each string that it knows by identity: its address cannot
-//! become another string's.
+//! A training loop passes the same string objects repeatedly, so most lookups compare one pointer. The table keeps a reference
+//! to each string that it maps by identity, so that no other string can get its address.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +10,7 @@ use holter::SeriesId;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt};
 
-/// Pairs of places in the table. Two names share a pair before one pushes another out.
+/// Pairs of entries in the table. A pair holds two names before one of them is evicted.
 const PAIRS: usize = 1 << 13;
 /// An entry is the address, of which the lowest four bits are zero, above the id.
 const ID_BITS: u32 = 21;
@@ -19,7 +18,7 @@ const ADDRESS_ALIGN_BITS: u32 = 4;
 
 pub(crate) struct Names {
     entries: Box<[AtomicU64]>,
-    /// Keeps alive the string whose address stands in the entry of the same index.
+    /// Keeps the string of the entry with the same index alive.
     kept: Mutex<Vec<Option<Py<PyAny>>>>,
     by_content: Py<PyDict>,
 }
@@ -33,7 +32,7 @@ impl Names {
         }
     }
 
-    /// The id of this very string object.
+    /// The id of this string object.
     #[inline]
     pub(crate) fn by_identity(&self, name: &Bound<'_, PyAny>) -> Option<SeriesId> {
         let key = key(name)?;
@@ -47,7 +46,7 @@ impl Names {
         None
     }
 
-    /// The id of an equal string, which is known by identity from now on.
+    /// The id of an equal string, which is then also mapped by identity.
     pub(crate) fn by_content(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<SeriesId>> {
         let Some(index) = self.by_content.bind(name.py()).get_item(name)? else { return Ok(None) };
         let id = SeriesId::new(index.extract::<usize>()?);
@@ -57,7 +56,7 @@ impl Names {
         Ok(id)
     }
 
-    /// Makes a name known by content and identity.
+    /// Maps a name by content and identity.
     pub(crate) fn insert(&self, name: &Bound<'_, PyAny>, id: SeriesId) -> PyResult<()> {
         let py = name.py();
         self.by_content.bind(py).set_item(name, PyInt::new(py, id.index()))?;
@@ -69,7 +68,7 @@ impl Names {
         let (Some(key), true) = (key(name), id.index() < 1 << ID_BITS) else { return };
         let pair = pair(key);
         let is_free = |index: &usize| self.entries[*index].load(Ordering::Relaxed) == 0;
-        // Which of a full pair goes is a matter of a bit that says nothing about the name.
+        // Which name of a full pair is evicted depends on a bit of the address.
         let index = [pair, pair + 1].into_iter().find(is_free).unwrap_or(pair + (key as usize >> 13 & 1));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         self.entries[index].store(key << ID_BITS | id.index() as u64, Ordering::Relaxed);
@@ -77,8 +76,7 @@ impl Names {
     }
 }
 
-/// The address as it stands in an entry, or `None` for one that does not fit, which is then known by
-/// content only.
+/// The address as stored in an entry, or `None` if it does not fit; the name is then mapped by content only.
 #[inline]
 fn key(name: &Bound<'_, PyAny>) -> Option<u64> {
     let address = name.as_ptr() as usize as u64;
@@ -88,6 +86,6 @@ fn key(name: &Bound<'_, PyAny>) -> Option<u64> {
 
 #[inline]
 fn pair(key: u64) -> usize {
-    // Strings of one size lie at equal distances: the multiplication spreads them.
+    // Strings of equal size are equally spaced in memory; the multiplication spreads them.
     (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - PAIRS.trailing_zeros())) as usize * 2
 }

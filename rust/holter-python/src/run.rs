@@ -1,7 +1,6 @@
-//! Reading a run from Python: `holter._run` makes columns, tables and errors in words of it.
+//! Read-only access to a run, on which `holter._run` builds arrays, tables and errors.
 //!
-//! Columns are handed over as bytes that numpy takes as they are. Every read lets go of the
-//! interpreter.
+//! Columns are returned as buffers that numpy wraps without copying. Every read detaches from the interpreter.
 
 use std::path::{Path, PathBuf};
 
@@ -29,15 +28,15 @@ type Bucketed<'py> = (i64, Vec<(String, BucketBuffers<'py>)>);
 
 /// A pattern, or names.
 #[derive(FromPyObject)]
-enum Wanted {
+enum Selection {
     Matching(String),
     Exact(Vec<String>),
 }
 
-/// Runs, and what could not be read: each its path and the reason.
+/// Runs, and the paths of unreadable runs with the reason.
 type Found = (Vec<Reader>, Vec<(PathBuf, String)>);
 
-/// One rank of a run to be read.
+/// Read-only access to one rank of a run.
 #[pyclass(frozen, module = "holter._core")]
 pub(crate) struct Reader(read::Reader);
 
@@ -61,19 +60,19 @@ impl Reader {
         self.0.name()
     }
 
-    /// The process of a distributed run.
+    /// The rank.
     #[getter]
     fn rank(&self) -> u32 {
         self.0.rank_number()
     }
 
-    /// When the run was begun, in microseconds since the Unix epoch.
+    /// When the run started, in microseconds since the Unix epoch.
     #[getter]
     fn started_micros(&self) -> i64 {
         self.0.started().micros()
     }
 
-    /// The manifest as it is now, a JSON object.
+    /// The current manifest, a JSON object.
     fn manifest_json(&self, py: Python<'_>) -> PyResult<String> {
         detached(py, || self.0.manifest_json())
     }
@@ -93,12 +92,12 @@ impl Reader {
         py.detach(|| self.0.is_live())
     }
 
-    /// The names that match `pattern`, ascending.
+    /// The sorted names that match `pattern`.
     fn names(&self, py: Python<'_>, pattern: &str) -> PyResult<Vec<String>> {
         detached(py, || self.0.names(Some(pattern)))
     }
 
-    /// The facts of the series that match `pattern`, by name.
+    /// The facts of the series that match `pattern`, sorted by name.
     fn facts(&self, py: Python<'_>, pattern: &str) -> PyResult<Vec<Facts>> {
         let facts = detached(py, || self.0.series_facts(Some(pattern)))?;
         let row = |SeriesFacts { name, count, nonfinite_count, first_step, last_step, last_value }| {
@@ -118,13 +117,13 @@ impl Reader {
         buffers(py, &detached(py, || self.0.series(name, start, stop))?)
     }
 
-    /// The points of all series that match `pattern`, each with its name.
+    /// The names and points of all series that match `pattern`.
     fn all_series<'py>(&self, py: Python<'py>, pattern: &str) -> PyResult<Vec<(String, Buffers<'py>)>> {
         let all = detached(py, || self.0.all_series(Some(pattern)))?;
         all.into_iter().map(|(name, columns)| Ok((name, buffers(py, &columns)?))).collect()
     }
 
-    /// At most `max(points, 5)` of the points with `start <= step < stop`, extremes kept.
+    /// At most `max(points, 5)` of the points with `start <= step < stop`, including extremes.
     fn downsample<'py>(
         &self,
         py: Python<'py>,
@@ -136,20 +135,20 @@ impl Reader {
         buffers(py, &detached(py, || self.0.downsample(name, points, start, stop))?)
     }
 
-    /// Series in buckets of the width that is returned: those of these names, or that match a pattern.
-    /// `bounds` are the first step that is wanted and the one past the last.
+    /// The series with these names, or that match a pattern, in buckets of the returned width. `bounds` are the first step and
+    /// the one after the last.
     fn buckets<'py>(
         &self,
         py: Python<'py>,
-        names: Wanted,
+        names: Selection,
         width: Option<i64>,
         max_buckets: usize,
         bounds: (Option<i64>, Option<i64>),
     ) -> PyResult<Bucketed<'py>> {
         let (width, all) = detached(py, move || {
             let names = match &names {
-                Wanted::Matching(pattern) => Names::Matching(pattern),
-                Wanted::Exact(names) => Names::Exact(names),
+                Selection::Matching(pattern) => Names::Matching(pattern),
+                Selection::Exact(names) => Names::Exact(names),
             };
             self.0.buckets(names, width, max_buckets, bounds.0, bounds.1)
         })?;
@@ -157,14 +156,13 @@ impl Reader {
         Ok((width, all.collect::<PyResult<_>>()?))
     }
 
-    /// A word that is another one whenever there is something new.
+    /// An opaque version token that changes whenever there is something new.
     fn revision(&self, py: Python<'_>) -> PyResult<String> {
         detached(py, || self.0.revision())
     }
 }
 
-/// The points of several readers, one after the other: a capsule of the Arrow `PyCapsule` interface, good for one
-/// reading.
+/// The concatenated points of several readers, as a single-use capsule of the Arrow `PyCapsule` interface.
 #[pyfunction]
 fn arrow_stream<'py>(
     py: Python<'py>,
@@ -179,19 +177,19 @@ fn arrow_stream<'py>(
     PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
 }
 
-/// The ranks that have recorded in the directory `run` so far, ascending.
+/// The sorted ranks that have recorded in the directory `run` so far.
 #[pyfunction]
 fn ranks(py: Python<'_>, run: PathBuf) -> PyResult<Vec<u32>> {
     detached(py, || read::ranks(run))
 }
 
-/// What the rank `rank` of the run in the directory `run` has recorded.
+/// Opens a rank of the run in the directory `run`.
 #[pyfunction]
 fn open_rank(py: Python<'_>, run: PathBuf, rank: u32) -> PyResult<Reader> {
     detached(py, || read::open_rank(run, rank)).map(Reader)
 }
 
-/// The lowest rank of each run at or below `root`, the oldest first.
+/// The lowest rank of each run at or below `root`, oldest run first.
 #[pyfunction]
 fn list_runs(py: Python<'_>, root: PathBuf) -> PyResult<Found> {
     let found = detached(py, || read::list_runs(root))?;
@@ -199,7 +197,7 @@ fn list_runs(py: Python<'_>, root: PathBuf) -> PyResult<Found> {
     Ok((found.runs.into_iter().map(Reader).collect(), unreadable.collect()))
 }
 
-/// Adds what this file defines to the module.
+/// Adds the classes and functions of this file to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Reader>()?;
     module.add_function(wrap_pyfunction!(arrow_stream, module)?)?;
@@ -237,7 +235,7 @@ fn bucket_buffers<'py>(py: Python<'py>, width: i64, all: &[Bucket]) -> PyResult<
     ])
 }
 
-/// A bytearray, and not bytes, so that the numpy array over it can be written to.
+/// A bytearray rather than bytes, so that the numpy array is writable.
 pub(crate) fn buffer<'py, T: Copy>(
     py: Python<'py>,
     items: &[T],

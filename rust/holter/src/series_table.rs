@@ -1,7 +1,7 @@
-//! Series name to [`SeriesId`], resolved once per name.
+//! Maps series names to [`SeriesId`]s.
 //!
-//! The table lives as long as an attempt. Looking a name up takes a lock, so a hot path keeps the
-//! id instead; the writer holds that lock only while it clones a reference to a name.
+//! The table lives as long as a session. A lookup takes a lock, so the hot path keeps the id instead; the writer holds the
+//! lock only while it clones a reference to a name.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use holter_journal::SeriesId;
 /// The longest name in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 65_535;
 
-/// Checks that `name` can name a series: not empty, not too long, no NUL.
+/// Checks that `name` is a valid series name: not empty, not too long, without NUL.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidName`] says which of these it breaks.
+/// [`Error::InvalidName`] states the reason.
 pub fn check_name(name: &str) -> Result<()> {
     let invalid = |reason: String| Err(Error::InvalidName(reason));
     if name.is_empty() {
@@ -35,7 +35,7 @@ pub fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The names of one attempt, in the order of their ids.
+/// The names of a session, in the order of their ids.
 #[derive(Debug, Default)]
 pub struct SeriesTable {
     inner: Mutex<Inner>,
@@ -48,7 +48,7 @@ struct Inner {
 }
 
 impl SeriesTable {
-    /// A table with these names, for the journal of an attempt that is over.
+    /// A table with these names, for the journal of an earlier session.
     pub fn from_names(names: impl IntoIterator<Item = String>) -> Self {
         let table = Self::default();
         {
@@ -64,11 +64,11 @@ impl SeriesTable {
         table
     }
 
-    /// The id of `name`; a new name is first handed to `journal_name`, and gets no id if that fails.
+    /// The id of `name`; a new name is first passed to `journal_name`, and gets an id only if that succeeds.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`], [`Error::TooManySeries`], or what `journal_name` returned.
+    /// [`Error::InvalidName`], [`Error::TooManySeries`], or the error of `journal_name`.
     pub fn resolve(&self, name: &str, journal_name: impl FnOnce(SeriesId, &str) -> Result<()>) -> Result<SeriesId> {
         let mut inner = self.lock();
         if let Some(&id) = inner.ids.get(name) {
@@ -83,7 +83,7 @@ impl SeriesTable {
         Ok(id)
     }
 
-    /// The name behind `id`, if the table has it.
+    /// The name of `id`, if the table has it.
     pub fn name(&self, id: SeriesId) -> Option<Arc<str>> {
         self.lock().names.get(id.index()).map(Arc::clone)
     }
@@ -93,7 +93,7 @@ impl SeriesTable {
         self.lock().names.len()
     }
 
-    /// Whether no name was seen yet.
+    /// Whether the table has no names.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-"""A real Chromium on a real server. What the page logs as an error, throws, or asks of another machine fails a test."""
+"""A real Chromium and a real server. Console errors, exceptions and requests to other machines fail the test."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,59 +14,59 @@ DESKTOP = {"viewport": {"width": 1200, "height": 760}}
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator:
-    # No name can be resolved, so that a request for a CDN fails as it would on a machine without a network.
+    # No name resolves, so that a request to a CDN fails as on a machine without a network.
     with browsers.chromium("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1") as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator:
-    """Starts dashboards of folders, and returns their addresses; they end with the module."""
+    """Starts dashboards of folders and returns their URLs. The dashboards stop with the module."""
     from holter.dashboard import start
 
     dashboards = []
 
-    def serve_one(root: Path) -> str:
+    def serve_folder(root: Path) -> str:
         dashboards.append(start(root))
         return dashboards[-1].url
 
-    yield serve_one
+    yield serve_folder
     for dashboard in dashboards:
         dashboard.stop()
 
 
 @pytest.fixture(scope="module")
 def shared_context(chromium):
-    """Where pages share what the browser keeps."""
+    """The browser profile of the pages that tests share."""
     return chromium.new_context(**DESKTOP)
 
 
 @pytest.fixture
-def watch(chromium) -> Iterator:
-    """Makes new pages of a server, each with a browser's profile of its own, and checks them when the test is over."""
-    from dashboard_page import Watched
+def new_page(chromium) -> Iterator:
+    """Creates pages of a server, each with its own browser profile, and checks them after the test."""
+    from dashboard_page import DashboardPage
 
     pages = []
 
-    def watch_one(url: str, **options) -> Watched:
+    def create(url: str, **options) -> DashboardPage:
         context = chromium.new_context(**{**DESKTOP, **options})
-        pages.append(Watched(context.new_page(), url))
+        pages.append(DashboardPage(context.new_page(), url))
         return pages[-1]
 
-    yield watch_one
-    for watched in pages:
-        watched.page.context.close()
-    for watched in pages:
-        watched.check()
+    yield create
+    for dashboard_page in pages:
+        dashboard_page.page.context.close()
+    for dashboard_page in pages:
+        dashboard_page.check()
 
 
 @contextlib.contextmanager
-def used_again(pages: dict, context, url: str) -> Iterator:
-    """One page for all tests of a module that ask for it; checked after each."""
-    from dashboard_page import Watched
+def shared_page(pages: dict, context, url: str) -> Iterator:
+    """One page for all tests of a module that use it, checked after each."""
+    from dashboard_page import DashboardPage
 
     if url not in pages:
-        pages[url] = Watched(context.new_page(), url)
+        pages[url] = DashboardPage(context.new_page(), url)
     yield pages[url]
     pages[url].page.evaluate("() => localStorage.clear()")
     pages[url].check()
@@ -76,13 +76,13 @@ def used_again(pages: dict, context, url: str) -> Iterator:
 def pages_by_url(chromium) -> Iterator:
     pages: dict = {}
     yield pages
-    for watched in pages.values():
-        watched.page.close()
+    for dashboard_page in pages.values():
+        dashboard_page.page.close()
 
 
 @pytest.fixture(scope="session")
 def runs_root(tmp_path_factory) -> Path:
-    """Four short runs, of which two differ in their seed alone."""
+    """Four short runs. Two of them differ only in their seed."""
     root = tmp_path_factory.mktemp("browser") / "runs"
     sample_runs.record(root / "prose", seed=0)
     sample_runs.record(root / "code", seed=1, config={"data": "code"})
@@ -98,8 +98,8 @@ def runs_url(serve, runs_root) -> str:
 
 @pytest.fixture
 def runs_page(pages_by_url, shared_context, runs_url) -> Iterator:
-    """A page, not opened yet, of the short runs."""
-    with used_again(pages_by_url, shared_context, runs_url) as page:
+    """A page of the short runs, not opened yet."""
+    with shared_page(pages_by_url, shared_context, runs_url) as page:
         yield page
 
 
@@ -119,6 +119,6 @@ def long_url(serve, long_root) -> str:
 
 @pytest.fixture
 def long_page(pages_by_url, shared_context, long_url) -> Iterator:
-    """A page, not opened yet, of a run of 100,000 steps."""
-    with used_again(pages_by_url, shared_context, long_url) as page:
+    """A page of a run of 100,000 steps, not opened yet."""
+    with shared_page(pages_by_url, shared_context, long_url) as page:
         yield page

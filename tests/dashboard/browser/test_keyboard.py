@@ -1,9 +1,9 @@
-"""Every view setting is a key away, and no key does anything while one types."""
+"""Every view setting has a keyboard shortcut. Shortcuts are off while the user types."""
 
-from dashboard_page import drawn, expect
+from dashboard_page import drawn, eventually, expect
 
 
-def test_keys_of_the_view(runs_page):
+def test_shortcuts_change_the_view(runs_page):
     page = runs_page.open()
     expect(page.locator("#overview .card").first).to_have_attribute("data-state", "drawn")
     page.keyboard.press("l")
@@ -29,33 +29,33 @@ def test_keys_of_the_view(runs_page):
     expect(page.locator("#charts")).to_be_visible()
 
 
-def test_list_of_keys(runs_page):
+def test_question_mark_lists_shortcuts(runs_page):
     page = runs_page.open()
     page.keyboard.press("?")
-    dialog = page.get_by_role("dialog", name="Keys")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_contain_text("logarithmic scale")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 
 
-def test_full_screen_and_its_neighbours(runs_page):
+def test_arrow_keys_switch_charts_in_full_screen(runs_page):
     page = runs_page.open("run=prose&q=val")
     drawn(page, "val/loss").hover()
     page.keyboard.press("f")
-    full = page.locator("#full .card")
-    expect(full).to_have_attribute("data-key", "val/loss")
-    expect(full).to_have_attribute("data-state", "drawn")
-    assert full.bounding_box()["width"] > 1000
+    card = page.locator("#fullscreen .card")
+    expect(card).to_have_attribute("data-key", "val/loss")
+    expect(card).to_have_attribute("data-state", "drawn")
+    eventually(lambda: card.evaluate("node => node.clientWidth"), lambda width: width > 1000)
     page.keyboard.press("ArrowRight")
-    expect(full).to_have_attribute("data-key", "val/ppl")
-    expect(full).to_have_attribute("data-state", "drawn")
+    expect(card).to_have_attribute("data-key", "val/ppl")
+    expect(card).to_have_attribute("data-state", "drawn")
     page.keyboard.press("ArrowLeft")
-    expect(full).to_have_attribute("data-key", "val/loss")
+    expect(card).to_have_attribute("data-key", "val/loss")
     page.keyboard.press("Escape")
-    expect(page.locator("#full")).to_be_hidden()
+    expect(page.locator("#fullscreen")).to_be_hidden()
 
 
-def test_keys_are_text_while_one_types(runs_page):
+def test_shortcuts_are_off_while_typing(runs_page):
     page = runs_page.open()
     page.keyboard.press("/")
     expect(page.locator("#search")).to_be_focused()
@@ -67,13 +67,14 @@ def test_keys_are_text_while_one_types(runs_page):
     expect(page.locator("#search")).not_to_be_focused()
 
 
-def test_page_is_used_by_tab_alone(runs_page):
+def test_tab_key_reaches_the_menu_of_a_chart(runs_page):
     page = runs_page.open("run=prose&q=val/loss")
     chart = drawn(page, "val/loss")
     chart.get_by_role("button", name="val/loss: full screen").focus()
     page.keyboard.press("Tab")
     expect(chart.get_by_role("button", name="pin val/loss")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(chart.get_by_role("button", name="more for val/loss")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#menu")).to_be_visible()
     expect(page.locator("#menu button").first).to_be_focused()

@@ -1,7 +1,11 @@
 """Middleware: adds the security headers to every response, errors included."""
 
+import functools
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holter._plotly import plotly_file, style_attribute_hashes, style_hashes
 
 __all__ = ["SecurityHeaders", "content_security_policy"]
 
@@ -11,14 +15,18 @@ _NOTEBOOK_ORIGINS = "'self' http://localhost:* http://127.0.0.1:* https://localh
 def content_security_policy(*, notebook: bool = False) -> str:
     """Return the policy of every response: resources of this server only, no inline code, no `eval`, no frames.
 
+    plotly.js adds one style sheet and sets a few constant `style` attributes. Their hashes are allowed.
+
     Args:
         notebook: Whether a page on the same machine may show the dashboard in a frame, as Jupyter does.
     """
+    sheets, attributes = _plotly_style_hashes()
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self'",
+            f"style-src 'self' {sheets}",
+            f"style-src-attr 'unsafe-hashes' {attributes}",
             "connect-src 'self'",
             "img-src 'self' data: blob:",
             "font-src 'self'",
@@ -27,6 +35,11 @@ def content_security_policy(*, notebook: bool = False) -> str:
             "frame-ancestors " + (_NOTEBOOK_ORIGINS if notebook else "'none'"),
         ]
     )
+
+
+@functools.cache
+def _plotly_style_hashes() -> tuple[str, str]:
+    return " ".join(style_hashes(plotly_file().read_text("utf-8"))), " ".join(style_attribute_hashes())
 
 
 class SecurityHeaders:

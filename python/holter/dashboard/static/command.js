@@ -1,39 +1,52 @@
-// The command line that draws the same chart in a terminal.
-
-import { model } from "./model.js";
-import { store } from "./state.js";
+// @ts-check
+// The command line that draws a chart in a terminal. Pure.
 
 const BANDS = ["std", "minmax", "quantile"];
 
-/** Quotes a word for a shell. */
+/**
+ * Quotes a word for a shell.
+ *
+ * @param {string} word
+ */
 export function quoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** `holter plot RUN NAME …` with the options that the chart is seen with. */
-export function plotCommand(card) {
-  const { start, stop, smooth, log, x } = store.now;
-  const view = { start, stop, log_y: log, ...card.ownView() };
-  const { key, names, isFamily } = card.spec;
-  const [run, ...others] = card.runs().map(pathOf);
+/**
+ * @typedef {object} PlottedChart
+ * @property {string[]} paths of the runs
+ * @property {import("./families.js").ChartSpec} spec
+ * @property {string} kind
+ * @property {string} mode
+ * @property {{smooth: number, x: string, log: boolean, start: number | null, stop: number | null}} view
+ */
+
+/**
+ * Returns `holter plot RUN NAME …` with the options that give the same chart.
+ *
+ * @param {PlottedChart} chart
+ */
+export function plotCommand({ paths, spec, kind, mode, view }) {
+  const { key, names, isFamily } = spec;
+  const [run, ...others] = paths;
   const isPattern = isFamily && key.includes("*");
   const words = ["holter", "plot", run, ...(isPattern ? [key.replace(/[?[]/g, "[$&]")] : names.map(literal))];
   for (const other of others) words.push("--with", other);
-  if (card.kind === "band" && BANDS.includes(card.mode)) words.push("--band", card.mode);
-  if (card.kind === "heatmap") words.push("--heatmap");
-  if (smooth) words.push("--smooth", String(smooth));
-  if (view.log_y) words.push("--log-y");
-  if (x !== "step") words.push("--x", x);
+  if (kind === "band" && BANDS.includes(mode)) words.push("--band", mode);
+  if (kind === "heatmap") words.push("--heatmap");
+  if (view.smooth) words.push("--smooth", String(view.smooth));
+  if (view.log) words.push("--log-y");
+  if (view.x !== "step") words.push("--x", view.x);
   if (view.start !== null) words.push("--start", String(view.start));
   if (view.stop !== null) words.push("--stop", String(view.stop));
   return words.map(quoted).join(" ");
 }
 
-/** A name as a pattern that matches nothing else. */
+/**
+ * Returns a pattern that matches only this name.
+ *
+ * @param {string} name
+ */
 function literal(name) {
   return name.replace(/[*?[]/g, "[$&]");
-}
-
-function pathOf(id) {
-  return [model.root, id].filter((part) => part && part !== ".").join("/");
 }

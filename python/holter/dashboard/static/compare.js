@@ -1,131 +1,139 @@
-// Run against run: the numbers that a note would have, at the steps that the user chooses, ready to be pasted.
+// @ts-check
+// Compares runs at the steps that the user chooses, in a table that can be copied.
 
-import { fetchComparison } from "./api.js";
-import { copy, element, fill } from "./dom.js";
-import { colourOf } from "./grouping.js";
+import { fetchComparison, messageOf } from "./api.js";
+import { byId, copy, element, fill } from "./dom.js";
+import { cssColor } from "./grouping.js";
 import { model } from "./model.js";
+import { sortedColumns } from "./sorting.js";
 import { store } from "./state.js";
 
-let parts = null;
-let shown = null;
-let asked = "";
-let sorting = { label: null, isDown: false };
+/** @typedef {import("./api.js").ComparisonRow} ComparisonRow */
 
-export function setUpCompare(nodes) {
-  parts = nodes;
-  parts.form.addEventListener("submit", (event) => {
+const steps = byId("compare-at", HTMLInputElement);
+const metrics = byId("compare-metric", HTMLInputElement);
+const table = byId("compare-table", HTMLTableElement);
+const message = byId("compare-message");
+/** @type {{format: "markdown" | "latex" | "csv", button: HTMLButtonElement}[]} */
+const copies = [
+  { format: "markdown", button: byId("copy-markdown", HTMLButtonElement) },
+  { format: "latex", button: byId("copy-latex", HTMLButtonElement) },
+  { format: "csv", button: byId("copy-csv", HTMLButtonElement) },
+];
+
+/** @type {import("./api.js").Comparison | null} */
+let comparison = null;
+let requested = "";
+/** @type {{label: string | null, isDescending: boolean}} */
+let order = { label: null, isDescending: false };
+
+export function setUpCompare() {
+  byId("compare-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    store.set({ at: parts.at.value.trim(), metric: parts.metric.value.trim() });
+    store.set({ at: steps.value.trim(), metric: metrics.value.trim() });
   });
-  for (const [format, button] of Object.entries(parts.copies)) {
-    button.addEventListener("click", () => shown && copy(shown[format], button.textContent.trim()));
+  for (const { format, button } of copies) {
+    button.addEventListener("click", () => comparison && copy(comparison[format], (button.textContent ?? "").trim()));
   }
-  const follow = () => {
-    parts.at.value = store.now.at;
-    parts.metric.value = store.now.metric;
+  const update = () => {
+    steps.value = store.now.at;
+    metrics.value = store.now.metric;
     void renderCompare();
   };
-  store.follow(["at", "metric"], follow);
+  store.onChange(["at", "metric"], update);
   model.addEventListener("runs", renderCompare);
-  follow();
+  update();
 }
 
 /** Fetches and shows the comparison of the selected runs, if the tab is open. */
 export async function renderCompare() {
-  if (store.now.tab !== "compare") return;
-  if (!model.isLoaded) return;
-  // The oldest first: it is what the others are measured by.
-  const groups = model.groups.toReversed().map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
-  if (!groups.length) return say("Select one or more runs to compare them.");
-  const content = { groups, at: numbers(store.now.at), metrics: words(store.now.metric) };
+  if (store.now.tab !== "compare" || !model.isLoaded) return;
+  // Oldest first: the first run is the baseline.
+  const groups = [...model.groups].reverse().map(({ label, runs }) => ({ label, runs: runs.map((run) => run.id) }));
+  if (!groups.length) return showMessage("Select one or more runs to compare them.");
+  const at = words(store.now.at).map(Number).filter(Number.isSafeInteger);
+  const content = { groups, at, metrics: words(store.now.metric) };
   const wanted = JSON.stringify([content, model.selected.map((run) => run.revision)]);
-  if (wanted === asked) return;
-  asked = wanted;
-  parts.table.setAttribute("aria-busy", "true");
+  if (wanted === requested) return;
+  requested = wanted;
+  table.setAttribute("aria-busy", "true");
   try {
     const answer = await fetchComparison(content);
-    if (wanted !== asked) return;
-    shown = answer;
-    parts.message.textContent = answer.notes.join(" ");
+    if (wanted !== requested) return;
+    comparison = answer;
+    message.textContent = answer.notes.join(" ");
     draw();
   } catch (error) {
-    if (wanted === asked) say(error.message);
+    if (wanted === requested) showMessage(messageOf(error));
   } finally {
-    parts.table.setAttribute("aria-busy", "false");
+    if (wanted === requested || requested === "") table.setAttribute("aria-busy", "false");
   }
 }
 
-function say(message) {
-  asked = "";
-  shown = null;
-  parts.message.textContent = message;
-  fill(parts.table);
-  enableCopies();
+/** @param {string} text */
+function showMessage(text) {
+  requested = "";
+  comparison = null;
+  message.textContent = text;
+  fill(table);
+  updateCopies();
 }
 
-function numbers(text) {
-  return words(text).map(Number).filter(Number.isSafeInteger);
-}
-
+/** @param {string} text */
 function words(text) {
   return text.split(/[\s,]+/).filter(Boolean);
 }
 
-function enableCopies() {
-  for (const button of Object.values(parts.copies)) button.disabled = shown === null;
+function updateCopies() {
+  for (const { button } of copies) button.disabled = comparison === null;
 }
 
-/** A column for each run, a row for each number; a click on a row's name sorts the runs by it. */
+/** Draws a column for each run and a row for each number. A click on the label of a row sorts the columns by it. */
 function draw() {
-  enableCopies();
-  const order = sortedRuns();
-  const head = element("tr", {}, element("th", { scope: "col", text: "" }), ...order.map(runHead));
-  const rows = shown.rows.map((row) => {
-    const name = element("th", { scope: "row", title: row.help, "aria-sort": sortingOf(row) }, sortButton(row));
-    return element("tr", {}, name, ...order.map((run) => cell(row, run)));
+  updateCopies();
+  if (!comparison) return;
+  const columns = sortedColumns(comparison, order);
+  const { runs } = comparison;
+  const head = element("tr", {}, element("th", { scope: "col", text: "" }), ...columns.map((run) => runHead(runs[run])));
+  const rows = comparison.rows.map((row) => {
+    const name = element("th", { scope: "row", title: row.help, "aria-sort": sortDirection(row) }, sortButton(row));
+    return element("tr", {}, name, ...columns.map((run) => cell(row, run, runs.length)));
   });
-  fill(parts.table, element("thead", {}, head), element("tbody", {}, ...rows));
+  fill(table, element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
-function runHead(index) {
-  const label = shown.runs[index];
-  const group = model.groups.find((one) => one.label === label);
-  const swatch = element("span", { class: "swatch", style: { "--colour": colourOf(group?.colour) } });
+/** @param {string} label */
+function runHead(label) {
+  const group = model.groups.find((candidate) => candidate.label === label);
+  const swatch = element("span", { class: "swatch", style: { "--color": cssColor(group?.color) } });
   return element("th", { scope: "col" }, swatch, label);
 }
 
-function sortButton(row) {
-  const button = element("button", { type: "button", class: "sort", text: row.label, title: `sort the runs by ${row.label}` });
-  button.addEventListener("click", () => {
-    const isSame = sorting.label === row.label;
-    sorting = { label: isSame && sorting.isDown ? null : row.label, isDown: isSame && !sorting.isDown };
+/** @param {ComparisonRow} row */
+function sortButton({ label }) {
+  const click = () => {
+    const isSame = order.label === label;
+    order = { label: isSame && order.isDescending ? null : label, isDescending: isSame && !order.isDescending };
     draw();
-  });
-  return button;
+  };
+  return element("button", { type: "button", class: "sort", text: label, title: `sort the runs by ${label}`, on: { click } });
 }
 
-function sortingOf(row) {
-  if (sorting.label !== row.label) return null;
-  return sorting.isDown ? "descending" : "ascending";
+/** @param {ComparisonRow} row */
+function sortDirection({ label }) {
+  if (order.label !== label) return null;
+  return order.isDescending ? "descending" : "ascending";
 }
 
-function sortedRuns() {
-  const order = shown.runs.map((_, index) => index);
-  const row = shown.rows.find(({ label }) => label === sorting.label);
-  if (!row) return order;
-  const size = ({ value, text }) => (typeof value === "number" ? value : Number.NaN) || Number.parseFloat(text);
-  const sign = sorting.isDown ? -1 : 1;
-  return order.sort((left, right) => {
-    const [one, other] = [size(row.cells[left]), size(row.cells[right])];
-    if (Number.isNaN(one) || Number.isNaN(other)) return Number(Number.isNaN(one)) - Number(Number.isNaN(other));
-    return sign * (one - other);
-  });
-}
-
-function cell(row, run) {
+/**
+ * @param {ComparisonRow} row
+ * @param {number} run
+ * @param {number} numRuns
+ */
+function cell(row, run, numRuns) {
   const { text, note } = row.cells[run];
-  const isBest = row.best.includes(run) && shown.runs.length > 1;
-  const content = element("span", { class: "text", text });
+  const isBest = numRuns > 1 && row.best.includes(run);
   const best = isBest ? element("span", { class: "visually-hidden", text: " (best)" }) : null;
-  return element("td", { class: isBest ? "best" : null }, content, best, note ? element("small", { text: note }) : null);
+  const small = note ? element("small", { text: note }) : null;
+  return element("td", { class: isBest ? "best" : null }, element("span", { class: "text", text }), best, small);
 }

@@ -1,84 +1,94 @@
-// One cursor over all charts: where the pointer is in one of them, a line stands in each, and each tells its values there.
+// @ts-check
+// A crosshair across all charts: while the pointer hovers over a chart, all show a line at the same x and their values there.
 
 import { visibleCards } from "./charts.js";
-import { element, fill } from "./dom.js";
-import { nearest } from "./figure.js";
+import { byId, element, fill } from "./dom.js";
 import { value } from "./format.js";
+import { pointsAt } from "./points.js";
 import { store } from "./state.js";
 
-const TOLD = 3; // values in a chart's note
-const LISTED = 14; // values beside the pointer
-const NEAR = 7; // pixels at which a sign at the edge is told of
+/**
+ * @typedef {import("./card.js").Card} Card
+ * @typedef {import("./figure.js").Line} Line
+ * @typedef {{card: Card, clientX: number, clientY: number}} Position
+ */
 
-let tooltip = null;
-let isScheduled = false;
+const MAX_NOTE_VALUES = 3;
+const MAX_TOOLTIP_ROWS = 14;
+const ANNOTATION_PIXELS = 7;
+
+const tooltip = byId("tooltip");
+/** @type {Position | null} */
 let latest = null;
+let isScheduled = false;
 
-/** Makes the card's plot move the cursor. */
-export function followPointer(card) {
-  card.plot.addEventListener("pointermove", (event) => {
-    latest = { card, clientX: event.clientX, clientY: event.clientY };
+/** @param {Card} card */
+export function enableCrosshair(card) {
+  card.plot.addEventListener("pointermove", ({ clientX, clientY }) => {
+    latest = { card, clientX, clientY };
     if (isScheduled) return;
     isScheduled = true;
     requestAnimationFrame(() => {
       isScheduled = false;
-      if (latest) move(latest);
+      if (latest) show(latest);
     });
   });
   card.plot.addEventListener("pointerleave", clear);
 }
 
-function move({ card, clientX, clientY }) {
-  const axis = card.axis;
+/** @param {Position} position */
+function show({ card, clientX, clientY }) {
+  const { axis } = card;
   if (!axis) return clear();
-  const pixel = clientX - card.plot.getBoundingClientRect().left - axis._offset;
-  if (pixel < 0 || pixel > axis._length) return clear();
-  const x = axis.p2l(pixel);
-  for (const other of visibleCards()) place(other, x, axis.type);
+  const pixel = clientX - card.plot.getBoundingClientRect().left - axis.offset;
+  if (!axis.contains(pixel)) return clear();
+  const x = axis.toValue(pixel);
+  for (const other of visibleCards()) showLine(other, x, axis.type);
   if (card.lines.length) showTooltip(card, x, clientX, clientY);
 }
 
-/** Puts the cursor of one card at `x`, if its axis reaches there and is of the same kind. */
-function place(card, x, type) {
-  const axis = card.axis;
-  const pixel = axis && axis.type === type ? axis.l2p(x) : -1;
-  const isInside = pixel >= 0 && axis && pixel <= axis._length;
-  card.cursor.hidden = !isInside;
-  if (!isInside) return;
-  card.cursor.style.transform = `translateX(${axis._offset + pixel}px)`;
-  const told = valuesAt(card, x).slice(0, TOLD);
-  if (told.length) fill(card.note, ...told.flatMap(({ line, y }) => [swatch(line), element("b", { text: value(y) })]));
+/**
+ * Shows the line of one card at `x`, if its axis is of the same type and reaches `x`.
+ *
+ * @param {Card} card
+ * @param {number} x
+ * @param {string} type
+ */
+function showLine(card, x, type) {
+  const axis = card.axis?.type === type ? card.axis : null;
+  const pixel = axis ? axis.toPixel(x) : 0;
+  card.cursor.hidden = !axis?.contains(pixel);
+  if (!axis || card.cursor.hidden) return;
+  card.cursor.style.transform = `translateX(${axis.offset + pixel}px)`;
+  const points = pointsAt(card.lines, x).slice(0, MAX_NOTE_VALUES);
+  if (points.length) fill(card.note, ...points.flatMap(({ line, y }) => [swatch(line), element("b", { text: value(y) })]));
 }
 
-function valuesAt(card, x) {
-  const found = [];
-  for (const line of card.lines) {
-    const index = nearest(line.x, x);
-    if (index >= 0) found.push({ line, x: line.x[index], y: line.y[index] });
-  }
-  return found;
+/** @param {Line} line */
+function swatch({ color, dash, label }) {
+  return element("span", { class: `swatch ${dash}`, title: label, style: { "--color": color } });
 }
 
-function swatch({ colour, dash, label }) {
-  return element("span", { class: `swatch ${dash}`, title: label, style: { "--colour": colour } });
-}
-
+/**
+ * @param {Card} card
+ * @param {number} x
+ * @param {number} clientX
+ * @param {number} clientY
+ */
 function showTooltip(card, x, clientX, clientY) {
-  tooltip ??= document.getElementById("tooltip");
-  const found = valuesAt(card, x).sort((left, right) => right.y - left.y);
-  // Where lines have points at different steps, those of the nearest one are meant, and the others say their own.
-  const here = found.reduce((best, one) => (Math.abs(one.x - x) < Math.abs(best - x) ? one.x : best), Infinity);
-  const rows = found.slice(0, LISTED).map(({ line, x: at, y }) => {
-    const name = element("span", { class: "name", text: line.label });
-    const where = at === here ? null : element("span", { class: "quiet", text: `at ${placeName(at).replace("step ", "")}` });
-    return element("li", {}, swatch(line), name, where, element("b", { text: value(y) }));
+  const points = pointsAt(card.lines, x).sort((left, right) => right.y - left.y);
+  // The lines may have points at different steps. The heading is the nearest of them, the others are shown with their value.
+  const nearest = points.reduce((best, point) => (Math.abs(point.x - x) < Math.abs(best - x) ? point.x : best), Infinity);
+  const rows = points.slice(0, MAX_TOOLTIP_ROWS).map((point) => {
+    const name = element("span", { class: "name", text: point.line.label });
+    const at = `at ${formatX(point.x).replace("step ", "")}`;
+    const where = point.x === nearest ? null : element("span", { class: "quiet", text: at });
+    return element("li", {}, swatch(point.line), name, where, element("b", { text: value(point.y) }));
   });
-  const rest = found.length - rows.length;
-  if (rest > 0) rows.push(element("li", { class: "quiet", text: `and ${rest} more` }));
-  const near = card.signs.filter((sign) => Math.abs(card.axis.l2p(sign.x) - card.axis.l2p(x)) <= NEAR).slice(0, LISTED);
-  rows.push(...near.map(({ text }) => element("li", { class: "sign", text })));
-  fill(tooltip, element("p", { text: placeName(Number.isFinite(here) ? here : x) }), element("ul", {}, ...rows));
-  // What is outside of an open dialog is behind it.
+  if (points.length > rows.length) rows.push(element("li", { class: "quiet", text: `and ${points.length - rows.length} more` }));
+  rows.push(...annotationsNear(card, x).map((text) => element("li", { class: "annotation", text })));
+  fill(tooltip, element("p", { text: formatX(Number.isFinite(nearest) ? nearest : x) }), element("ul", {}, ...rows));
+  // A modal dialog covers everything outside it.
   const parent = card.element.closest("dialog") ?? document.body;
   if (tooltip.parentElement !== parent) parent.append(tooltip);
   tooltip.hidden = false;
@@ -88,7 +98,19 @@ function showTooltip(card, x, clientX, clientY) {
   tooltip.style.top = `${Math.max(4, Math.min(clientY + 12, innerHeight - height - 4))}px`;
 }
 
-function placeName(x) {
+/**
+ * @param {Card} card
+ * @param {number} x
+ */
+function annotationsNear({ annotations, axis }, x) {
+  if (!axis) return [];
+  const pixel = axis.toPixel(x);
+  const near = annotations.filter((annotation) => Math.abs(axis.toPixel(annotation.x) - pixel) <= ANNOTATION_PIXELS);
+  return near.slice(0, MAX_TOOLTIP_ROWS).map(({ text }) => text);
+}
+
+/** @param {number} x */
+function formatX(x) {
   if (store.now.x === "wall") return new Date(x).toISOString().replace("T", " ").slice(0, 19);
   if (store.now.x === "step") return `step ${value(Math.round(x))}`;
   return value(x);
@@ -96,7 +118,7 @@ function placeName(x) {
 
 function clear() {
   latest = null;
-  if (tooltip) tooltip.hidden = true;
+  tooltip.hidden = true;
   for (const card of visibleCards()) {
     card.cursor.hidden = true;
     if (card.axis) card.note.textContent = card.noteText;

@@ -1,26 +1,34 @@
-// Everything that is known of one run: where it came from, its configuration, and how its recorder is.
+// @ts-check
+// The metadata of a run: its origin, its configuration, and the health of its recorder.
 
 import { downloadUrl } from "./api.js";
-import { copy, element, fill } from "./dom.js";
-import { count, counted, duration, moment, value } from "./format.js";
+import { byId, copy, element, fill } from "./dom.js";
+import { count, counted, duration, localTime, value } from "./format.js";
 import { model } from "./model.js";
 import { store } from "./state.js";
 
-let host = null;
+/**
+ * @typedef {import("./api.js").Run} Run
+ * @typedef {import("./dom.js").Child} Child
+ * @typedef {[key: string, content: Child][]} Entries
+ */
 
-export function setUpDetails(node) {
-  host = node;
-  store.follow(["of", "tab"], renderDetails);
+const MAX_NONFINITE_SERIES = 200;
+
+const host = byId("details");
+
+export function setUpDetails() {
+  store.onChange(["details", "tab"], renderDetails);
 }
 
 export function renderDetails() {
   if (store.now.tab !== "details") return;
-  const run = model.byId(store.now.of) ?? model.selected[0] ?? model.runs[0];
-  if (!run) return void fill(host, element("p", { class: "empty", text: "There is no run yet." }));
+  const run = model.byId(store.now.details) ?? model.selected[0] ?? model.runs[0];
+  if (!run) return fill(host, element("p", { class: "empty", text: "No runs yet." }));
   const chooser = element("select", { "aria-label": "run" });
   for (const { id, name } of model.runs) chooser.append(element("option", { value: id, text: name === id ? name : `${name} (${id})` }));
   chooser.value = run.id;
-  chooser.addEventListener("change", () => store.set({ of: chooser.value }));
+  chooser.addEventListener("change", () => store.set({ details: chooser.value }));
   const report = element("a", { class: "button", href: downloadUrl("report.html", { run: run.id }), download: "", text: "Report (HTML)" });
   fill(
     host,
@@ -28,31 +36,39 @@ export function renderDetails() {
     element(
       "div",
       { class: "blocks" },
-      block("Run", facts(run)),
-      block("Recorder", health(run)),
-      wide("Command line", command(run)),
-      block("Git", pairs(run.git)),
-      block("Machine", typeof run.host === "string" ? [["host", run.host]] : pairs(run.host)),
-      block("Versions", pairs(run.versions)),
-      block("Configuration", pairs(run.config)),
-      nonfinite(run),
+      listBlock("Run", facts(run)),
+      listBlock("Recorder", health(run)),
+      block("Command line", commandLine(run)),
+      listBlock("Git", entriesOf(run.git)),
+      listBlock("Machine", typeof run.host === "string" ? [["host", run.host]] : entriesOf(run.host)),
+      listBlock("Versions", entriesOf(run.versions)),
+      listBlock("Configuration", entriesOf(run.config)),
+      nonfiniteSeries(run),
     ),
   );
 }
 
+/**
+ * @param {Run} run
+ * @returns {Entries}
+ */
 function facts(run) {
   return [
     ["status", run.status],
     ["directory", run.id],
-    ["created", moment(run.created)],
-    ["finished", moment(run.finished)],
+    ["created", localTime(run.created)],
+    ["finished", localTime(run.finished)],
     ["last step", count(run.last_step)],
-    ["steps per second", run.steps_per_second ? value(run.steps_per_second) : "–"],
+    ["steps per second", value(run.steps_per_second)],
     ["time left", run.is_live ? duration(run.eta_seconds) : "–"],
     ["tags", run.tags?.join(", ") || "–"],
   ];
 }
 
+/**
+ * @param {Run} run
+ * @returns {Entries}
+ */
 function health(run) {
   return [
     ["points", count(run.points)],
@@ -63,39 +79,55 @@ function health(run) {
   ];
 }
 
-function command(run) {
-  const text = Array.isArray(run.command_line) ? run.command_line.join(" ") : (run.command_line ?? "");
+/** @param {Run} run */
+function commandLine(run) {
+  const text = run.command_line?.join(" ");
   if (!text) return "–";
-  const button = element("button", { type: "button", text: "Copy" });
-  button.addEventListener("click", () => copy(text, "command line"));
+  const button = element("button", { type: "button", text: "Copy", on: { click: () => copy(text, "command line") } });
   return element("div", { class: "command" }, element("code", { text }), button);
 }
 
-function pairs(content) {
+/**
+ * @param {unknown} content
+ * @returns {Entries}
+ */
+function entriesOf(content) {
   if (content === null || content === undefined) return [];
   if (typeof content !== "object") return [["", String(content)]];
   return Object.entries(content).map(([key, inner]) => [key, typeof inner === "object" ? JSON.stringify(inner) : String(inner)]);
 }
 
-function block(title, entries) {
+/**
+ * @param {string} title
+ * @param {Entries} entries
+ */
+function listBlock(title, entries) {
   if (!entries.length) return null;
-  const items = entries.flatMap(([key, inner]) => [element("dt", { text: key }), element("dd", {}, inner)]);
-  return element("section", { class: "block" }, element("h2", { text: title }), element("dl", {}, ...items));
+  const items = entries.flatMap(([key, content]) => [element("dt", { text: key }), element("dd", {}, content)]);
+  return block(title, element("dl", {}, ...items));
 }
 
-function wide(title, content) {
+/**
+ * @param {string} title
+ * @param {Child} content
+ */
+function block(title, content) {
   return element("section", { class: "block" }, element("h2", { text: title }), content);
 }
 
-/** The series that have NaN or Inf, each a way to its chart. */
-function nonfinite(run) {
-  const bad = model.seriesOf(run.id).filter(([, , number]) => number > 0);
-  if (!bad.length) return null;
-  const items = bad.slice(0, 200).map(([name, points, number]) => {
-    const button = element("button", { type: "button", class: "link", text: name });
-    button.addEventListener("click", () => store.set({ tab: "charts", q: `re:^${name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")}$`, run: [run.id] }));
-    return element("li", {}, button, ` ${count(number)} of ${counted(points, "point")}`);
+/**
+ * Lists the series with NaN or infinite values. A click on one shows its chart.
+ *
+ * @param {Run} run
+ */
+function nonfiniteSeries(run) {
+  const rows = model.seriesOf(run.id).filter(([, , nonfinite]) => nonfinite > 0);
+  if (!rows.length) return null;
+  const items = rows.slice(0, MAX_NONFINITE_SERIES).map(([name, points, nonfinite]) => {
+    const expression = `re:^${name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")}$`;
+    const click = () => store.set({ tab: "charts", q: expression, run: [run.id] });
+    const button = element("button", { type: "button", class: "link", text: name, on: { click } });
+    return element("li", {}, button, ` ${count(nonfinite)} of ${counted(points, "point")}`);
   });
-  const heading = element("h2", { text: "Series with NaN or Inf" });
-  return element("section", { class: "block" }, heading, element("ul", {}, ...items));
+  return block("Series with NaN or Inf", element("ul", {}, ...items));
 }

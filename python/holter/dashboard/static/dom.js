@@ -1,13 +1,35 @@
-// Makes elements. Text goes in as text and styles through CSSOM, so nothing from a run can become markup,
-// and the page needs neither inline script nor inline style.
+// @ts-check
+// Creates elements. Text is set as text and styles through CSSOM, so that data from a run never becomes markup and the page
+// needs neither inline scripts nor inline styles.
+
+/** @typedef {Node | string | null | undefined} Child */
 
 const SVG = "http://www.w3.org/2000/svg";
+const TOAST_MILLIS = 4000;
 
 /**
- * Returns a new element.
+ * Returns an element of index.html.
  *
- * `attributes` are set as they are, but: `text` becomes the text, `on` holds listeners, `style` holds CSS properties,
- * `true` stands for an attribute without value, and `false`, `null` and `undefined` for one that is left out.
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} [type]
+ * @returns {T}
+ */
+export function byId(id, type = /** @type {any} */ (HTMLElement)) {
+  const node = document.getElementById(id);
+  if (!(node instanceof type)) throw new TypeError(`index.html must have a ${type.name} with the id ${id}`);
+  return node;
+}
+
+/**
+ * Creates an element.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [attributes] set as they are, except: `text` is the text, `on` has event listeners, `style` has
+ *   CSS properties, `true` sets an attribute without a value, and `false`, `null` and `undefined` are skipped
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -18,11 +40,23 @@ export function element(tag, attributes = {}, ...children) {
     else if (name === "style") for (const [property, to] of Object.entries(value)) node.style.setProperty(property, to);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...present(children));
   return node;
 }
 
-/** Returns one of the symbols of index.html, hidden from assistive technology: the button around it has the name. */
+/**
+ * @param {Child[]} children
+ * @returns {(Node | string)[]}
+ */
+function present(children) {
+  return /** @type {(Node | string)[]} */ (children.filter((child) => child !== null && child !== undefined));
+}
+
+/**
+ * Creates an icon from a symbol of index.html. It is hidden from assistive technology: the button around it has the label.
+ *
+ * @param {string} name
+ */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");
@@ -33,7 +67,14 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that shows a symbol alone. */
+/**
+ * Creates a button that shows only an icon.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {() => void} click
+ * @param {Record<string, string>} [attributes]
+ */
 export function iconButton(name, label, click, attributes = {}) {
   return element(
     "button",
@@ -42,7 +83,14 @@ export function iconButton(name, label, click, attributes = {}) {
   );
 }
 
-/** A row of buttons of which one is pressed; `choices` are [value, text, explanation]. */
+/**
+ * Creates a row of buttons, one of them pressed.
+ *
+ * @param {string} label
+ * @param {[value: string, text: string, title: string][]} choices
+ * @param {string} current
+ * @param {(value: string) => void} choose
+ */
 export function segmented(label, choices, current, choose) {
   const buttons = choices.map(([value, text, title]) =>
     element("button", {
@@ -57,42 +105,75 @@ export function segmented(label, choices, current, choose) {
   return element("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons);
 }
 
-/** Replaces what `node` holds. */
+/**
+ * Replaces the children of an element.
+ *
+ * @param {Element} node
+ * @param {...Child} children
+ */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
-  return node;
+  node.replaceChildren(...present(children));
 }
 
-/** Calls `action` once things have been quiet for `millis`. */
+/**
+ * Sets a text only if it differs, so that screen readers don't read it twice.
+ *
+ * @param {Element} node
+ * @param {string} text
+ */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * Returns a function that calls `action` once `millis` have passed without another call.
+ *
+ * @param {() => void} action
+ * @param {number} millis
+ */
 export function debounced(action, millis) {
-  let timer = 0;
-  return (...values) => {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  return () => {
     clearTimeout(timer);
-    timer = setTimeout(() => action(...values), millis);
+    timer = setTimeout(action, millis);
   };
 }
 
-let announcer = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let toastTimer;
 
-/** Says something in passing: shown for some seconds, and read out. */
+/**
+ * Shows a message for a few seconds. Screen readers read it out.
+ *
+ * @param {string} text
+ */
 export function announce(text) {
-  announcer ??= document.getElementById("toast");
+  const toast = byId("toast");
   const parent = document.querySelector("dialog[open]") ?? document.body;
-  if (announcer.parentElement !== parent) parent.append(announcer);
-  announcer.textContent = text;
-  announcer.classList.add("shown");
-  clearTimeout(announcer.timer);
-  announcer.timer = setTimeout(() => announcer.classList.remove("shown"), 4000);
+  if (toast.parentElement !== parent) parent.append(toast);
+  toast.textContent = text;
+  toast.classList.add("shown");
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => toast.classList.remove("shown"), TOAST_MILLIS);
 }
 
-/** Gives the user a file. */
-export function download(filename, content) {
-  const url = typeof content === "string" ? content : URL.createObjectURL(content);
+/**
+ * Starts the download of a URL.
+ *
+ * @param {string} filename the default name; empty: the server's
+ * @param {string} url
+ */
+export function download(filename, url) {
   element("a", { href: url, download: filename }).click();
-  if (typeof content !== "string") setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Puts text on the clipboard; also where the page has no secure context, as on another host's plain HTTP. */
+/**
+ * Copies text to the clipboard, also on pages without a secure context (plain HTTP on another host).
+ *
+ * @param {string} text
+ * @param {string} what
+ */
 export async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,17 +1,36 @@
-// Which series belong together. Pure.
+// @ts-check
+// Arranges series into charts and sections. Pure.
 //
-// A family is what differs in one number alone, as `attention_entropy/layer_0` to `layer_11`: it gets one chart. The
-// number of a layer is preferred; without one it is the first number that stands for itself in the name.
+// Series whose names differ only in one number, such as `attention_entropy/layer_0` to `layer_11`, are a family and share a
+// chart. That number is the layer's, or if there is none, the first number that is a separate part of the name.
 
 import { natural } from "./format.js";
+
+/**
+ * @typedef {object} ChartSpec
+ * @property {string} key identifies the chart in the page and in the URL
+ * @property {string} title
+ * @property {string[]} names its series
+ * @property {string} section
+ * @property {boolean} isFamily
+ */
+
+/** @typedef {{name: string, charts: ChartSpec[]}} SectionSpec */
 
 const LAYER = /((?:^|[/._])(?:layers?|blocks?|h)[._])(\d+)(?=$|[/._-])/;
 const NUMBER = /(^|[/._-])(\d+)(?=$|[/._-])/;
 
-/** More members than this are drawn one by one: a request for all of them would be beyond the server's limit. */
+/** Larger families get one chart for each member: a request for all of them would exceed the server's limit. */
 export const MAX_MEMBERS = 1000;
 
-/** The name with its number replaced by `*`; null if it has none. */
+/** Separates the names of series that are pinned as one chart. */
+export const SEPARATOR = " + ";
+
+/**
+ * Returns the name with its number replaced by `*`; null if it has no number.
+ *
+ * @param {string} name
+ */
 export function familyPattern(name) {
   for (const expression of [LAYER, NUMBER]) {
     const found = expression.exec(name);
@@ -23,51 +42,95 @@ export function familyPattern(name) {
   return null;
 }
 
-/** The part of a name before the first "/", which is its section. */
-export function sectionOf(name) {
+/**
+ * Returns the part of a name before the first "/".
+ *
+ * @param {string} name
+ */
+function sectionOf(name) {
   const end = name.indexOf("/");
   return end > 0 ? name.slice(0, end) : "";
 }
 
-/** A chart to be: `key` names it in the page and in the URL, `names` are its series. */
+/**
+ * @param {string} key
+ * @param {string[]} names
+ * @param {string} section
+ * @returns {ChartSpec}
+ */
 function chart(key, names, section) {
   const title = section && key.startsWith(`${section}/`) ? key.slice(section.length + 1) : key;
   return { key, title, names, section, isFamily: names.length > 1 };
 }
 
-/** Returns the sections `{name, charts}` of these series, train and val first, each with its charts in natural order. */
+/**
+ * Returns the sections of these series, train and val first, each with its charts in natural order.
+ *
+ * @param {string[]} names
+ * @returns {SectionSpec[]}
+ */
 export function sectionsOf(names) {
+  /** @type {Map<string, string[]>} */
   const patterns = new Map();
   for (const name of names) append(patterns, familyPattern(name) ?? name, name);
+  /** @type {Map<string, ChartSpec[]>} */
   const sections = new Map();
   for (const [pattern, members] of patterns) {
     const isFamily = members.length > 1 && members.length <= MAX_MEMBERS;
-    const groups = isFamily ? [[pattern, members.sort(natural)]] : members.map((name) => [name, [name]]);
-    for (const [key, of] of groups) {
-      const section = sectionOf(key);
-      append(sections, section, chart(key, of, section));
-    }
+    const charts = isFamily ? [{ key: pattern, of: members.sort(natural) }] : members.map((name) => ({ key: name, of: [name] }));
+    for (const { key, of } of charts) append(sections, sectionOf(key), chart(key, of, sectionOf(key)));
   }
-  const order = (name) => (name === "" ? 3 : ({ train: 0, val: 1 }[name] ?? 2));
   return [...sections]
     .map(([name, charts]) => ({ name, charts: charts.sort((left, right) => natural(left.key, right.key)) }))
-    .sort((left, right) => order(left.name) - order(right.name) || natural(left.name, right.name));
+    .sort((left, right) => rank(left.name) - rank(right.name) || natural(left.name, right.name));
 }
 
+/** @param {string} section */
+function rank(section) {
+  const first = ["train", "val"].indexOf(section);
+  if (first >= 0) return first;
+  return section === "" ? 3 : 2;
+}
+
+/**
+ * @template T
+ * @param {Map<string, T[]>} lists
+ * @param {string} key
+ * @param {T} item
+ */
 function append(lists, key, item) {
   const list = lists.get(key);
   if (list) list.push(item);
   else lists.set(key, [item]);
 }
 
-/** Between the names of series that are pinned as one chart. */
-export const TOGETHER = " + ";
-
-/** The chart of one pinned key: a family's pattern, a series' name, or several; null if none of `names` belongs to it. */
-export function chartOf(key, names) {
+/**
+ * Returns the chart for a pinned key: the name of a series, several names, or the pattern of a family; null if none of its
+ * series are among `names`.
+ *
+ * @param {string} key
+ * @param {Map<string, unknown>} names
+ */
+export function pinnedChart(key, names) {
   if (names.has(key)) return chart(key, [key], "");
-  const several = key.split(TOGETHER);
+  const several = key.split(SEPARATOR);
   if (several.length > 1 && several.every((name) => names.has(name))) return chart(key, several, "");
   const members = [...names.keys()].filter((name) => familyPattern(name) === key).sort(natural);
   return members.length ? chart(key, members.slice(0, MAX_MEMBERS), "") : null;
+}
+
+/**
+ * Returns the series with the same name under val/ for one under train/, and vice versa; null if there is none.
+ *
+ * @param {ChartSpec} spec
+ * @param {Map<string, unknown>} names
+ */
+export function partnerOf({ key, isFamily }, names) {
+  if (isFamily) return null;
+  const pairs = [["train/", "val/"], ["val/", "train/"]];
+  for (const [prefix, other] of pairs) {
+    const partner = key.startsWith(prefix) ? other + key.slice(prefix.length) : null;
+    if (partner && names.has(partner)) return partner;
+  }
+  return null;
 }

@@ -1,34 +1,70 @@
-// A figure as the server sends it, made ready for Plotly: columns become typed arrays without a copy through text, and the
-// layout fits into a card. Also what the shared cursor, the legend and the tables need to know of its lines.
+// @ts-check
+// Prepares a figure from the server for plotly.js: decodes columns into typed arrays and fits the layout into a card. Also
+// extracts what the crosshair, the legend and the zoom need. Pure.
 
-const TYPES = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i2: Int16Array, i1: Int8Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array };
+/**
+ * @typedef {object} Line
+ * @property {string} label
+ * @property {string} run
+ * @property {string} name
+ * @property {string} color
+ * @property {string} dash solid, dash or dot
+ * @property {ArrayLike<number>} x
+ * @property {ArrayLike<number>} y
+ * @property {number[] | null} steps the step of each point, if x is not the step
+ */
 
-/** Replaces every `{dtype, bdata}` below `value`. */
+/** @typedef {{x: number, text: string}} Annotation */
+
+/** @type {Record<string, new (buffer: ArrayBuffer) => Float64Array | Float32Array | Int32Array | Int16Array | Int8Array | Uint32Array | Uint16Array | Uint8Array>} */
+const ARRAY_TYPES = {
+  f8: Float64Array,
+  f4: Float32Array,
+  i4: Int32Array,
+  i2: Int16Array,
+  i1: Int8Array,
+  u4: Uint32Array,
+  u2: Uint16Array,
+  u1: Uint8Array,
+};
+
+/**
+ * Replaces every `{dtype, bdata}` below `value` with an array.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
 export function decode(value) {
   if (Array.isArray(value)) return value.map(decode);
   if (value === null || typeof value !== "object") return value;
-  if (value.bdata !== undefined && value.dtype) return column(value);
+  if (value.bdata !== undefined && value.dtype) return decodeColumn(value);
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, decode(inner)]));
 }
 
-function column({ dtype, bdata, shape }) {
-  const bytes = Uint8Array.from(atob(bdata), (sign) => sign.charCodeAt(0));
-  const flat = new (TYPES[dtype.replace(/^[<|]/, "")] ?? Float64Array)(bytes.buffer);
-  const sizes = String(shape ?? "").split(",").map(Number);
-  if (sizes.length < 2) return flat;
-  return Array.from({ length: sizes[0] }, (_, row) => flat.subarray(row * sizes[1], (row + 1) * sizes[1]));
+/** @param {{dtype: string, bdata: string, shape?: string}} column */
+function decodeColumn({ dtype, bdata, shape }) {
+  const bytes = Uint8Array.from(atob(bdata), (character) => character.charCodeAt(0));
+  const flat = new (ARRAY_TYPES[dtype.replace(/^[<|]/, "")] ?? Float64Array)(bytes.buffer);
+  const [rows, columns] = String(shape ?? "").split(",").map(Number);
+  if (columns === undefined) return flat;
+  return Array.from({ length: rows }, (_, row) => flat.subarray(row * columns, (row + 1) * columns));
 }
 
-/** The lines of a figure's data: what has a place in the legend. `x`, `y` and, where x is no step, `steps` are columns. */
+/**
+ * Returns the lines of a figure that belong in the legend.
+ *
+ * @param {any[]} data
+ * @returns {Line[]}
+ */
 export function linesOf(data) {
-  const isLine = ({ type, meta, hoverinfo }) => type === "scatter" && !meta?.role && hoverinfo !== "skip";
-  return data.filter(isLine).map(({ name, meta, line, x, y, customdata }) => {
+  const lines = data.filter(({ type, meta, hoverinfo }) => type === "scatter" && !meta?.role && hoverinfo !== "skip");
+  return lines.map(({ name, meta, line, x, y, customdata }) => {
     const column = meta?.columns?.indexOf("step") ?? -1;
     return {
       label: meta?.label ?? name,
       run: meta?.run ?? "",
       name: meta?.name ?? "",
-      colour: line?.color ?? "currentColor",
+      color: line?.color ?? "currentColor",
       dash: line?.dash ?? "solid",
       x,
       y,
@@ -37,22 +73,40 @@ export function linesOf(data) {
   });
 }
 
-/** What stands at the edges of a figure and speaks for itself: NaN and infinities, marks. */
-export function signsOf(data) {
-  const told = ["nonfinite", "nonpositive", "marks"];
+const ANNOTATIONS = ["nonfinite", "nonpositive", "marks"];
+
+/**
+ * Returns the texts at the edges of a figure: NaN and infinite values, values that a log scale cannot show, marks.
+ *
+ * @param {any[]} data
+ * @returns {Annotation[]}
+ */
+export function annotationsOf(data) {
   return data
-    .filter(({ meta, text }) => told.includes(meta?.role) && Array.isArray(text))
-    .flatMap(({ x, text }) => Array.from(text, (words, index) => ({ x: x[index], text: plain(words) })));
+    .filter(({ meta, text }) => ANNOTATIONS.includes(meta?.role) && Array.isArray(text))
+    .flatMap(({ x, text }) => Array.from(text, (markup, index) => ({ x: x[index], text: plainText(markup) })));
 }
 
+/** @type {Record<string, string>} */
 const ENTITIES = { "&lt;": "<", "&gt;": ">", "&amp;": "&", "&#37;": "%", "&#36;": "$" };
 
-/** Plotly's markup as plain text. */
-function plain(words) {
-  return words.replace(/<[^>]*>/g, "").replace(/&(?:lt|gt|amp|#37|#36);/g, (entity) => ENTITIES[entity]);
+/**
+ * Converts plotly.js markup to plain text.
+ *
+ * @param {string} markup
+ */
+function plainText(markup) {
+  return markup.replace(/<[^>]*>/g, "").replace(/&(?:lt|gt|amp|#37|#36);/g, (entity) => ENTITIES[entity]);
 }
 
-/** The layout for a card of this size: title, legend, dragging and the hover of lines are the card's own. */
+/**
+ * Returns the layout for a card of this size. The card itself has the title, the legend, dragging, and the hover text of lines.
+ *
+ * @param {any} layout
+ * @param {number} width
+ * @param {number} height
+ * @param {string} kind
+ */
 export function cardLayout(layout, width, height, kind) {
   const isGrid = kind === "heatmap" || kind === "latest";
   const isStep = layout.xaxis?.title?.text === "step";
@@ -67,19 +121,7 @@ export function cardLayout(layout, width, height, kind) {
     dragmode: false,
     hovermode: isGrid ? "closest" : false,
     margin: { l: 40, r: kind === "heatmap" ? 4 : 12, t: 10, b: isStep || kind === "latest" ? 24 : 38, pad: 0 },
-    // The steps need no title of their own: it would be the same under every chart.
+    // "step" as the title would be the same under every chart.
     xaxis: { ...layout.xaxis, automargin: kind === "latest", ...(isStep ? { title: { text: "" } } : {}) },
   };
-}
-
-/** Index of the value in ascending `column` that is nearest to `wanted`; -1 if there is none. */
-export function nearest(column, wanted) {
-  let [low, high] = [0, column.length - 1];
-  if (high < 0) return -1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (column[middle] < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && wanted - column[low - 1] <= column[low] - wanted ? low - 1 : low;
 }

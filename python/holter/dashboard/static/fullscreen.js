@@ -1,63 +1,65 @@
-// One chart on the whole screen; the arrows go on to the next one, Escape goes back.
+// @ts-check
+// Shows one chart in full screen. The arrow keys show the next and the previous chart.
 
-import { forget, request, watch } from "./charts.js";
 import { Card } from "./card.js";
-import { element, fill, iconButton } from "./dom.js";
+import { cardOf, request, unwatch, watch } from "./charts.js";
+import { byId, element, fill, iconButton } from "./dom.js";
 
-let shown = null;
-let all = () => [];
+/** @typedef {import("./overview.js").ShownChart} ShownChart */
 
-/** `specs` returns what the page shows, in its order: `[spec, request]` pairs. */
-export function setUpFullscreen(specs) {
-  all = specs;
-  dialog().addEventListener("close", drop);
-  document.addEventListener("enlarge", (event) => {
-    const { spec, proposal } = event.target.card;
-    if (dialog().open) dialog().close();
-    else open(spec, proposal);
+const dialog = byId("fullscreen", HTMLDialogElement);
+/** @type {Card | null} */
+let card = null;
+/** @type {() => ShownChart[]} */
+let listCharts = () => [];
+
+/** @param {() => ShownChart[]} list returns the charts of the page, in its order */
+export function setUpFullScreen(list) {
+  listCharts = list;
+  dialog.addEventListener("close", clear);
+  document.addEventListener("full-screen", ({ target }) => {
+    const clicked = target instanceof Element ? cardOf.get(target) : undefined;
+    if (dialog.open) dialog.close();
+    else if (clicked) open(clicked);
   });
 }
 
-export function isOpen() {
-  return dialog().open;
+/** Returns the card in full screen; null if there is none. */
+export function fullScreenCard() {
+  return dialog.open ? card : null;
 }
 
-export function currentCard() {
-  return dialog().open ? shown : null;
+/** @param {1 | -1} by */
+export function showNext(by) {
+  if (!card) return;
+  const { key } = card.spec;
+  const charts = listCharts();
+  const index = charts.findIndex(({ spec }) => spec.key === key);
+  const next = charts[(index + by + charts.length) % charts.length];
+  if (next) open(next);
 }
 
-/** Shows the next chart, or with -1 the one before. */
-export function go(by) {
-  const specs = all();
-  const index = specs.findIndex(([spec]) => spec.key === shown?.spec.key);
-  const next = specs[(index + by + specs.length) % specs.length];
-  if (next) open(...next);
-}
-
-function open(spec, proposal) {
-  drop();
-  shown = new Card(spec, proposal);
+/** @param {ShownChart} chart */
+function open({ spec, fixedKind }) {
+  clear();
+  card = new Card(spec, fixedKind);
   const bar = element(
     "div",
     { class: "bar" },
-    iconButton("left", "previous chart", () => go(-1)),
-    iconButton("right", "next chart", () => go(1)),
-    iconButton("close", "leave full screen", () => dialog().close()),
+    iconButton("left", "previous chart", () => showNext(-1)),
+    iconButton("right", "next chart", () => showNext(1)),
+    iconButton("close", "exit full screen", () => dialog.close()),
   );
-  fill(dialog(), bar, shown.element);
-  if (!dialog().open) dialog().showModal();
-  watch(shown);
-  request(shown);
+  fill(dialog, bar, card.element);
+  if (!dialog.open) dialog.showModal();
+  watch(card);
+  request(card);
 }
 
-function drop() {
-  if (shown) forget(shown);
-  shown = null;
-  // The menu and the tooltip were lent to the dialog.
-  for (const id of ["menu", "tooltip", "toast"]) document.body.append(document.getElementById(id));
-  fill(dialog());
-}
-
-function dialog() {
-  return document.getElementById("full");
+function clear() {
+  if (card) unwatch(card);
+  card = null;
+  // These move into the dialog while it is open.
+  for (const id of ["menu", "tooltip", "toast"]) document.body.append(byId(id));
+  fill(dialog);
 }

@@ -1,62 +1,71 @@
-// Every view setting is a key away; `?` lists them. Keys do nothing while one types or with a modifier held.
+// @ts-check
+// Keyboard shortcuts. They are off while the user types text and while a modifier key is down.
 
-import { element, fill, iconButton } from "./dom.js";
-import { currentCard, go, isOpen } from "./fullscreen.js";
-import { showAll } from "./zoom.js";
-import { store, toggleBar } from "./state.js";
-import { switchTheme } from "./theme.js";
-import { toggleMarks } from "./toolbar.js";
+import { cardOf } from "./charts.js";
+import { byId, element, fill, iconButton } from "./dom.js";
+import { fullScreenCard, showNext } from "./fullscreen.js";
+import { store, toggleBar, toggleMarks } from "./state.js";
+import { toggleTheme } from "./theme.js";
+import { showAllSteps } from "./zoom.js";
 
-const HELP = [
+/** @typedef {[keys: string, action: string][]} Shortcuts */
+
+/** @type {Shortcuts} */
+const KEYS = [
   ["/", "search"],
   ["l", "logarithmic scale"],
   ["b", "bands or single lines"],
   ["m", "marks, restarts and alerts"],
   ["s", "smoothing"],
-  ["f", "the chart under the pointer on the full screen; Esc leaves it"],
-  ["← →", "previous and next chart on the full screen"],
-  ["0", "show all steps again"],
-  ["r", "bar of runs"],
-  ["t", "light or dark"],
+  ["f", "full screen for the chart under the pointer; Esc to exit"],
+  ["← →", "previous and next chart in full screen"],
+  ["0", "show all steps"],
+  ["r", "list of runs"],
+  ["t", "light or dark theme"],
   ["1 2 3", "Charts, Compare, Details"],
   ["?", "this list"],
 ];
 
-const POINTER_HELP = [
-  ["drag", "zoom into these steps, in all charts"],
-  ["Shift + drag", "in this chart alone"],
-  ["double click", "back to what was seen before"],
+/** @type {Shortcuts} */
+const POINTER_ACTIONS = [
+  ["drag", "zoom all charts into these steps"],
+  ["Shift + drag", "zoom only this chart"],
+  ["double click", "back to the previous zoom"],
 ];
 
-let hovered = null;
+const search = byId("search", HTMLInputElement);
+/** @type {Element | null} the card that the pointer or the focus was in last */
+let lastCard = null;
 
-export function setUpKeyboard({ search, smoothing }) {
-  document.addEventListener("pointerover", ({ target }) => {
-    hovered = target.closest?.(".card") ?? hovered;
-  });
-  document.addEventListener("focusin", ({ target }) => {
-    hovered = target.closest?.(".card") ?? hovered;
-  });
-  const actions = {
-    "/": () => search.focus(),
-    l: () => toggleLog(),
-    b: () => store.set({ band: store.now.band === "each" ? "" : "each", mode: [] }),
-    m: toggleMarks,
-    s: () => smoothing.focus(),
-    f: enlarge,
-    0: showAll,
-    r: toggleBar,
-    t: switchTheme,
-    1: () => store.set({ tab: "charts" }),
-    2: () => store.set({ tab: "compare" }),
-    3: () => store.set({ tab: "details" }),
-    "?": showHelp,
-    ArrowLeft: () => isOpen() && go(-1),
-    ArrowRight: () => isOpen() && go(1),
+/** @type {Record<string, () => void>} */
+const ACTIONS = {
+  "/": () => search.focus(),
+  l: toggleLog,
+  b: () => store.set({ band: store.now.band === "each" ? "" : "each", mode: [] }),
+  m: toggleMarks,
+  s: () => byId("smoothing").focus(),
+  f: toggleFullScreen,
+  0: showAllSteps,
+  r: toggleBar,
+  t: toggleTheme,
+  1: () => store.set({ tab: "charts" }),
+  2: () => store.set({ tab: "compare" }),
+  3: () => store.set({ tab: "details" }),
+  "?": showHelp,
+  ArrowLeft: () => showNext(-1),
+  ArrowRight: () => showNext(1),
+};
+
+export function setUpKeyboard() {
+  /** @param {Event} event */
+  const rememberCard = ({ target }) => {
+    lastCard = (target instanceof Element ? target.closest(".card") : null) ?? lastCard;
   };
+  document.addEventListener("pointerover", rememberCard);
+  document.addEventListener("focusin", rememberCard);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
-    const action = actions[event.key];
+    const action = ACTIONS[event.key];
     if (!action) return;
     if (!event.key.startsWith("Arrow")) event.preventDefault();
     action();
@@ -66,27 +75,36 @@ export function setUpKeyboard({ search, smoothing }) {
   });
 }
 
+/** @param {KeyboardEvent} event */
 function isTyping({ target, key }) {
+  if (!(target instanceof Element)) return false;
   if (target.matches("input[type=range]")) return key.startsWith("Arrow");
   return target.matches("input:not([type=checkbox]), textarea, select");
 }
 
 function toggleLog() {
-  const card = currentCard();
-  store.set({ log: !store.now.log }, { keep: true });
+  const card = fullScreenCard();
+  store.set({ log: !store.now.log }, { replace: true });
   if (card) card.log = null;
 }
 
-function enlarge() {
-  const card = isOpen() ? currentCard()?.element : hovered?.isConnected ? hovered : document.querySelector(".card");
-  card?.dispatchEvent(new CustomEvent("enlarge", { bubbles: true }));
+function toggleFullScreen() {
+  const node = lastCard?.isConnected ? lastCard : document.querySelector(".card");
+  const card = fullScreenCard() ?? (node ? cardOf.get(node) : null);
+  card?.toggleFullScreen();
 }
 
 export function showHelp() {
-  const dialog = document.getElementById("help");
-  const list = (pairs) => element("dl", {}, ...pairs.flatMap(([keys, what]) => [element("dt", {}, element("kbd", { text: keys })), element("dd", { text: what })]));
-  const title = element("h2", { id: "help-title", text: "Keys" });
-  const close = iconButton("close", "close the list of keys", () => dialog.close());
-  fill(dialog, element("header", {}, title, close), list(HELP), element("h3", { text: "With the pointer, on a chart" }), list(POINTER_HELP));
+  const dialog = byId("help", HTMLDialogElement);
+  const title = element("h2", { id: "help-title", text: "Keyboard shortcuts" });
+  const close = iconButton("close", "close the list of shortcuts", () => dialog.close());
+  const heading = element("h3", { text: "With the pointer, on a chart" });
+  fill(dialog, element("header", {}, title, close), shortcutList(KEYS), heading, shortcutList(POINTER_ACTIONS));
   dialog.showModal();
+}
+
+/** @param {Shortcuts} shortcuts */
+function shortcutList(shortcuts) {
+  const items = shortcuts.flatMap(([keys, action]) => [element("dt", {}, element("kbd", { text: keys })), element("dd", { text: action })]);
+  return element("dl", {}, ...items);
 }

@@ -1,80 +1,87 @@
-// Keeps the page up to date without asking: the server tells which runs have changed, and only then, at most once a second,
-// the visible charts of these runs are fetched again.
+// @ts-check
+// Live updates without polling: the server sends an event when a run changes. Then, at most once a second, the visible charts of
+// the changed runs are fetched again.
 
-import { connection, openLive } from "./api.js";
+import { connection, openEventStream } from "./api.js";
 import { model } from "./model.js";
 import { store } from "./state.js";
 
-const PAUSE = 1000;
-const LIST_PAUSE = 5000; // between two looks at the whole list while a run is going on
+const CHARTS_MILLIS = 1000;
+const LIST_MILLIS = 5000;
+const RECONNECT_MILLIS = 3000;
 
+/** @type {EventSource | null} */
 let source = null;
-let watched = "";
-let timer = 0;
-let listTimer = 0;
+let subscription = "";
 let listedAt = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let chartTimer;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let listTimer;
+/** @type {Set<string>} */
 const changed = new Set();
 
 export function startLive() {
   model.addEventListener("runs", connect);
-  store.follow(["run"], connect);
-  document.addEventListener("visibilitychange", schedule);
+  store.onChange(["run"], connect);
+  document.addEventListener("visibilitychange", scheduleCharts);
   connect();
 }
 
-/** Listens to the runs that are drawn. */
+/** Subscribes to the events of the selected runs. */
 function connect() {
   const ids = model.selected.map((run) => run.id);
-  // Without any run there is still the list to be told of: a run that is not there is no error.
+  // The stream also reports changes of the list. It needs at least one ID, which need not exist.
   const wanted = JSON.stringify(ids.length ? ids : [""]);
-  if (wanted === watched && source?.readyState !== EventSource.CLOSED) return;
-  watched = wanted;
+  if (wanted === subscription && source?.readyState !== EventSource.CLOSED) return;
+  subscription = wanted;
   source?.close();
-  source = openLive(JSON.parse(wanted));
-  source.addEventListener("open", () => {
+  const stream = openEventStream(JSON.parse(wanted));
+  source = stream;
+  stream.addEventListener("open", () => {
     const wasLost = connection.isLost;
-    connection.note(false);
-    if (wasLost) void list();
+    connection.update(false);
+    if (wasLost) void loadList();
   });
-  source.addEventListener("error", () => {
-    connection.note(true);
-    // A refused stream is not tried again by the browser.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+  stream.addEventListener("error", () => {
+    connection.update(true);
+    // The browser reconnects, except after an HTTP error.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MILLIS);
   });
-  source.addEventListener("runs", () => void list());
-  source.addEventListener("gone", () => void list());
-  source.addEventListener("run", ({ data }) => {
+  stream.addEventListener("runs", () => void loadList());
+  stream.addEventListener("gone", () => void loadList());
+  stream.addEventListener("run", ({ data }) => {
     const event = JSON.parse(data);
-    const isOver = event.status !== undefined && event.status !== model.byId(event.run)?.status;
-    if (model.follow(event)) changed.add(event.run);
-    if (isOver) void list();
-    schedule();
+    const isNewStatus = event.status !== undefined && event.status !== model.byId(event.run)?.status;
+    if (model.apply(event)) changed.add(event.run);
+    if (isNewStatus) void loadList();
+    scheduleCharts();
   });
 }
 
-function schedule() {
-  if (timer || document.hidden || !changed.size) return;
-  timer = setTimeout(() => {
-    timer = 0;
+function scheduleCharts() {
+  if (chartTimer || document.hidden || !changed.size) return;
+  chartTimer = setTimeout(() => {
+    chartTimer = undefined;
     const ids = new Set(changed);
     changed.clear();
-    model.tellPoints(ids);
-    listSoon();
-  }, PAUSE);
+    model.announcePoints(ids);
+    scheduleList();
+  }, CHARTS_MILLIS);
 }
 
-/** New points may be of new series, and change what is known of the run: looked at now and then, and after the last of them. */
-function listSoon() {
-  listTimer ||= setTimeout(list, Math.max(0, listedAt + LIST_PAUSE - performance.now()));
+/** New points may belong to new series and change the metadata of a run, so the list is fetched again, but less often. */
+function scheduleList() {
+  listTimer ??= setTimeout(loadList, Math.max(0, listedAt + LIST_MILLIS - performance.now()));
 }
 
-async function list() {
+async function loadList() {
   clearTimeout(listTimer);
-  listTimer = 0;
+  listTimer = undefined;
   listedAt = performance.now();
   try {
     await model.load();
   } catch {
-    // The banner says that the server is gone, and the stream connects again by itself.
+    // The banner shows that the server is unreachable, and the stream reconnects.
   }
 }

@@ -1,127 +1,118 @@
-// Puts the page together: who is told of what.
+// @ts-check
+// Sets up the page and connects its parts.
 
-import "./csp.js";
-import { connection } from "./api.js";
+import { ApiError, connection } from "./api.js";
 import { refresh } from "./charts.js";
 import { renderCompare, setUpCompare } from "./compare.js";
 import { renderDetails, setUpDetails } from "./details.js";
-import { announce, debounced, element, fill } from "./dom.js";
+import { announce, byId, debounced, element, fill, setText } from "./dom.js";
 import { count, duration } from "./format.js";
-import { setUpFullscreen } from "./fullscreen.js";
+import { setUpFullScreen } from "./fullscreen.js";
 import { setUpKeyboard, showHelp } from "./keyboard.js";
 import { startLive } from "./live.js";
 import { model } from "./model.js";
-import { overviewSpecs, renderOverview, setUpOverview, updateTiles } from "./overview.js";
+import { overviewCharts, renderOverview, setUpOverview, updateTiles } from "./overview.js";
+import { preloadPlotly } from "./plot.js";
 import { renderRuns, setUpRuns } from "./runs.js";
 import { renderSections, sectionSpecs, setUpSections } from "./sections.js";
 import { isBarOpen, store, toggleBar } from "./state.js";
-import { followTheme, switchTheme } from "./theme.js";
+import { followTheme, toggleTheme } from "./theme.js";
 import { setUpToolbar } from "./toolbar.js";
-import { goBack } from "./zoom.js";
 
-const node = (id) => document.getElementById(id);
-const RETRY = 2000;
+const RETRY_MILLIS = 2000;
+const EXAMPLE = 'with holter.Logger("runs/run-1") as logger:\n    logger.log(step, "train/loss", loss)';
+
+const tabButtons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("nav [data-tab]"));
 
 function showTab() {
   const { tab } = store.now;
-  for (const button of document.querySelectorAll("nav [data-tab]")) {
+  for (const button of tabButtons) {
     const isCurrent = button.dataset.tab === tab;
     if (isCurrent) button.setAttribute("aria-current", "page");
     else button.removeAttribute("aria-current");
-    node(button.dataset.tab).hidden = !isCurrent;
+    byId(button.dataset.tab ?? "").hidden = !isCurrent;
   }
-  node("toolbar").hidden = tab !== "charts";
+  byId("toolbar").hidden = tab !== "charts";
   document.body.classList.toggle("bar-closed", !isBarOpen());
-  node("bar-toggle").setAttribute("aria-expanded", String(isBarOpen()));
+  byId("bar-toggle").setAttribute("aria-expanded", String(isBarOpen()));
   void renderCompare();
 }
 
 function showCharts() {
   const isSearching = store.now.q.trim() !== "";
+  if (model.selected.length && store.now.tab === "charts") preloadPlotly();
   const { found, error } = renderSections();
-  node("overview").hidden = isSearching;
-  // Below what is not there yet, the first sections would seem to be in view, and be drawn in vain.
-  if (isSearching) node("sections").hidden = false;
-  else void renderOverview().then(() => (node("sections").hidden = false));
-  node("found").textContent = isSearching ? `${count(found)} of ${count(model.names.size)}` : `${count(model.names.size)} series`;
-  node("search").setAttribute("aria-invalid", String(error !== null));
-  node("search-error").textContent = error ?? "";
-  fill(node("empty"), emptyText(isSearching && !error && found === 0));
+  byId("overview").hidden = isSearching;
+  // While the overview is empty, the first sections would be in the viewport and their charts drawn needlessly.
+  if (isSearching) byId("sections").hidden = false;
+  else void renderOverview().then(() => (byId("sections").hidden = false));
+  const total = model.names.size;
+  byId("match-count").textContent = isSearching ? `${count(found)} of ${count(total)}` : `${count(total)} series`;
+  byId("search").setAttribute("aria-invalid", String(error !== null));
+  byId("search-error").textContent = error ?? "";
+  fill(byId("empty"), emptyText(isSearching && !error && found === 0));
 }
 
-/** What to say where there is nothing to draw. */
-function emptyText(isNothingFound) {
+/**
+ * Returns what to show if there is nothing to draw; null otherwise.
+ *
+ * @param {boolean} isWithoutMatch
+ */
+function emptyText(isWithoutMatch) {
   if (!model.isLoaded) return null;
   if (!model.runs.length) {
-    const how = 'with holter.Logger("runs/run-1") as logger:\n    logger.log(step, "train/loss", loss)';
-    const text = `There is no run in ${model.root} yet. Record one, and it appears here by itself:`;
-    return element("div", { class: "empty" }, element("p", { text }), element("pre", {}, element("code", { text: how })));
+    const text = `No runs in ${model.root} yet. They appear here as soon as they are recorded:`;
+    return element("div", { class: "empty" }, element("p", { text }), element("pre", {}, element("code", { text: EXAMPLE })));
   }
-  if (!model.selected.length) return element("p", { class: "empty", text: "No run is selected. Tick one in the list of runs." });
-  if (!model.names.size) return element("p", { class: "empty", text: "No points yet: the first ones appear here as soon as they are logged." });
-  return isNothingFound ? element("p", { class: "empty", text: `No series is found by “${store.now.q}”.` }) : null;
+  let text = "";
+  if (!model.selected.length) text = "No runs selected. Select one in the list of runs.";
+  else if (!model.names.size) text = "No points yet. They appear here as soon as they are logged.";
+  else if (isWithoutMatch) text = `No series match “${store.now.q}”.`;
+  return text ? element("p", { class: "empty", text }) : null;
 }
 
-function showConnection() {
-  node("lost").hidden = !connection.isLost;
+function showLiveState() {
+  const live = model.selected.filter((run) => run.is_live);
+  const ages = live.flatMap((run) => model.age(run) ?? []);
+  byId("live").dataset.live = String(live.length > 0 && !connection.isLost);
+  const liveText = ages.length ? `live · last point ${duration(Math.min(...ages))} ago` : "live";
+  setText(byId("live-text"), live.length ? liveText : "no live runs");
 }
 
-function showAge() {
-  const ages = model.selected.filter((run) => run.is_live).map((run) => model.age(run));
-  const known = ages.filter((age) => age !== null);
-  const isLive = ages.length > 0;
-  node("live").dataset.live = String(isLive && !connection.isLost);
-  const text = known.length ? `live · last point ${duration(Math.min(...known))} ago` : isLive ? "live" : "no run is live";
-  if (node("live-text").textContent !== text) node("live-text").textContent = text;
-}
-
-async function firstLoad() {
+async function loadFirst() {
   try {
     await model.load();
     startLive();
   } catch (error) {
-    if (error.status) announce(error.message);
-    setTimeout(firstLoad, RETRY);
+    if (error instanceof ApiError && error.status) announce(error.message);
+    setTimeout(loadFirst, RETRY_MILLIS);
   }
 }
 
-function setUp() {
+function setUpParts() {
   followTheme(() => refresh());
-  setUpRuns({
-    filter: node("run-filter"),
-    list: node("run-list"),
-    count: node("run-count"),
-    group: node("run-group"),
-    pattern: node("run-pattern"),
-    newest: node("run-newest"),
-    all: node("run-all"),
-    none: node("run-none"),
-    problems: node("problems"),
+  setUpRuns();
+  setUpOverview();
+  setUpSections();
+  setUpCompare();
+  setUpDetails();
+  setUpToolbar();
+  setUpFullScreen(() => {
+    const charts = sectionSpecs().map((spec) => ({ spec, fixedKind: null }));
+    return store.now.q.trim() ? charts : [...overviewCharts(), ...charts];
   });
-  setUpOverview({ tiles: node("tiles"), charts: node("overview-charts") });
-  setUpSections(node("sections"));
-  setUpCompare({
-    form: node("compare-form"),
-    at: node("compare-at"),
-    metric: node("compare-metric"),
-    table: node("compare-table"),
-    message: node("compare-message"),
-    copies: { markdown: node("copy-markdown"), latex: node("copy-latex"), csv: node("copy-csv") },
-  });
-  setUpDetails(node("details"));
-  setUpToolbar(node);
-  setUpFullscreen(() => (store.now.q.trim() ? sectionSpecs() : [...overviewSpecs(), ...sectionSpecs()]));
-  setUpKeyboard({ search: node("search"), smoothing: node("smoothing") });
+  setUpKeyboard();
+}
 
-  for (const button of document.querySelectorAll("nav [data-tab]")) {
-    button.addEventListener("click", () => store.set({ tab: button.dataset.tab }));
-  }
-  node("bar-toggle").addEventListener("click", toggleBar);
+function connectButtons() {
+  for (const button of tabButtons) button.addEventListener("click", () => store.set({ tab: button.dataset.tab }));
+  byId("bar-toggle").addEventListener("click", toggleBar);
   matchMedia("(width > 760px)").addEventListener("change", showTab);
-  node("theme").addEventListener("click", switchTheme);
-  node("help-button").addEventListener("click", showHelp);
-  node("zoom-back").addEventListener("click", () => goBack());
+  byId("theme").addEventListener("click", toggleTheme);
+  byId("help-button").addEventListener("click", showHelp);
+}
 
+function connectModel() {
   model.addEventListener("runs", renderRuns);
   model.addEventListener("runs", renderDetails);
   model.addEventListener("runs", updateTiles);
@@ -130,25 +121,33 @@ function setUp() {
     showCharts();
     refresh();
   });
-  model.addEventListener("points", ({ detail }) => {
-    refresh(detail);
+  model.addEventListener("points", (event) => {
+    refresh(/** @type {CustomEvent<Set<string>>} */ (event).detail);
     updateTiles();
   });
-  model.addEventListener("gone", ({ detail }) => announce(detail));
-  connection.addEventListener("change", showConnection);
+  model.addEventListener("problem", (event) => announce(/** @type {CustomEvent<string>} */ (event).detail));
+  connection.addEventListener("change", () => (byId("offline").hidden = !connection.isLost));
+}
 
-  store.follow(["tab", "bar"], showTab);
-  store.follow(["q"], showCharts);
-  store.follow(["run", "group"], async () => {
+function connectStore() {
+  store.onChange(["tab", "bar"], showTab);
+  store.onChange(["q"], showCharts);
+  store.onChange(["run", "group"], async () => {
     showCharts();
     void renderCompare();
     await model.loadNames();
   });
-  store.follow(["run", "group", "smooth", "log", "trim", "marks", "band", "x", "start", "stop", "mode", "line", "change"], () => refresh());
-  setInterval(showAge, 1000);
-  if (matchMedia("(width <= 760px)").matches) document.querySelector(".settings").open = false;
-  showTab();
-  void firstLoad();
+  store.onChange(
+    ["run", "group", "smooth", "log", "trim", "marks", "band", "x", "start", "stop", "mode", "threshold", "change"],
+    () => refresh(),
+  );
 }
 
-setUp();
+setUpParts();
+connectButtons();
+connectModel();
+connectStore();
+setInterval(showLiveState, 1000);
+if (matchMedia("(width <= 760px)").matches) byId("settings", HTMLDetailsElement).open = false;
+showTab();
+void loadFirst();

@@ -1,105 +1,124 @@
-// The first screen, never empty: how each run is getting on, pinned charts, and what the server thinks one wants to see first.
+// @ts-check
+// The first screen: a tile for each run, pinned charts, and the charts that the server chose.
 
 import { fetchOverview } from "./api.js";
 import { Card } from "./card.js";
-import { forget, watch } from "./charts.js";
-import { element, fill } from "./dom.js";
-import { chartOf } from "./families.js";
-import { count, counted, duration, value } from "./format.js";
-import { colourOf } from "./grouping.js";
+import { unwatch, watch } from "./charts.js";
+import { byId, element, fill } from "./dom.js";
+import { pinnedChart } from "./families.js";
+import { counted } from "./format.js";
 import { model } from "./model.js";
-import { numColumns } from "./sections.js";
+import { columnsFor } from "./sections.js";
 import { store } from "./state.js";
+import { Tile } from "./tile.js";
 
-const MOST_TILES = 8;
+/**
+ * @typedef {import("./families.js").ChartSpec} ChartSpec
+ * @typedef {{spec: ChartSpec, fixedKind: string | null}} ShownChart
+ */
 
-let parts = null;
-let proposals = [];
-let asked = "";
-let answering = Promise.resolve();
+const MAX_TILES = 8;
+
+const tilesNode = byId("tiles");
+const chartsNode = byId("overview-charts");
+
+/** @type {import("./api.js").OverviewChart[]} */
+let chosenCharts = [];
+let requested = "";
+let loading = Promise.resolve();
+/** @type {Map<string, Card>} */
 const cards = new Map();
+/** @type {Map<string, Tile>} */
 const tiles = new Map();
 
-export function setUpOverview(nodes) {
-  parts = nodes;
-  new ResizeObserver(layOut).observe(parts.charts.parentElement);
-  store.follow(["columns"], layOut);
-  store.follow(["pin"], renderCharts);
-  store.follow(["mode", "band", "group", "pin"], () => cards.forEach((card) => card.update()));
+export function setUpOverview() {
+  new ResizeObserver(layOut).observe(byId("overview"));
+  store.onChange(["columns"], layOut);
+  store.onChange(["pin"], renderCharts);
+  store.onChange(["mode", "band", "group", "pin"], () => cards.forEach((card) => card.update()));
   setInterval(updateTiles, 1000);
 }
 
-/** Draws the tiles now, and the charts once the server has said which; settles when it has. */
+/** Draws the tiles at once, and the charts when the server has chosen them. Resolves after that. */
 export function renderOverview() {
   renderTiles();
   renderCharts();
   const ids = model.selected.map((run) => run.id);
-  // The number of series is known before their names: the charts need not wait for these.
+  // The numbers of series are known before their names, so the charts need not wait for the names.
   const wanted = JSON.stringify([ids, model.selected.map((run) => run.series)]);
-  if (wanted !== asked) answering = ask(ids, wanted);
-  return answering;
+  if (wanted !== requested) loading = load(ids, wanted);
+  return loading;
 }
 
-async function ask(ids, wanted) {
-  asked = wanted;
+/**
+ * @param {string[]} ids
+ * @param {string} wanted
+ */
+async function load(ids, wanted) {
+  requested = wanted;
   try {
-    const answer = ids.length ? await fetchOverview(ids) : [];
-    if (asked === wanted) proposals = answer;
+    const charts = ids.length ? await fetchOverview(ids) : [];
+    if (requested === wanted) chosenCharts = charts;
   } catch {
-    asked = ""; // What happened to the run is said by the list of runs; the next change asks again.
+    requested = ""; // The list of runs shows what is wrong with a run. The next change tries again.
   }
   renderCharts();
 }
 
-/** Pinned charts first, then the server's. */
-export function overviewSpecs() {
-  return [...pinnedSpecs(), ...proposals.map((proposal) => [specOf(proposal), proposal])];
+/**
+ * Returns the pinned charts, then the server's.
+ *
+ * @returns {ShownChart[]}
+ */
+export function overviewCharts() {
+  const pinned = store.now.pin.flatMap((key) => pinnedChart(key, model.names) ?? []);
+  return [
+    ...pinned.map((spec) => ({ spec, fixedKind: null })),
+    ...chosenCharts.map((chart) => ({ spec: specOf(chart), fixedKind: chart.kind })),
+  ];
 }
 
-export function overviewCards() {
-  return [...cards.values()];
-}
-
-function pinnedSpecs() {
-  return store.now.pin.map((key) => [chartOf(key, model.names), null]).filter(([spec]) => spec);
-}
-
+/**
+ * @param {import("./api.js").OverviewChart} chart
+ * @returns {ChartSpec}
+ */
 function specOf({ key, title, names, kind }) {
-  const isName = title.includes("/");
-  return { key, title: isName ? title : title.charAt(0).toUpperCase() + title.slice(1), names, section: "", isFamily: kind === "band" && names.length > 1 };
+  const isSeriesName = title.includes("/");
+  const shownTitle = isSeriesName ? title : title.charAt(0).toUpperCase() + title.slice(1);
+  return { key, title: shownTitle, names, section: "", isFamily: kind === "band" && names.length > 1 };
 }
 
 function renderCharts() {
-  const wanted = new Map(overviewSpecs().map(([spec, proposal]) => [`${proposal ? "server" : "pin"}:${spec.key}`, [spec, proposal]]));
+  const shown = new Map(overviewCharts().map((chart) => [`${chart.fixedKind === null ? "pin" : "server"}:${chart.spec.key}`, chart]));
   for (const [id, card] of cards) {
-    if (wanted.get(id)?.[0].names.length === card.spec.names.length) continue;
-    forget(card);
+    if (shown.get(id)?.spec.names.length === card.spec.names.length) continue;
+    unwatch(card);
     cards.delete(id);
   }
-  const nodes = [];
-  for (const [id, [spec, proposal]] of wanted) {
-    const isNew = !cards.has(id);
-    if (isNew) cards.set(id, new Card(spec, proposal));
-    nodes.push(cards.get(id).element);
-  }
-  const { children } = parts.charts;
-  if (nodes.length !== children.length || nodes.some((node, index) => node !== children[index])) fill(parts.charts, ...nodes);
+  const nodes = [...shown].map(([id, { spec, fixedKind }]) => {
+    const existing = cards.get(id);
+    existing?.update(); // The counts of nonfinite values arrive after the first charts.
+    const card = existing ?? new Card(spec, fixedKind);
+    cards.set(id, card);
+    return card.element;
+  });
+  const { children } = chartsNode;
+  if (nodes.length !== children.length || nodes.some((node, index) => node !== children[index])) fill(chartsNode, ...nodes);
   for (const card of cards.values()) watch(card);
   layOut();
 }
 
 function layOut() {
-  const columns = numColumns(parts.charts.clientWidth);
-  parts.charts.style.setProperty("--columns", columns);
+  chartsNode.style.setProperty("--columns", String(columnsFor(chartsNode.clientWidth)));
 }
 
 function renderTiles() {
-  const runs = model.selected.slice(0, MOST_TILES);
+  const runs = model.selected.slice(0, MAX_TILES);
   tiles.clear();
   for (const run of runs) tiles.set(run.id, new Tile(run));
   const rest = model.selected.length - runs.length;
-  const more = rest > 0 ? element("p", { class: "quiet", text: `and ${counted(rest, "more run")}, in the list of runs` }) : null;
-  fill(parts.tiles, ...[...tiles.values()].map((tile) => tile.element), more);
+  const more = rest > 0 ? element("p", { class: "quiet", text: `and ${counted(rest, "more run")} in the list of runs` }) : null;
+  fill(tilesNode, ...[...tiles.values()].map((tile) => tile.element), more);
   updateTiles();
 }
 
@@ -108,61 +127,4 @@ export function updateTiles() {
     const run = model.byId(id);
     if (run) tile.update(run);
   }
-}
-
-/** How one run is getting on: status, progress, speed, the rest of its time, and whether its recorder is well. */
-class Tile {
-  constructor(run) {
-    this.bar = element("div", { class: "bar" });
-    this.track = element("div", { class: "progress", role: "progressbar", "aria-label": `progress of ${run.name}` }, this.bar);
-    this.status = element("span", { class: "status" });
-    this.progress = element("p", { class: "big" });
-    this.facts = element("p", { class: "facts" });
-    this.health = element("p", { class: "health" });
-    const name = element("button", { type: "button", class: "name", text: run.name, title: `details of ${run.id}` });
-    name.addEventListener("click", () => store.set({ tab: "details", of: run.id }));
-    const head = element("h3", {}, element("span", { class: "swatch" }), name, this.status);
-    const attributes = { class: "tile", "data-run": run.id, style: { "--colour": colourOf(run.color) }, "aria-label": `run ${run.name}` };
-    this.element = element("article", attributes, head, this.progress, this.track, this.facts, this.health);
-  }
-
-  update(run) {
-    this.element.dataset.status = run.status;
-    write(this.status, run.status);
-    const of = run.total_steps ? ` of ${count(run.total_steps)}` : "";
-    write(this.progress, run.last_step === null ? "no step yet" : `step ${count(run.last_step)}${of}`);
-    this.track.hidden = !run.total_steps;
-    if (run.total_steps) {
-      const share = Math.min(1, Math.max(0, ((run.last_step ?? -1) + 1) / run.total_steps));
-      this.bar.style.width = `${share * 100}%`;
-      this.track.setAttribute("aria-valuenow", String(Math.round(share * 100)));
-    }
-    write(this.facts, paceOf(run));
-    const trouble = troubleOf(run);
-    write(this.health, trouble || `recorder well: ${counted(run.points, "point")}, none dropped`);
-    this.health.classList.toggle("wrong", trouble !== "");
-  }
-}
-
-function paceOf(run) {
-  const words = [];
-  if (run.steps_per_second) words.push(`${value(Number(run.steps_per_second.toPrecision(3)))} steps/s`);
-  if (run.is_live && run.eta_seconds !== null) words.push(`${duration(run.eta_seconds)} left`);
-  const age = model.age(run);
-  if (run.is_live && age !== null) words.push(`seen ${duration(age)} ago`);
-  if (!run.is_live && run.finished) words.push(`took ${duration((new Date(run.finished) - new Date(run.created)) / 1000)}`);
-  return words.join(" · ");
-}
-
-function troubleOf(run) {
-  const words = [];
-  if (run.dropped) words.push(`${counted(run.dropped, "point")} dropped`);
-  if (run.nonfinite_series) words.push(`NaN/Inf in ${count(run.nonfinite_series)} of ${count(run.series)} series`);
-  if (run.attempts?.length > 1) words.push(counted(run.attempts.length, "attempt"));
-  return words.join(" · ");
-}
-
-/** Writes a text only if it is another one: nothing is read out twice. */
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }

@@ -1,213 +1,241 @@
-// The tree of charts by the first part of their names. At first there are headings; the cards of a section are made while it is
-// open and near the viewport, some at a time, so that 5,000 series cost no more than what is looked at.
+// @ts-check
+// The charts in sections, by the first part of their names. A section has only a heading at first. Its cards are created a few at
+// a time while it is open and near the viewport, so the cost depends on what is viewed, not on the number of series.
 
+import { valuesByKey } from "./address.js";
 import { Card, MODES } from "./card.js";
-import { forget, watch } from "./charts.js";
-import { element, fill, icon, segmented } from "./dom.js";
+import { unwatch, watch } from "./charts.js";
+import { byId, element, fill, icon, segmented } from "./dom.js";
 import { sectionsOf } from "./families.js";
 import { count, counted } from "./format.js";
 import { model } from "./model.js";
 import { compile } from "./search.js";
-import { keyed, store } from "./state.js";
+import { store } from "./state.js";
 
-const OPEN_UP_TO = 50; // charts
-const AT_ONCE = 24; // cards
+/** @typedef {import("./families.js").ChartSpec} ChartSpec */
+
+const MAX_OPEN_CHARTS = 50;
+const CARDS_PER_STEP = 24;
 const CARD_WIDTH = 340;
 const CARD_HEIGHT = 300;
+const GAP = 12;
 
-let host = null;
-let shown = [];
+const host = byId("sections");
+/** @type {Section[]} */
+let sections = [];
 
-const filler = new IntersectionObserver(
+/** @type {WeakMap<Element, Section>} */
+const sectionOfSpacer = new WeakMap();
+
+const spacerObserver = new IntersectionObserver(
   (entries) => {
-    for (const { target, isIntersecting } of entries) if (isIntersecting) target.section.addCards();
+    for (const { target, isIntersecting } of entries) if (isIntersecting) sectionOfSpacer.get(target)?.addCards();
   },
   { rootMargin: "400px 0px" },
 );
 
-export function setUpSections(node) {
-  host = node;
+export function setUpSections() {
   new ResizeObserver(layOut).observe(host);
-  store.follow(["open", "shut"], () => shown.forEach((section) => section.follow()));
-  store.follow(["columns"], layOut);
-  store.follow(["mode", "band", "group", "pin"], () => allCards().forEach((card) => card.update()));
-  store.follow(["mode", "band"], () => shown.forEach((section) => section.followModes()));
+  store.onChange(["open", "closed"], () => sections.forEach((section) => section.update()));
+  store.onChange(["columns"], layOut);
+  store.onChange(["mode", "band", "group", "pin"], () => {
+    for (const section of sections) for (const card of section.cards.values()) card.update();
+  });
+  store.onChange(["mode", "band"], () => sections.forEach((section) => section.updateModes()));
 }
 
-/** Shows the series that the search finds. Returns how many they are and what is wrong with the search, if anything. */
+/** Shows the series that match the search. Returns how many match, and the error if the search is invalid. */
 export function renderSections() {
   const { matches, error } = compile(store.now.q);
   const isSearching = store.now.q.trim() !== "";
-  // Marks are drawn in every chart: by themselves they are shown only to whoever looks for them.
+  // Marks are drawn in every chart. Their own charts only appear in searches.
   const names = [...model.names.keys()].filter((name) => matches(name) && (isSearching || !name.startsWith("mark/")));
-  const before = new Map(shown.map((section) => [section.name, section]));
-  shown = sectionsOf(names).map(({ name, charts }) => {
-    const section = before.get(name) ?? new Section(name);
-    before.delete(name);
+  const unused = new Map(sections.map((section) => [section.name, section]));
+  sections = sectionsOf(names).map(({ name, charts }) => {
+    const section = unused.get(name) ?? new Section(name);
+    unused.delete(name);
     section.setCharts(charts);
     return section;
   });
-  for (const section of before.values()) section.remove();
-  const nodes = shown.map((section) => section.element);
+  for (const section of unused.values()) section.remove();
+  const nodes = sections.map((section) => section.element);
   if (nodes.length !== host.children.length || nodes.some((node, index) => host.children[index] !== node)) fill(host, ...nodes);
   layOut();
   return { found: names.length, error };
 }
 
-/** The charts of the open sections, in the page's order. */
+/** Returns the charts of the open sections, in the page's order. */
 export function sectionSpecs() {
-  return shown.filter((section) => section.isOpen).flatMap((section) => section.charts.map((spec) => [spec, null]));
+  return sections.filter((section) => section.isOpen).flatMap((section) => section.charts);
 }
 
-export function allCards() {
-  return shown.flatMap((section) => [...section.cards.values()]);
-}
-
-/** How many cards stand side by side. */
-export function numColumns(width) {
-  return store.now.columns || Math.max(1, Math.floor((width + 12) / (CARD_WIDTH + 12)));
+/**
+ * Returns the number of columns that fit into a width, unless the user chose it.
+ *
+ * @param {number} width
+ */
+export function columnsFor(width) {
+  return store.now.columns || Math.max(1, Math.floor((width + GAP) / (CARD_WIDTH + GAP)));
 }
 
 function layOut() {
-  const columns = numColumns(host.clientWidth);
-  host.style.setProperty("--columns", columns);
-  for (const section of shown) section.layOut(columns);
+  const columns = columnsFor(host.clientWidth);
+  host.style.setProperty("--columns", String(columns));
+  for (const section of sections) section.layOut(columns);
 }
 
 class Section {
+  /** @type {ChartSpec[]} */
   charts = [];
+  /** @type {Map<string, Card>} */
   cards = new Map();
+  columns = 1;
 
+  /** @param {string} name */
   constructor(name) {
     this.name = name;
     this.grid = element("div", { class: "grid" });
-    this.rest = element("div", { class: "rest", "aria-hidden": "true" });
-    this.rest.section = this;
-    this.size = element("span", { class: "badge" });
-    this.toggle = element("button", { type: "button", class: "toggle" }, icon("chevron"), name || "other", this.size);
-    this.toggle.addEventListener("click", () => this.#turn());
+    this.spacer = element("div", { class: "spacer", "aria-hidden": "true" });
+    this.badge = element("span", { class: "badge" });
+    const on = { click: () => this.#toggle() };
+    this.button = element("button", { type: "button", class: "toggle", on }, icon("chevron"), name || "other", this.badge);
     this.modes = element("div", { class: "modes" });
-    const heading = element("div", { class: "heading" }, element("h2", {}, this.toggle), this.modes);
-    this.element = element("section", { "data-section": name, "aria-label": name || "other" }, heading, this.grid, this.rest);
-    filler.observe(this.rest);
+    const heading = element("div", { class: "heading" }, element("h2", {}, this.button), this.modes);
+    this.element = element("section", { "data-section": name, "aria-label": name || "other" }, heading, this.grid, this.spacer);
+    sectionOfSpacer.set(this.spacer, this);
+    spacerObserver.observe(this.spacer);
   }
 
   get isOpen() {
-    const { open, shut } = store.now;
+    const { open, closed } = store.now;
     if (open.includes(this.name)) return true;
-    return !shut.includes(this.name) && this.charts.length <= OPEN_UP_TO;
+    return !closed.includes(this.name) && this.charts.length <= MAX_OPEN_CHARTS;
   }
 
-  /** Takes the charts of the section; cards that stay the same stay where they are. */
+  /**
+   * Sets the charts of the section. The cards of unchanged charts are kept.
+   *
+   * @param {ChartSpec[]} charts
+   */
   setCharts(charts) {
     this.charts = charts;
-    const wanted = new Map(charts.map((spec) => [spec.key, spec]));
+    const specs = new Map(charts.map((spec) => [spec.key, spec]));
     for (const [key, card] of this.cards) {
-      const spec = wanted.get(key);
-      if (spec?.names.length === card.spec.names.length) card.update();
-      else this.#drop(key);
+      if (specs.get(key)?.names.length === card.spec.names.length) card.update();
+      else this.#removeCard(key, card);
     }
     const series = charts.reduce((sum, spec) => sum + spec.names.length, 0);
-    this.size.textContent = count(series);
-    this.size.title = `${counted(charts.length, "chart")} of ${count(series)} series`;
-    this.follow();
-    this.followModes();
+    this.badge.textContent = count(series);
+    this.badge.title = `${counted(charts.length, "chart")} of ${count(series)} series`;
+    this.update();
+    this.updateModes();
   }
 
-  /** Follows the state: open or closed. */
-  follow() {
+  /** Opens or closes the section as the view requires. */
+  update() {
     const { isOpen } = this;
-    this.toggle.setAttribute("aria-expanded", String(isOpen));
+    this.button.setAttribute("aria-expanded", String(isOpen));
     this.element.classList.toggle("closed", !isOpen);
-    if (!isOpen) for (const key of this.cards.keys()) this.#drop(key);
+    if (!isOpen) for (const [key, card] of this.cards) this.#removeCard(key, card);
     this.grid.hidden = !isOpen;
-    this.#fillRest();
+    this.#updateSpacer();
     layOutSoon();
   }
 
-  /** A section of several families has buttons for all of them. */
-  followModes() {
+  /** Shows buttons that set the mode of all families, in sections with several families. */
+  updateModes() {
     const families = this.charts.filter((spec) => spec.isFamily).length;
-    if (families < 2 || !this.isOpen) return void fill(this.modes);
+    if (families < 2 || !this.isOpen) return fill(this.modes);
     const key = `@${this.name}`;
-    const choose = (mode) => {
-      const keys = new Set([key, ...this.charts.map((spec) => spec.key)]);
-      const others = store.now.mode.filter((word) => !keys.has(word.slice(word.indexOf(":") + 1)));
-      store.set({ mode: [...others, `${mode}:${key}`] });
-    };
-    const current = keyed(store.now.mode).get(key)?.[0] ?? store.now.band;
-    fill(this.modes, segmented(`how all families of ${this.name} are drawn`, MODES, current, choose));
+    const current = valuesByKey(store.now.mode).get(key)?.[0] ?? store.now.band;
+    fill(this.modes, segmented(`display mode of all families of ${this.name}`, MODES, current, (mode) => this.#choose(mode, key)));
+  }
+
+  /**
+   * @param {string} mode
+   * @param {string} sectionKey
+   */
+  #choose(mode, sectionKey) {
+    const keys = new Set([sectionKey, ...this.charts.map((spec) => spec.key)]);
+    const others = store.now.mode.filter((word) => !keys.has(word.slice(word.indexOf(":") + 1)));
+    store.set({ mode: [...others, `${mode}:${sectionKey}`] });
   }
 
   addCards() {
     if (!this.isOpen) return;
-    const missing = this.charts.filter((spec) => !this.cards.has(spec.key)).slice(0, AT_ONCE);
+    const missing = this.charts.filter((spec) => !this.cards.has(spec.key)).slice(0, CARDS_PER_STEP);
     for (const spec of missing) {
       const card = new Card(spec);
       this.cards.set(spec.key, card);
       watch(card);
     }
-    if (missing.length) this.#place();
-    this.#fillRest();
+    if (missing.length) this.#insertCards();
+    this.#updateSpacer();
   }
 
+  /** @param {number} columns */
   layOut(columns) {
     this.columns = columns;
     const span = this.isOpen ? Math.min(columns, this.charts.length) : columns;
     this.element.style.gridColumn = `span ${span}`;
-    this.grid.style.setProperty("--columns", span);
-    this.#fillRest();
+    this.grid.style.setProperty("--columns", String(span));
+    this.#updateSpacer();
   }
 
   remove() {
-    filler.unobserve(this.rest);
-    for (const key of this.cards.keys()) this.#drop(key);
+    spacerObserver.unobserve(this.spacer);
+    for (const [key, card] of this.cards) this.#removeCard(key, card);
   }
 
-  #drop(key) {
-    const card = this.cards.get(key);
-    forget(card);
+  /**
+   * @param {string} key
+   * @param {Card} card
+   */
+  #removeCard(key, card) {
+    unwatch(card);
     card.element.remove();
     this.cards.delete(key);
   }
 
-  /** Puts the cards into the order of the charts, without moving those that are in it. */
-  #place() {
+  /** Inserts new cards in the order of the charts. Cards that are in order don't move. */
+  #insertCards() {
+    /** @type {Element | null} */
     let last = null;
     for (const { key } of this.charts) {
       const node = this.cards.get(key)?.element;
       if (!node) continue;
+      /** @type {ChildNode | null} */
       const next = last ? last.nextSibling : this.grid.firstChild;
       if (next !== node) this.grid.insertBefore(node, next);
       last = node;
     }
   }
 
-  /** As high as the cards that are not there yet, so that the page's height is right from the start. */
-  #fillRest() {
+  /** Makes the spacer as high as the missing cards, so that the page has its full height from the start. */
+  #updateSpacer() {
     const missing = this.isOpen ? this.charts.length - this.cards.size : 0;
-    this.rest.hidden = missing === 0;
-    this.rest.style.height = `${Math.ceil(missing / (this.columns ?? 1)) * CARD_HEIGHT}px`;
-    // It may be in view as before: the observer tells only of changes, so it is made to look again.
-    filler.unobserve(this.rest);
-    if (missing) filler.observe(this.rest);
+    this.spacer.hidden = missing === 0;
+    this.spacer.style.height = `${Math.ceil(missing / this.columns) * CARD_HEIGHT}px`;
+    // The observer only reports changes, and the spacer may still be in view: observing it again makes it report.
+    spacerObserver.unobserve(this.spacer);
+    if (missing) spacerObserver.observe(this.spacer);
   }
 
-  #turn() {
-    const { open, shut } = store.now;
-    const others = { open: open.filter((name) => name !== this.name), shut: shut.filter((name) => name !== this.name) };
-    const side = this.isOpen ? "shut" : "open";
-    store.set({ ...others, [side]: [...others[side], this.name] }, { keep: true });
+  #toggle() {
+    const { open, closed } = store.now;
+    const others = { open: open.filter((name) => name !== this.name), closed: closed.filter((name) => name !== this.name) };
+    const list = this.isOpen ? "closed" : "open";
+    store.set({ ...others, [list]: [...others[list], this.name] }, { replace: true });
   }
 }
 
-let isLayOutDue = false;
+let isLayOutScheduled = false;
 
 function layOutSoon() {
-  if (isLayOutDue) return;
-  isLayOutDue = true;
+  if (isLayOutScheduled) return;
+  isLayOutScheduled = true;
   queueMicrotask(() => {
-    isLayOutDue = false;
-    if (host.isConnected) layOut();
+    isLayOutScheduled = false;
+    layOut();
   });
 }

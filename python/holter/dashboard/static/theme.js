@@ -1,29 +1,38 @@
-// Light or dark: what the user chose, else what the system says.
+// @ts-check
+// The light or dark theme: the user's choice, or the system's.
 
 import { store } from "./state.js";
 
-const system = matchMedia("(prefers-color-scheme: dark)");
+const dark = matchMedia("(prefers-color-scheme: dark)");
 
-export function resolvedTheme() {
-  return store.now.theme || (system.matches ? "dark" : "light");
+function systemTheme() {
+  return dark.matches ? "dark" : "light";
+}
+
+export function currentTheme() {
+  return store.now.theme || systemTheme();
 }
 
 function apply() {
-  document.documentElement.dataset.theme = resolvedTheme();
+  document.documentElement.dataset.theme = currentTheme();
 }
 
-/** Keeps the page in the theme; calls `changed` after each change. */
-export function followTheme(changed) {
-  apply();
-  const act = () => {
+/**
+ * Applies the theme to the page, now and after each change. Then calls `onChange`.
+ *
+ * @param {() => void} onChange
+ */
+export function followTheme(onChange) {
+  const update = () => {
     apply();
-    changed();
+    onChange();
   };
-  system.addEventListener("change", act);
-  store.follow(["theme"], act);
+  apply();
+  dark.addEventListener("change", update);
+  store.onChange(["theme"], update);
 }
 
-export function switchTheme() {
-  const next = resolvedTheme() === "dark" ? "light" : "dark";
-  store.set({ theme: next === (system.matches ? "dark" : "light") ? "" : next }, { keep: true });
+export function toggleTheme() {
+  const next = currentTheme() === "dark" ? "light" : "dark";
+  store.set({ theme: next === systemTheme() ? "" : next }, { replace: true });
 }

@@ -1,88 +1,83 @@
-// The settings that all charts share: search, smoothing, scales, bands, the x axis and the window of steps.
+// @ts-check
+// The settings that all charts share: search, smoothing, scales, bands, the x axis and the zoom window.
 
-import { debounced, element, fill } from "./dom.js";
+import { byId, debounced, element, fill } from "./dom.js";
 import { count } from "./format.js";
 import { model } from "./model.js";
-import { store } from "./state.js";
-import { showAll } from "./zoom.js";
+import { halfLife, sliderPosition } from "./smoothing.js";
+import { store, toggleMarks } from "./state.js";
+import { showAllSteps, zoomBack } from "./zoom.js";
 
-const MAX_HALF_LIFE_EXPONENT = 4; // of ten: 10,000 steps
-const SLIDER_STEPS = 100;
-const MAX_METRICS = 500; // offered as x axis
+const SEARCH_MILLIS = 120;
+const SMOOTHING_MILLIS = 60;
+const MAX_SUGGESTIONS = 500;
 
-/** What was last taken from the search box: whatever else is in the state came from elsewhere, and goes into the box. */
+const search = byId("search", HTMLInputElement);
+const smoothing = byId("smoothing", HTMLInputElement);
+const band = byId("band", HTMLSelectElement);
+const xAxis = byId("x-axis", HTMLSelectElement);
+const xMetric = byId("x-metric", HTMLInputElement);
+const columns = byId("columns", HTMLSelectElement);
+
+/** The last query from the search box. A different one in the view came from the URL and is copied into the box. */
 let typed = "";
 
-/** `node` finds the page's elements by id. */
-export function setUpToolbar(node) {
-  const search = node("search");
-  const find = () => {
+export function setUpToolbar() {
+  const find = debounced(() => {
     typed = search.value;
-    store.set({ q: typed }, { keep: true });
-  };
-  search.addEventListener("input", debounced(find, 120));
-  const smoothing = node("smoothing");
-  const smooth = debounced(() => store.set({ smooth: halfLife(Number(smoothing.value)) }, { keep: true }), 60);
+    store.set({ q: typed }, { replace: true });
+  }, SEARCH_MILLIS);
+  search.addEventListener("input", find);
+  const smooth = debounced(() => store.set({ smooth: halfLife(Number(smoothing.value)) }, { replace: true }), SMOOTHING_MILLIS);
   smoothing.addEventListener("input", () => {
-    tellSmoothing(node, halfLife(Number(smoothing.value)));
+    showSmoothing(halfLife(Number(smoothing.value)));
     smooth();
   });
-  node("log").addEventListener("click", () => store.set({ log: !store.now.log }, { keep: true }));
-  node("trim").addEventListener("click", () => store.set({ trim: !store.now.trim }, { keep: true }));
-  node("marks").addEventListener("click", toggleMarks);
-  node("band").addEventListener("change", ({ target }) => store.set({ band: target.value, mode: [] }));
-  node("x-axis").addEventListener("change", ({ target }) => chooseAxis(node, target));
-  node("x-metric").addEventListener("change", ({ target }) => target.value && store.set({ x: `metric:${target.value}` }));
-  node("columns").addEventListener("change", ({ target }) => store.set({ columns: Number(target.value) }, { keep: true }));
-  node("show-all").addEventListener("click", showAll);
-  store.addEventListener("change", () => follow(node));
-  model.addEventListener("names", () => offerMetrics(node("metric-names")));
-  follow(node);
+  byId("log").addEventListener("click", () => store.set({ log: !store.now.log }, { replace: true }));
+  byId("trim").addEventListener("click", () => store.set({ trim: !store.now.trim }, { replace: true }));
+  byId("marks").addEventListener("click", toggleMarks);
+  band.addEventListener("change", () => store.set({ band: band.value, mode: [] }));
+  xAxis.addEventListener("change", chooseAxis);
+  xMetric.addEventListener("change", () => xMetric.value && store.set({ x: `metric:${xMetric.value}` }));
+  columns.addEventListener("change", () => store.set({ columns: Number(columns.value) }, { replace: true }));
+  byId("zoom-back").addEventListener("click", () => zoomBack());
+  byId("show-all").addEventListener("click", showAllSteps);
+  store.onChange(null, update);
+  model.addEventListener("names", suggestMetrics);
+  update();
 }
 
-function follow(node) {
-  const { q, smooth, log, trim, marks, band, x, start, stop, columns } = store.now;
-  if (q !== typed) node("search").value = typed = q;
-  if (halfLife(Number(node("smoothing").value)) !== smooth) node("smoothing").value = sliderPlace(smooth);
-  tellSmoothing(node, smooth);
-  node("log").setAttribute("aria-pressed", String(log));
-  node("trim").setAttribute("aria-pressed", String(trim));
-  node("marks").setAttribute("aria-pressed", String(marks === "on"));
-  node("band").value = band;
+function update() {
+  const { q, smooth, log, trim, marks, x, start, stop } = store.now;
+  if (q !== typed) search.value = typed = q;
+  if (halfLife(Number(smoothing.value)) !== smooth) smoothing.value = String(sliderPosition(smooth));
+  showSmoothing(smooth);
+  byId("log").setAttribute("aria-pressed", String(log));
+  byId("trim").setAttribute("aria-pressed", String(trim));
+  byId("marks").setAttribute("aria-pressed", String(marks === "on"));
+  band.value = store.now.band;
   const isMetric = x.startsWith("metric:");
-  node("x-axis").value = isMetric ? "metric" : x;
-  node("x-metric").hidden = !isMetric;
-  if (isMetric) node("x-metric").value = x.slice("metric:".length);
-  node("columns").value = String(columns);
-  node("zoom").hidden = start === null && stop === null;
-  node("zoom-text").textContent = `steps ${start === null ? "first" : count(start)} to ${stop === null ? "last" : count(stop - 1)}`;
+  xAxis.value = isMetric ? "metric" : x;
+  xMetric.hidden = !isMetric;
+  if (isMetric) xMetric.value = x.slice("metric:".length);
+  columns.value = String(store.now.columns);
+  byId("zoom").hidden = start === null && stop === null;
+  byId("zoom-text").textContent = `steps ${start === null ? "first" : count(start)} to ${stop === null ? "last" : count(stop - 1)}`;
 }
 
-export function toggleMarks() {
-  store.set({ marks: store.now.marks === "on" ? "off" : "on" }, { keep: true });
-}
-
-/** The slider goes by equal ratios, since half-lives do: 0, then 1 to 10,000 steps. */
-function halfLife(place) {
-  return place <= 0 ? 0 : Number((10 ** ((place / SLIDER_STEPS) * MAX_HALF_LIFE_EXPONENT)).toPrecision(2));
-}
-
-function sliderPlace(steps) {
-  return steps <= 0 ? 0 : Math.round((Math.log10(steps) / MAX_HALF_LIFE_EXPONENT) * SLIDER_STEPS);
-}
-
-function tellSmoothing(node, steps) {
+/** @param {number} steps */
+function showSmoothing(steps) {
   const text = steps ? count(steps) : "off";
-  node("smoothing-text").textContent = text;
-  node("smoothing").setAttribute("aria-valuetext", steps ? `half-life of ${text} steps` : "off");
+  byId("smoothing-text").textContent = text;
+  smoothing.setAttribute("aria-valuetext", steps ? `half-life of ${text} steps` : "off");
 }
 
-function chooseAxis(node, { value }) {
-  if (value !== "metric") return store.set({ x: value });
-  node("x-metric").hidden = false;
-  node("x-metric").focus();
+function chooseAxis() {
+  if (xAxis.value !== "metric") return store.set({ x: xAxis.value });
+  xMetric.hidden = false;
+  xMetric.focus();
 }
 
-function offerMetrics(list) {
-  fill(list, ...[...model.names.keys()].slice(0, MAX_METRICS).map((name) => element("option", { value: name })));
+function suggestMetrics() {
+  fill(byId("metric-names"), ...[...model.names.keys()].slice(0, MAX_SUGGESTIONS).map((name) => element("option", { value: name })));
 }

@@ -1,88 +1,102 @@
-// Dragging over a chart zooms into its steps: all charts, with Shift this one alone. A double click goes back to what was
-// seen before. The server is asked for the window anew, with finer buckets, down to the points themselves.
+// @ts-check
+// Zooms by dragging over a chart: all charts, or with Shift only this one. A double click returns to the previous window. The
+// server sends finer buckets for a narrower window, down to the points themselves.
 
 import { request } from "./charts.js";
-import { nearest } from "./figure.js";
+import { stepsBetween } from "./points.js";
 import { store } from "./state.js";
 
-const MIN_PIXELS = 6;
-const before = []; // windows to go back to
+/** @typedef {import("./card.js").Card} Card */
 
-/** Makes the card's plot react to dragging and double clicks. */
-export function followDrag(card) {
-  let from = null;
-  const place = (event) => {
-    const axis = card.axis;
-    const x = event.clientX - card.plot.getBoundingClientRect().left - axis._offset;
-    return Math.min(axis._length, Math.max(0, x));
+const MIN_PIXELS = 6;
+
+/** @type {[start: number | null, stop: number | null][]} */
+const previousWindows = [];
+
+/** @param {Card} card */
+export function enableZoom(card) {
+  const { plot, selection } = card;
+  /** @type {number | null} pixel at which the pointer went down */
+  let origin = null;
+
+  /** @param {PointerEvent} event */
+  const pixelOf = (event) => {
+    const { axis } = card;
+    return axis ? axis.clamp(event.clientX - plot.getBoundingClientRect().left - axis.offset) : 0;
   };
-  card.plot.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || !card.axis) return;
-    from = place(event);
-    card.plot.setPointerCapture(event.pointerId);
-  });
-  card.plot.addEventListener("pointermove", (event) => {
-    if (from !== null && card.axis) mark(card, from, place(event));
-  });
-  const end = (event) => {
-    card.selection.hidden = true;
-    if (from === null || !card.axis) return;
-    const [left, right] = [from, place(event)].sort((one, other) => one - other);
-    from = null;
+
+  /** @param {PointerEvent} event */
+  const finish = (event) => {
+    selection.hidden = true;
+    if (origin === null || !card.axis) return;
+    const end = pixelOf(event);
+    const [left, right] = [Math.min(origin, end), Math.max(origin, end)];
+    origin = null;
     if (event.type === "pointerup" && right - left >= MIN_PIXELS) zoom(card, left, right, event.shiftKey);
   };
-  card.plot.addEventListener("pointerup", end);
-  card.plot.addEventListener("pointercancel", end);
-  card.plot.addEventListener("dblclick", () => goBack(card));
+
+  plot.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !card.axis) return;
+    origin = pixelOf(event);
+    plot.setPointerCapture(event.pointerId);
+  });
+  plot.addEventListener("pointermove", (event) => {
+    if (origin !== null) showSelection(card, origin, pixelOf(event));
+  });
+  plot.addEventListener("pointerup", finish);
+  plot.addEventListener("pointercancel", finish);
+  plot.addEventListener("dblclick", () => zoomBack(card));
 }
 
-function mark(card, from, to) {
-  card.selection.hidden = Math.abs(to - from) < MIN_PIXELS;
-  card.selection.style.left = `${card.axis._offset + Math.min(from, to)}px`;
-  card.selection.style.width = `${Math.abs(to - from)}px`;
+/**
+ * @param {Card} card
+ * @param {number} from
+ * @param {number} to
+ */
+function showSelection({ axis, selection }, from, to) {
+  selection.hidden = !axis || Math.abs(to - from) < MIN_PIXELS;
+  if (!axis) return;
+  selection.style.left = `${axis.offset + Math.min(from, to)}px`;
+  selection.style.width = `${Math.abs(to - from)}px`;
 }
 
-function zoom(card, left, right, isAlone) {
-  const window = stepsBetween(card, card.axis.p2l(left), card.axis.p2l(right));
+/**
+ * @param {Card} card
+ * @param {number} left
+ * @param {number} right
+ * @param {boolean} onlyThisCard
+ */
+function zoom(card, left, right, onlyThisCard) {
+  if (!card.axis) return;
+  const window = stepsBetween(card.lines, store.now.x === "step", card.axis.toValue(left), card.axis.toValue(right));
   if (!window) return;
-  if (isAlone) {
+  if (onlyThisCard) {
     card.zoom = window;
     request(card);
     return;
   }
   const { start, stop } = store.now;
-  if (start === null && stop === null) before.length = 0; // There is nothing before all steps.
-  before.push([start, stop]);
+  if (start === null && stop === null) previousWindows.length = 0;
+  previousWindows.push([start, stop]);
   store.set({ start: window[0], stop: window[1] });
 }
 
-/** Back to the window before the last zoom; all steps if there was none. */
-export function goBack(card = null) {
+/**
+ * Returns to the window before the last zoom, or to all steps.
+ *
+ * @param {Card | null} [card] whose own zoom is undone first
+ */
+export function zoomBack(card = null) {
   if (card?.zoom) {
     card.zoom = null;
     request(card);
     return;
   }
-  const [start, stop] = before.pop() ?? [null, null];
+  const [start, stop] = previousWindows.pop() ?? [null, null];
   store.set({ start, stop });
 }
 
-export function showAll() {
-  before.length = 0;
+export function showAllSteps() {
+  previousWindows.length = 0;
   store.set({ start: null, stop: null });
-}
-
-/** The steps `[first, after the last]` between two places on the axis; null if there are none. */
-function stepsBetween(card, low, high) {
-  if (store.now.x === "step") return [Math.floor(low), Math.max(Math.ceil(high), Math.floor(low) + 1)];
-  let [first, last] = [Infinity, -Infinity];
-  for (const { x, steps } of card.lines) {
-    if (!steps) continue;
-    for (let index = Math.max(0, nearest(x, low)); index < x.length && x[index] <= high; index += 1) {
-      if (x[index] < low) continue;
-      first = Math.min(first, steps[index]);
-      last = Math.max(last, steps[index]);
-    }
-  }
-  return first <= last ? [first, last + 1] : null;
 }

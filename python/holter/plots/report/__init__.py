@@ -2,7 +2,6 @@
 
 write     collects the charts and writes the file
 facts     facts of a run       page    the HTML page, with the style and script in static/
-policy    what the page's content security policy has to allow for plotly.js
 """
 
 from holter.plots.report.write import report

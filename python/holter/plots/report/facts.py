@@ -79,13 +79,15 @@ def run_origin(reported: ReportedRun) -> list[tuple[str, str]]:
     """Return where a run comes from, as names and values."""
     summary = reported.summary
     attempts = (
-        f"{'?' if attempt.started is None else iso_time(attempt.started)}: {attempt.status or '?'}"
+        f"{'?' if attempt.started is None else iso_time(attempt.started)}: {attempt.status}"
         for attempt in summary.attempts
     )
     rows = [
         ("path", str(summary.run.path)),
         ("id", summary.id),
         ("tags", ", ".join(summary.tags)),
+        ("group", summary.group or ""),
+        ("notes", summary.notes or ""),
         ("command line", shlex.join(summary.command_line)),
         ("commit", " ".join(summary.git[key] for key in ("commit", "branch") if key in summary.git)),
         ("host", summary.host or ""),

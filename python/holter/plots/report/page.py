@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from holter._plotly import source_hash, style_attribute_hashes, style_hashes
 from holter.plots.build.palette import THEMES, resolved
 from holter.plots.build.text import LEGEND_CHARACTERS, shortened
 from holter.plots.report.facts import run_config, run_origin, run_tiles
-from holter.plots.report.policy import ATTRIBUTE_STYLES, policy_hash, styles_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -67,13 +67,13 @@ def page(content: ReportContent, plotly: str) -> str:
     files = importlib.resources.files("holter.plots.report") / "static"
     style = (files / "report.css").read_text(encoding="utf-8")
     script = (files / "report.js").read_text(encoding="utf-8")
-    # Where a script stands in a page, `</script` would end it.
+    # In a page, `</script` would end the script.
     plotly = plotly.replace("</script", "<\\/script")
-    # The empty sheet is one that plotly.js fills by calls, which no policy forbids.
-    sheets = " ".join(map(policy_hash, [style, *styles_of(plotly), ""]))
-    attributes = " ".join(map(policy_hash, ATTRIBUTE_STYLES))
+    # plotly.js adds an empty sheet, then its rules through CSSOM, which policies don't restrict.
+    sheets = " ".join([source_hash(style), *style_hashes(plotly), source_hash("")])
+    attributes = " ".join(style_attribute_hashes())
     policy = (
-        f"default-src 'none'; script-src {policy_hash(plotly)} {policy_hash(script)}; style-src {sheets}; "
+        f"default-src 'none'; script-src {source_hash(plotly)} {source_hash(script)}; style-src {sheets}; "
         f"style-src-attr 'unsafe-hashes' {attributes}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     parts = [part for section in content.sections for part in section.charts]

@@ -1,4 +1,4 @@
-//! The settings of a run, each with its trade-off. The only file that reads the environment.
+//! The settings of a session, with their trade-offs. The only file that reads the environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::store::sinks::check_sink_names;
 /// What happens to a point when the journal is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// The caller waits while the writer makes progress. When it does not, the point is dropped.
+    /// The caller waits while the writer makes progress; if it makes none, the point is dropped.
     #[default]
     Block,
-    /// The point is dropped. The caller never waits.
+    /// The point is dropped without waiting.
     Drop,
 }
 
@@ -32,50 +32,48 @@ pub enum Resume {
     Must,
 }
 
-/// The settings of a run.
+/// The settings of a session.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How many points the journal holds, a power of two. More absorb longer stalls of the disk, at
-    /// 32 bytes of memory and disk each.
+    /// The capacity of the journal in points, a power of two. A larger journal absorbs longer stalls of the disk, at 32 bytes
+    /// of memory and disk per point.
     pub journal_capacity: usize,
     /// What happens when the journal is full.
     pub overflow: Overflow,
-    /// Where points go, by the names in [`sink::ALL`]. At least one that keeps every point.
+    /// The sinks, by the names in [`sink::ALL`]. At least one that keeps every point.
     pub sinks: Vec<String>,
-    /// The summary gets a line for each step that is a multiple of this.
+    /// The summary has a line for each step that is a multiple of this.
     pub summary_every: u64,
-    /// What the series are watched for.
+    /// The alert rules.
     pub alerts: Vec<Rule>,
     /// When the writer commits.
     pub pace: Pace,
     /// How long a full journal may go without progress before points are dropped.
     pub stall_limit: Duration,
-    /// How long closing may take while the disk refuses; what is not written then stays in the journal.
+    /// How long closing may take while writes fail; points that are not written then stay in the journal.
     pub close_timeout: Duration,
-    /// Where the journal goes if the run's directory is on a network file system.
+    /// The directory of the journal if the run's directory is on a network file system.
     pub local_dir: PathBuf,
 }
 
-/// When the writer commits: by points per series, because a commit touches a page for each series.
+/// When the writer commits: by points per series, because a commit touches a database page per series.
 ///
-/// At one point per series and commit a point costs 13 µs and 8.6 KB of writing, at a hundred 0.74 µs
-/// and 156 bytes.
+/// With one point per series and commit, a point costs 13 µs and 8.6 KB of writes; with a hundred, 0.74 µs and 156 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Commit when there are so many points per series, but not more often than `min_interval`.
+    /// Commit at this many points per series, but not more often than `min_interval`.
     pub points_per_series: usize,
-    /// Commit when there are this many points, or up to twice as many where that is fewer than
-    /// `points_per_series`.
+    /// Commit at this many points, or at up to twice as many if that is fewer than `points_per_series`.
     pub max_points: usize,
-    /// No commit follows another sooner, unless there are `max_points`, a flush or the end.
+    /// The shortest time between commits, except for `max_points`, a flush or closing.
     pub min_interval: Duration,
-    /// The longest that a point of a slow run stays out of the database.
+    /// The longest time before a point of a slow run is committed.
     pub max_interval: Duration,
-    /// How much may be written for the sake of being seen early; sets the time between commits.
+    /// The write budget for early commits; it determines the time between them.
     pub bytes_per_sec: f64,
-    /// How often the writer looks for points.
+    /// How often the writer polls the journal.
     pub poll_interval: Duration,
-    /// The first and the longest wait before a failed commit is tried again.
+    /// The first and the longest wait before a failed commit is retried.
     pub retry_interval: (Duration, Duration),
 }
 
@@ -119,22 +117,22 @@ impl Config {
         let invalid = |message: String| Err(Error::InvalidConfig(message));
         if !self.journal_capacity.is_power_of_two() || !(1 << 10..=1 << 30).contains(&self.journal_capacity) {
             return invalid(format!(
-                "journal_capacity is a power of two from 1024 to 2^30, got {}",
+                "journal_capacity must be a power of two from 1024 to 2^30, got {}",
                 self.journal_capacity
             ));
         }
         if self.summary_every == 0 {
-            return invalid("summary_every is at least 1, got 0".to_owned());
+            return invalid("summary_every must be at least 1, got 0".to_owned());
         }
         check_sink_names(&self.sinks)
     }
 
-    /// Whether points go to the sink of that name.
+    /// Whether the sink of this name is enabled.
     pub fn has_sink(&self, name: &str) -> bool {
         self.sinks.iter().any(|sink| sink == name)
     }
 
-    /// The most points of one commit, unless it is doubled: so it never keeps more than half the ring.
+    /// The usual maximum of points in a commit. It can double, so a commit never holds more than half the ring.
     pub(crate) fn max_batch_points(&self) -> usize {
         self.pace.max_points.min(self.journal_capacity / 4)
     }

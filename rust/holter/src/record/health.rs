@@ -1,27 +1,26 @@
-//! What happened to the points: accepted, written, dropped, retried, and the last error.
+//! Counters of a session: points accepted, written and dropped, retries, and the last error.
 //!
-//! Loss is a number that somebody can read. Counting costs the training thread nothing: the journal's
-//! own counters are the numbers.
+//! Counting costs the training thread nothing, because the numbers are the journal's own counters.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 
-/// How a sink is doing.
+/// The state of a sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SinkState {
-    /// It takes what it is given.
+    /// It accepts batches.
     #[default]
     Working,
-    /// Its last write failed and will be tried again.
+    /// Its last write failed and will be retried.
     Failing,
-    /// It missed points, which it will be given again from the truth.
+    /// It missed points, which it will catch up on from the primary sink.
     Behind,
 }
 
 impl SinkState {
-    /// The state as one word.
+    /// The state's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
@@ -31,44 +30,44 @@ impl SinkState {
     }
 }
 
-/// The state of one sink.
+/// The health of one sink.
 #[derive(Clone, Debug, Default)]
 pub struct SinkHealth {
     /// The sink's name.
     pub name: &'static str,
-    /// How it is doing.
+    /// Its state.
     pub state: SinkState,
-    /// How many of this attempt's points it has.
+    /// How many of this session's points it has.
     pub written: u64,
-    /// What it last complained of, also when it works again.
+    /// Its last error, even if it works again.
     pub last_error: Option<String>,
 }
 
-/// The counters of one attempt.
+/// The counters of a session.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    /// Points that were taken: their `log` returned and they survive the process.
+    /// Accepted points: their `log` returned, and they survive the death of the process.
     pub accepted: u64,
-    /// Points that have left the journal for the run's first sink.
+    /// Points that the primary sink has committed.
     pub written: u64,
-    /// Points that were not taken because there was no room.
+    /// Points that were not accepted because there was no room.
     pub dropped: u64,
     /// How often a caller waited for room.
     pub waits: u64,
-    /// How often a write was tried again.
+    /// How often a write was retried.
     pub retries: u64,
-    /// The last error of any sink, also when it works again.
+    /// The last error of any sink, even if it works again.
     pub last_error: Option<String>,
-    /// Each sink by itself, the truth first.
+    /// Each sink, the primary first.
     pub sinks: Vec<SinkHealth>,
 }
 
-/// Where recorder and writer note what [`Health`] tells.
+/// Where recorder and writer record what [`Health`] reports.
 #[derive(Debug, Default)]
 pub(crate) struct Monitor {
     waits: AtomicU64,
     retries: AtomicU64,
-    /// Whether the truth refuses: a full journal is then not waited for.
+    /// Whether the primary sink is failing: callers then do not wait for a full journal.
     is_failing: AtomicBool,
     state: Mutex<State>,
 }
@@ -117,7 +116,7 @@ impl Monitor {
         }
     }
 
-    /// Notes what went wrong beside the sinks.
+    /// Records an error outside the sinks.
     pub(crate) fn note_other_error(&self, error: &Error) {
         self.lock().last_error = Some(error.to_string());
     }
@@ -126,7 +125,7 @@ impl Monitor {
         self.lock().last_error.clone()
     }
 
-    /// The health, but for the counters that the journal keeps.
+    /// The health without the journal's counters.
     pub(crate) fn health(&self) -> Health {
         let state = self.lock();
         Health {

@@ -1,7 +1,7 @@
-//! The producers' side: takes a point, or counts it as dropped.
+//! The training threads' side: accepts a point, or counts it as dropped.
 //!
-//! Taking a point is a clock reading and an append to the journal. It waits in one case only: the
-//! journal is full while the writer makes progress.
+//! Accepting a point reads a clock and appends to the journal. It waits only if the journal is full while the writer makes
+//! progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,28 +12,28 @@ use crate::error::Result;
 use crate::record::config::{Config, Overflow};
 use crate::record::health::{Health, Monitor};
 use crate::series_table::SeriesTable;
-use holter_journal::{Journal, Refused, fork};
+use holter_journal::{AppendError, Journal, fork};
 use holter_journal::{Point, SeriesId, Step, Timestamp};
 
-/// What became of a point, or of the points of one call.
+/// The outcome of recording a point, or the points of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// Accepted: from here on it survives the process.
+    /// Accepted: it survives the death of the process.
     Accepted,
-    /// Not accepted, and counted: there was no room, and waiting was not allowed or did not help.
+    /// Not accepted, and counted: the journal was full, and waiting was not allowed or timed out.
     Dropped,
     /// Not accepted: the run is closed.
     Closed,
-    /// Not accepted: this process is a forked child of the one that records.
+    /// Not accepted: this process was forked from the one that records.
     Forked,
 }
 
-/// There is no room at the moment; see [`Recorder::record`] for the call that knows what to do.
+/// The journal is full; [`Recorder::record`] then waits or drops the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
-/// Takes points from any thread.
+/// Accepts points from any thread.
 #[derive(Debug)]
 pub struct Recorder {
     journal: Journal,
@@ -68,21 +68,20 @@ impl Recorder {
         }
     }
 
-    /// The id of the series `name`, which is made known to the journal first if it is new.
+    /// The id of the series `name`, which is first added to the journal if it is new.
     ///
     /// # Errors
     ///
-    /// [`InvalidName`](crate::error::Error::InvalidName), or an I/O error where a full disk leaves no
-    /// room for a new name.
+    /// [`InvalidName`](crate::error::Error::InvalidName), or an I/O error if a full disk has no room for a new name.
     pub fn series(&self, name: &str) -> Result<SeriesId> {
         self.series.resolve(name, |id, name| Ok(self.journal.append_name(id, name)?))
     }
 
-    /// Takes one point if there is room, without ever waiting.
+    /// Records a point if there is room, without waiting.
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]; nothing was counted.
+    /// [`NoRoom`]; nothing is counted.
     #[inline]
     pub fn try_record(&self, series: SeriesId, step: Step, value: f64) -> Result<Outcome, NoRoom> {
         if self.is_forked() {
@@ -91,11 +90,11 @@ impl Recorder {
         outcome(self.journal.append(&Point { series, step, value, time: now() }))
     }
 
-    /// Takes all `count` points of one step, or none, without ever waiting.
+    /// Records all `count` points of one step, or none, without waiting.
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]; nothing was counted.
+    /// [`NoRoom`]; nothing is counted.
     #[inline]
     pub fn try_record_all(
         &self,
@@ -114,13 +113,13 @@ impl Recorder {
         outcome(self.journal.append_all(count, point))
     }
 
-    /// Takes one point, waiting for room as [`Overflow`] says.
+    /// Records a point, waiting for room according to [`Overflow`].
     pub fn record(&self, series: SeriesId, step: Step, value: f64) -> Outcome {
         self.record_with_backpressure(1, || self.try_record(series, step, value))
     }
 
-    /// Takes all points of one step, waiting for room as [`Overflow`] says. Of more points than
-    /// [`Recorder::max_at_once`] some may be taken and some dropped.
+    /// Records all points of one step, waiting for room according to [`Overflow`]. Of more points than
+    /// [`Recorder::max_at_once`], some may be accepted and some dropped.
     pub fn record_all(&self, step: Step, entries: &[(SeriesId, f64)]) -> Outcome {
         let mut last = Outcome::Accepted;
         for chunk in entries.chunks(self.max_at_once()) {
@@ -157,13 +156,12 @@ impl Recorder {
         points.first().map(|point| point.step)
     }
 
-    /// The most points that [`Recorder::try_record_all`] can take in one call.
+    /// The most points that [`Recorder::try_record_all`] accepts in one call.
     pub fn max_at_once(&self) -> usize {
         (self.journal.capacity() / 8) as usize
     }
 
-    /// Counts points that were given up before they were offered, such as those of a series whose
-    /// name found no room.
+    /// Counts points that were dropped before they reached the journal, such as those of a series whose name had no room.
     pub fn count_dropped(&self, count: u64) {
         self.journal.count_dropped(count);
     }
@@ -180,14 +178,14 @@ impl Recorder {
         }
     }
 
-    /// Whether this process is a forked child of the one that records.
+    /// Whether this process was forked from the one that records.
     #[inline]
     pub fn is_forked(&self) -> bool {
         fork::generation() != self.generation
     }
 }
 
-/// One caller's wait for room: it goes on while slots are released.
+/// One caller's wait for room, which lasts as long as slots are released.
 struct Wait<'a> {
     recorder: &'a Recorder,
     released: u64,
@@ -209,7 +207,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Sleeps for a moment; `false` if nothing was released for so long that waiting is in vain.
+    /// Sleeps briefly; `false` if nothing was released for so long that the wait has timed out.
     fn pause(&mut self) -> bool {
         let recorder = self.recorder;
         let released = recorder.journal.released();
@@ -236,16 +234,15 @@ impl<'a> Wait<'a> {
 }
 
 #[inline]
-fn outcome(appended: Result<(), Refused>) -> Result<Outcome, NoRoom> {
+fn outcome(appended: Result<(), AppendError>) -> Result<Outcome, NoRoom> {
     match appended {
         Ok(()) => Ok(Outcome::Accepted),
-        Err(Refused::Closed) => Ok(Outcome::Closed),
-        Err(Refused::Full) => Err(NoRoom),
+        Err(AppendError::Closed) => Ok(Outcome::Closed),
+        Err(AppendError::Full) => Err(NoRoom),
     }
 }
 
-/// The coarse clock: its grain of 1 to 4 ms is below a training step, and it costs a fifth of the
-/// precise one.
+/// The coarse clock: its resolution of 1 to 4 ms is below a training step, and it costs a fifth of the precise clock.
 #[inline]
 fn now() -> Timestamp {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);

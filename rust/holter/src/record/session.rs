@@ -1,6 +1,6 @@
 //! One process's session of a run: opens or resumes it, records, closes.
 //!
-//! Opening recovers what an earlier session left, so that a crash needs no action of the user.
+//! Opening recovers the points of a crashed session, so that a crash requires no action by the user.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,15 +33,15 @@ use crate::store::sinks::Sinks;
 pub struct SessionOptions {
     /// The run's directory; created when missing.
     pub path: PathBuf,
-    /// The name that users know the run by; the directory's name if `None`.
+    /// The run's name; the directory's name if `None`.
     pub name: Option<String>,
-    /// The process of a distributed run; all but 0 write to a directory of their own within `path`.
+    /// The rank of this process in a distributed run; ranks above 0 write to their own directory inside `path`.
     pub rank: u32,
     /// Whether to resume an existing run.
     pub resume: Resume,
     /// The settings.
     pub config: Config,
-    /// What else the manifest contains: config, tags, host, git, command line, versions.
+    /// More content of the manifest: config, tags, host, git, command line, versions.
     pub facts: Facts,
 }
 
@@ -61,7 +61,7 @@ pub struct Session {
     start: Start,
 }
 
-/// What is dropped when the session is closed.
+/// The parts that closing the session drops.
 #[derive(Debug)]
 struct Open {
     writer: Writer,
@@ -74,9 +74,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`], [`Error::RunExists`] or [`Error::NoRun`] as `resume` asks,
-    /// [`Error::Locked`] if another process writes to the run, [`Error::FormatVersion`] if a newer
-    /// Holter did, or whatever keeps its files from being opened.
+    /// [`Error::InvalidConfig`]; [`Error::RunExists`] or [`Error::NoRun`] according to `resume`; [`Error::Locked`] if another
+    /// process writes to the run; [`Error::FormatVersion`] if a newer version of Holter wrote it; or the error of a file.
     pub fn open(options: SessionOptions) -> Result<Self> {
         let SessionOptions { path, name, rank, resume, config, facts } = options;
         config.check()?;
@@ -111,7 +110,7 @@ impl Session {
             let sinks = open_sinks(&dir, &manifest, &config, &journal, is_new)?;
             start_writer(sinks, &dir, &config, &journal, &lock, &alerts)
         };
-        // A journal that nothing was logged into is nothing to recover.
+        // An empty journal has nothing to recover.
         let (writer, recorder) = begin().inspect_err(|_| drop(journal.remove()))?;
         Ok(Self {
             dir,
@@ -132,37 +131,37 @@ impl Session {
         &self.start
     }
 
-    /// Takes points.
+    /// The recorder, which accepts points.
     pub fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
     }
 
-    /// What the rules of [`Config::alerts`] have said.
+    /// The alerts raised by the rules of [`Config::alerts`].
     pub fn alerts(&self) -> &Arc<Alerts> {
         &self.alerts
     }
 
-    /// The directory that this process writes to.
+    /// The directory of this rank.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// What was recovered from an earlier attempt.
+    /// What was recovered from a crashed session.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
-    /// Why the journal does not lie in the run's directory, if it does not.
+    /// Why the journal is not in the run's directory; `None` if it is.
     pub fn journal_note(&self) -> Option<&str> {
         self.journal_note.as_deref()
     }
 
-    /// What happened to the points so far; also after closing.
+    /// The counters of the session; also available after closing.
     pub fn health(&self) -> Health {
         self.recorder.health()
     }
 
-    /// Waits until everything accepted before this call survives a loss of power.
+    /// Waits until everything accepted before this call would survive a power loss.
     ///
     /// # Errors
     ///
@@ -171,28 +170,28 @@ impl Session {
         if self.recorder.is_forked() {
             return Err(Error::RunClosed(self.dir.path().to_owned()));
         }
-        // A lock that is held is held by a close under way, which flushes too.
+        // If the lock is held, a close is running, which also flushes.
         if self.open.try_lock().is_ok_and(|open| open.is_none()) {
             return Err(Error::RunClosed(self.dir.path().to_owned()));
         }
         self.flusher.flush(timeout)
     }
 
-    /// Whether the writer is still there to write what was accepted.
+    /// Whether the writer is running.
     pub fn is_writing(&self) -> bool {
-        !self.flusher.is_over()
+        !self.flusher.has_ended()
     }
 
-    /// Adds to the configuration in the manifest; a key that is there already gets the new value.
+    /// Adds to the config in the manifest, replacing existing keys.
     ///
     /// # Errors
     ///
-    /// [`Error::RunClosed`]; [`Error::Io`] if the disk refuses the manifest: it is then written with the next
-    /// change, or when the attempt is closed.
+    /// [`Error::RunClosed`]; [`Error::Io`] if the manifest cannot be written: it is then written with the next change, or when
+    /// the session is closed.
     pub fn update_config(&self, config: &Object) -> Result<()> {
         let closed = || Error::RunClosed(self.dir.path().to_owned());
         if self.recorder.is_forked() {
-            return Err(closed()); // The lock may be held by a thread that this process does not have.
+            return Err(closed()); // The lock may be held by a thread that exists only in the parent.
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { manifest, .. } = open.as_mut().ok_or_else(closed)?;
@@ -200,21 +199,20 @@ impl Session {
         manifest.write(&self.dir)
     }
 
-    /// Refuses further points, writes what is there, and notes how the attempt ended. Does nothing if
-    /// it is closed already, or in a forked child.
+    /// Rejects further points, writes all accepted ones, and records how the attempt ended. Does nothing if the session is
+    /// closed, or in a forked process.
     ///
-    /// What a refusing disk keeps from being written within the configured time stays in the journal,
-    /// from where the next attempt or a recovery takes it.
+    /// Points that cannot be written within the configured time stay in the journal, for the next session or a recovery.
     ///
     /// # Errors
     ///
-    /// [`Error::FlushTimeout`] if something stayed in the journal, [`Error::Damaged`] if the run's folder was deleted or
-    /// replaced; the run is closed all the same.
+    /// [`Error::FlushTimeout`] if points stayed in the journal, [`Error::Damaged`] if the run's directory was deleted or
+    /// replaced; the session is closed nevertheless.
     pub fn close(&self, status: Status) -> Result<()> {
         if self.recorder.is_forked() {
-            return Ok(()); // The writer is a thread of the parent, and a lock may be held by another.
+            return Ok(()); // The writer, and any thread that holds a lock, exist only in the parent.
         }
-        // Held to the end, so that whoever closes at the same time returns when the run is closed.
+        // Held to the end, so that a concurrent close returns only when the run is closed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Open { writer, mut manifest, lock }) = open.take() else { return Ok(()) };
         let since = Instant::now();
@@ -223,7 +221,7 @@ impl Session {
         lock.check_place()?;
         manifest.end_attempt(status, Some(Timestamp::now()));
         if ending == Ending::Complete {
-            // Otherwise the journal keeps the count, for recovery.
+            // Otherwise recovery takes the count from the journal.
             manifest.note_dropped(self.journal.dropped());
         }
         let noted = manifest.write(&self.dir);
@@ -242,21 +240,20 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.recorder.is_forked() {
-            // The thread that the handle names is the parent's, and must not be touched here.
+            // The handle belongs to a thread of the parent, and must not be joined here.
             let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
             std::mem::forget(open.take());
             return;
         }
-        // A logger that is let go of is a logger that is done; errors have nowhere to go, and what they
-        // keep from being written stays in the journal.
+        // Dropping a session closes it. Errors cannot be returned, and points that could not be written stay in the journal.
         let _ = self.close(Status::Finished);
     }
 }
 
 /// Opens the sinks and writes the manifest.
 ///
-/// In a new run the manifest comes first: without it, what is there would be taken for nothing, and the run be begun
-/// again at another time. A run that is gone on with is opened first: one that is refused is left as it was.
+/// A new run gets its manifest first, because a directory without one is not a run. A resumed run is opened first, so that it
+/// stays unchanged if opening fails.
 fn open_sinks(dir: &RunDir, manifest: &Manifest, config: &Config, journal: &Journal, is_new: bool) -> Result<Sinks> {
     let options =
         SinkOptions { dir, manifest, journal_id: journal.id(), truth_rows_per_part: config.journal_capacity / 2 };
@@ -287,8 +284,8 @@ fn start_writer(
     Ok((writer, recorder))
 }
 
-/// Creates the journal in the run's directory, in a local one, or in memory, and says why if it is
-/// not the first.
+/// Creates the journal in the run's directory, in a local directory, or in memory, and returns the reason if it is not the
+/// first.
 fn create_journal(dir: &RunDir, manifest: &Manifest, config: &Config, origin: Origin) -> (Journal, Option<String>) {
     let capacity = config.journal_capacity;
     let reason = if is_remote(dir.path()) {
@@ -303,17 +300,21 @@ fn create_journal(dir: &RunDir, manifest: &Manifest, config: &Config, origin: Or
     match Journal::create(&local, capacity, origin) {
         Ok(journal) => {
             let place = local.display();
-            (journal, Some(format!("{reason}; the journal is at {place}, and a crash is recovered on this machine")))
+            (
+                journal,
+                Some(format!("{reason}; the journal is at {place}, so a crash must be recovered on this machine")),
+            )
         }
         Err(error) => {
-            let note =
-                format!("{reason}; {error}; the journal is in memory: a killed process loses what is not committed");
+            let note = format!(
+                "{reason}; {error}; the journal is in memory, so points that are not committed are lost if the process is killed"
+            );
             (Journal::in_memory(capacity, origin.id, origin.started), Some(note))
         }
     }
 }
 
-/// The sinks that keep every point cannot change: a new one would lack the points of before.
+/// The sinks that keep every point cannot change, because a new one would lack the earlier points.
 fn check_same_sinks(dir: &RunDir, manifest: &Manifest, config: &Config) -> Result<()> {
     let before = &manifest.sinks;
     for name in [sink::SQLITE, sink::PARQUET] {

@@ -109,15 +109,15 @@ class Pass:
         for file in damaged:
             self.add_problem(path, f"{file.name} is damaged in the copy: {file.reason}")
         if damaged and not options.is_dry_run:
-            again = {file.name for file in damaged}
+            damaged_names = {file.name for file in damaged}
             with _bar(name) as progress:
-                synced = sync_run(path, destination, name=name, recopy=again, on_progress=progress)
+                synced = sync_run(path, destination, name=name, recopy=damaged_names, on_progress=progress)
             result["copied"] = sorted({*result["copied"], *synced.copied})
             result["num_bytes"] += synced.num_bytes
-            repaired = again - {file.name for file in verify()[1]}
+            repaired = damaged_names - {file.name for file in verify()[1]}
             result["repaired"] = sorted(repaired)
             if not options.as_json:
-                echo(visible(f"{name}: repaired {len(repaired)} of {counted(len(again), 'damaged file')}"))
+                echo(visible(f"{name}: repaired {len(repaired)} of {counted(len(damaged_names), 'damaged file')}"))
         elif not damaged and not options.as_json:
             echo(visible(f"{name}: {counted(num_files, 'file')} verified"))
 

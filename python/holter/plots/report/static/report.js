@@ -1,73 +1,97 @@
-// Draws the report's charts when they come near, the others when there is nothing else to do, and all before printing.
+// @ts-check
+// Draws the charts of the report: those near the viewport first, the others while the browser is idle, all before printing.
 "use strict";
 (() => {
-  const charts = JSON.parse(document.getElementById("charts").textContent);
-  const boxes = [...document.querySelectorAll("[data-chart]")];
+  /**
+   * @typedef {{data: any[], layout: any}} Figure
+   * @typedef {{figure: Figure, dark: [path: (string | number)[], value: unknown][]}} Chart `dark` has the values of the dark theme
+   */
+
+  /** @type {Chart[]} */
+  const charts = JSON.parse(document.getElementById("charts")?.textContent ?? "[]");
+  const boxes = /** @type {PlotBox[]} */ ([...document.querySelectorAll("[data-chart]")]);
   const root = document.documentElement;
   const config = { displaylogo: false, responsive: true, plotlyServerURL: "", showTips: false };
   const waiting = new Set(boxes);
 
+  /** @param {PlotBox} box */
   function figureOf(box) {
     const { figure, dark } = charts[Number(box.dataset.chart)];
     const { data, layout } = structuredClone(figure);
-    const whole = { data, layout: { ...layout, height: Number(box.dataset.height), autosize: true } };
-    if (root.dataset.theme === "dark") {
-      for (const [path, value] of dark) {
-        const last = path.at(-1);
-        path.slice(0, -1).reduce((inner, key) => inner[key], whole)[last] = structuredClone(value);
-      }
-    }
+    const themed = { data, layout: { ...layout, height: Number(box.dataset.height), autosize: true } };
+    if (root.dataset.theme === "dark") for (const [path, value] of dark) setAt(themed, path, structuredClone(value));
     const hidden = hiddenGroups(box);
     for (const trace of data) if (hidden.has(trace.legendgroup)) trace.visible = false;
-    return whole;
+    return themed;
   }
 
+  /**
+   * @param {any} target
+   * @param {(string | number)[]} path
+   * @param {unknown} value
+   */
+  function setAt(target, path, value) {
+    const parent = path.slice(0, -1).reduce((inner, key) => inner[key], target);
+    parent[path[path.length - 1]] = value;
+  }
+
+  /** @param {PlotBox} box */
   function hiddenGroups(box) {
-    const off = box.closest("figure").querySelectorAll('[aria-pressed="false"]');
-    return new Set([...off].map((button) => button.dataset.group));
+    /** @type {NodeListOf<HTMLElement> | undefined} */
+    const buttons = box.closest("figure")?.querySelectorAll('[aria-pressed="false"]');
+    return new Set([...(buttons ?? [])].map((button) => button.dataset.group));
   }
 
-  function draw(box) {
+  /** @param {PlotBox} box */
+  async function draw(box) {
     waiting.delete(box);
     const { data, layout } = figureOf(box);
-    return Plotly.react(box, data, layout, config).then(() => {
-      box.dataset.drawn = root.dataset.theme;
-    });
+    await Plotly.react(box, data, layout, config);
+    box.dataset.drawn = root.dataset.theme;
   }
 
-  function drawWaiting() {
-    const next = waiting.values().next().value;
+  function drawNext() {
+    const [next] = waiting;
     if (!next) return;
-    draw(next);
-    later(drawWaiting);
+    void draw(next);
+    whenIdle(drawNext);
   }
 
-  const later = (task) => (window.requestIdleCallback ? requestIdleCallback(task, { timeout: 500 }) : setTimeout(task, 50));
-
-  function setTheme(name) {
-    root.dataset.theme = name;
-    for (const box of boxes) if (!waiting.has(box)) draw(box);
+  /** @param {() => void} task */
+  function whenIdle(task) {
+    if ("requestIdleCallback" in globalThis) requestIdleCallback(task, { timeout: 500 });
+    else setTimeout(task, 50);
   }
 
-  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-  root.dataset.theme = prefersDark.matches ? "dark" : "light";
-  prefersDark.addEventListener("change", ({ matches }) => setTheme(matches ? "dark" : "light"));
-  document.getElementById("theme").addEventListener("click", () => setTheme(root.dataset.theme === "dark" ? "light" : "dark"));
+  /** @param {string} theme */
+  function setTheme(theme) {
+    root.dataset.theme = theme;
+    for (const box of boxes) if (!waiting.has(box)) void draw(box);
+  }
+
+  const systemDark = matchMedia("(prefers-color-scheme: dark)");
+  root.dataset.theme = systemDark.matches ? "dark" : "light";
+  systemDark.addEventListener("change", ({ matches }) => setTheme(matches ? "dark" : "light"));
+  document.getElementById("theme")?.addEventListener("click", () => setTheme(root.dataset.theme === "dark" ? "light" : "dark"));
 
   for (const button of document.querySelectorAll(".legend button")) {
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-      draw(button.closest("figure").querySelector("[data-chart]"));
+      const box = boxes.find((candidate) => candidate.closest("figure") === button.closest("figure"));
+      if (box) void draw(box);
     });
   }
 
-  const watcher = new IntersectionObserver(
+  const viewportObserver = new IntersectionObserver(
     (entries) => {
-      for (const { isIntersecting, target } of entries) if (isIntersecting && waiting.has(target)) draw(target);
+      for (const { isIntersecting, target } of entries) {
+        const box = boxes.find((candidate) => candidate === target);
+        if (isIntersecting && box && waiting.has(box)) void draw(box);
+      }
     },
     { rootMargin: "200px" },
   );
-  for (const box of boxes) watcher.observe(box);
-  addEventListener("load", () => later(drawWaiting));
-  addEventListener("beforeprint", () => [...waiting].forEach(draw));
+  for (const box of boxes) viewportObserver.observe(box);
+  addEventListener("load", () => whenIdle(drawNext));
+  addEventListener("beforeprint", () => waiting.forEach((box) => void draw(box)));
 })();

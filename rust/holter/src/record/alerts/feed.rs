@@ -1,6 +1,6 @@
-//! The alerts of a session, for any thread to read or to wait for.
+//! The alerts of a session, which any thread can read or wait for.
 //!
-//! Bounded: the oldest go when there are too many, or when they are too long.
+//! Bounded: the oldest alerts are discarded when there are too many, or when they are too long.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::store::events::MAX_BYTES;
 
-/// How many of an attempt's alerts can be asked for.
+/// How many of a session's alerts are kept.
 pub const MAX_RECENT: usize = 1000;
 
-/// What the rules have said in this attempt; any thread may look.
+/// The alerts of a session, shared between threads.
 #[derive(Debug, Default)]
 pub struct Alerts {
     should_stop: AtomicBool,
@@ -24,28 +24,28 @@ pub struct Alerts {
 struct FeedState {
     recent: VecDeque<String>,
     num_bytes: usize,
-    /// Of all alerts, those that are recent no more included.
+    /// The number of all alerts, including discarded ones.
     count: u64,
-    is_over: bool,
+    has_ended: bool,
 }
 
-/// What was said since somebody last asked.
+/// New alerts since an earlier call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertBatch {
     /// The alerts, the oldest first, each as its line in the events file.
     pub lines: Vec<String>,
-    /// How many more there were, which came too fast to be kept.
+    /// The number of new alerts that were discarded before this call.
     pub missed: u64,
-    /// How many alerts the attempt has had: what to ask with next.
+    /// The number of alerts in the session so far: the `seen` of the next call.
     pub count: u64,
-    /// Whether the attempt is closed, so that there will be no more.
-    pub is_over: bool,
+    /// Whether the session is closed, so that no more alerts will follow.
+    pub has_ended: bool,
 }
 
 impl Alerts {
-    /// Whether a rule has asked the training to stop.
+    /// Whether a rule with `stop` has fired.
     pub fn should_stop(&self) -> bool {
-        // ORDERING: the flag stands for itself; nobody reads what the writer did before by it.
+        // ORDERING: relaxed, because the flag publishes no other data.
         self.should_stop.load(Ordering::Relaxed)
     }
 
@@ -54,10 +54,9 @@ impl Alerts {
         self.lock().recent.iter().cloned().collect()
     }
 
-    /// What was said after the first `seen` alerts. Waits, for `timeout` at most, as long as that is nothing and
-    /// the attempt goes on.
+    /// The alerts after the first `seen`. If there are none and the session is open, waits for up to `timeout`.
     pub fn wait(&self, seen: u64, timeout: Duration) -> AlertBatch {
-        let is_idle = |state: &mut FeedState| state.count <= seen && !state.is_over;
+        let is_idle = |state: &mut FeedState| state.count <= seen && !state.has_ended;
         let state = self.changed.wait_timeout_while(self.lock(), timeout, is_idle);
         let (state, _) = state.unwrap_or_else(PoisonError::into_inner);
         let num_new = state.count.saturating_sub(seen);
@@ -66,7 +65,7 @@ impl Alerts {
             lines: state.recent.range(state.recent.len() - num_kept..).cloned().collect(),
             missed: num_new - num_kept as u64,
             count: state.count,
-            is_over: state.is_over,
+            has_ended: state.has_ended,
         }
     }
 
@@ -87,9 +86,9 @@ impl Alerts {
         self.changed.notify_all();
     }
 
-    /// Says that there will be no more.
+    /// Marks the feed as complete.
     pub(crate) fn end(&self) {
-        self.lock().is_over = true;
+        self.lock().has_ended = true;
         self.changed.notify_all();
     }
 
@@ -108,20 +107,20 @@ mod tests {
     const SOON: Duration = Duration::ZERO;
     const LATE: Duration = Duration::from_secs(60);
 
-    fn say(alerts: &Alerts, lines: impl Iterator<Item = String>) {
+    fn add_all(alerts: &Alerts, lines: impl Iterator<Item = String>) {
         for line in lines {
             alerts.add(line, false);
         }
     }
 
     #[test]
-    fn each_alert_is_news_once_or_is_counted_as_missed() {
+    fn each_alert_is_returned_once_or_counted_as_missed() {
         let alerts = Alerts::default();
-        say(&alerts, (0..5).map(|number| number.to_string()));
+        add_all(&alerts, (0..5).map(|number| number.to_string()));
         let first = alerts.wait(0, SOON);
         assert_eq!((first.lines.len(), first.missed, first.count), (5, 0, 5));
         assert_eq!(alerts.wait(first.count, SOON), AlertBatch { count: 5, ..AlertBatch::default() });
-        say(&alerts, (5..2005).map(|number| number.to_string()));
+        add_all(&alerts, (5..2005).map(|number| number.to_string()));
         let second = alerts.wait(first.count, SOON);
         assert_eq!((second.lines.len(), second.missed, second.count), (MAX_RECENT, 1000, 2005));
         assert_eq!(second.lines, alerts.recent());
@@ -129,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn long_alerts_are_kept_as_far_as_there_is_room() {
+    fn long_alerts_are_discarded_beyond_the_size_limit() {
         let alerts = Alerts::default();
         let long = MAX_BYTES / 10;
-        say(&alerts, (0..50).map(|_| "x".repeat(long)));
+        add_all(&alerts, (0..50).map(|_| "x".repeat(long)));
         let news = alerts.wait(0, SOON);
         assert_eq!((news.lines.len(), news.missed), (10, 40));
         alerts.add("x".repeat(2 * MAX_BYTES), true);
@@ -141,18 +140,18 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_woken_by_an_alert_and_by_the_end() {
+    fn alerts_and_the_end_wake_waiting_threads() {
         let alerts = Arc::new(Alerts::default());
         let waiting = Arc::clone(&alerts);
         let thread = thread::spawn(move || {
             let first = waiting.wait(0, LATE);
             (waiting.wait(first.count, LATE), first)
         });
-        alerts.add("said".to_owned(), false);
+        alerts.add("alert".to_owned(), false);
         while Arc::strong_count(&alerts) > 1 && !thread.is_finished() {
             alerts.end();
         }
         let (second, first) = thread.join().expect("no panic");
-        assert_eq!((first.lines, second.lines.len(), second.is_over), (vec!["said".to_owned()], 0, true));
+        assert_eq!((first.lines, second.lines.len(), second.has_ended), (vec!["alert".to_owned()], 0, true));
     }
 }

@@ -1,4 +1,4 @@
-//! Alerts: rules that watch a run's series on the writer's thread, and the feed of what they raised.
+//! Alerts: rules that the writer evaluates on a run's series, and the feed of alerts they raise.
 
 pub mod feed;
 pub mod rule;

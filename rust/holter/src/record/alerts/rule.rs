@@ -1,8 +1,7 @@
-//! Rules that watch a run's series, and what they say.
+//! Alert rules, and their evaluation on a series.
 //!
-//! A rule has a state of its own for each series that its pattern matches: a healthy layer never hides a sick
-//! one. It speaks once when its condition begins, and again only after the condition has ended. Nothing here
-//! touches a file or a clock.
+//! A rule has separate state for each series that its pattern matches, so a healthy layer never hides a sick one. It raises
+//! one alert when its condition begins, and another only after the condition has ended. Nothing here uses a file or a clock.
 
 use holter_journal::Step;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use crate::store::events::value_text;
 
 pub use crate::store::events::Level;
 
-/// What a rule waits for.
+/// The condition of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum Condition {
@@ -21,38 +20,38 @@ pub enum Condition {
     NonFinite,
     /// A finite value further than `sigmas` exponential standard deviations from the exponential mean.
     Spike {
-        /// How many standard deviations.
+        /// The number of standard deviations.
         sigmas: f64,
-        /// After how many points an old value weighs half.
+        /// The number of points after which a value's weight has halved.
         half_life: f64,
-        /// How many points are needed before any is judged.
+        /// The number of points before the first evaluation.
         warmup: u64,
     },
     /// Values below `threshold` over `steps` steps.
     Below {
-        /// The values have to be smaller than this.
+        /// The upper bound, exclusive.
         threshold: f64,
-        /// From the first to the last of the steps, both counted.
+        /// The number of steps, from first to last inclusive.
         steps: u64,
     },
     /// Values above `threshold` over `steps` steps.
     Above {
-        /// The values have to be greater than this.
+        /// The lower bound, exclusive.
         threshold: f64,
-        /// From the first to the last of the steps, both counted.
+        /// The number of steps, from first to last inclusive.
         steps: u64,
     },
     /// Values no further than `tolerance` from the first of them over `steps` steps.
     Plateau {
         /// The greatest distance.
         tolerance: f64,
-        /// From the first to the last of the steps, both counted.
+        /// The number of steps, from first to last inclusive.
         steps: u64,
     },
 }
 
 impl Condition {
-    /// The condition's kind as one word.
+    /// The name of the condition's kind.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NonFinite => "non_finite",
@@ -63,7 +62,7 @@ impl Condition {
         }
     }
 
-    /// Checks the ranges of the numbers; an error says what was expected.
+    /// Checks the ranges of the parameters; errors state what was expected.
     fn check(&self) -> Result<(), String> {
         let positive = |key: &str, value: f64| {
             if value > 0.0 { Ok(()) } else { Err(format!("{key} must be above 0, got {value}")) }
@@ -102,25 +101,25 @@ impl Condition {
     }
 }
 
-/// A condition, the series that it is about, and what follows.
+/// A condition, the series it applies to, and its consequences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Which series, as the reader's patterns.
+    /// The pattern of the series' names.
     pub pattern: String,
-    /// What is waited for.
+    /// The condition.
     #[serde(flatten)]
     pub condition: Condition,
-    /// How serious it is.
+    /// The severity.
     pub level: Level,
-    /// Whether the training is asked to stop.
+    /// Whether the training should stop.
     pub stop: bool,
 }
 
-/// Reads rules from the text of a JSON array.
+/// Parses rules from a JSON array.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidConfig`] says which rule is wrong and what was expected.
+/// [`Error::InvalidConfig`] names the invalid rule and what was expected.
 ///
 /// ```
 /// use holter::record::alerts::{Condition, parse_rules};
@@ -132,7 +131,7 @@ pub struct Rule {
 /// ```
 pub fn parse_rules(json: &str) -> Result<Vec<Rule>> {
     let rules: Vec<Map<String, Value>> = serde_json::from_str(json)
-        .map_err(|error| Error::InvalidConfig(format!("alerts are an array of JSON objects: {error}")))?;
+        .map_err(|error| Error::InvalidConfig(format!("alerts must be an array of JSON objects: {error}")))?;
     let parse = |(index, rule): (usize, Map<String, Value>)| {
         let invalid = |reason: String| Error::InvalidConfig(format!("alert {index}: {reason}"));
         let rule: Rule = serde_json::from_value(rule.into()).map_err(|error| invalid(error.to_string()))?;
@@ -142,11 +141,11 @@ pub fn parse_rules(json: &str) -> Result<Vec<Rule>> {
     rules.into_iter().enumerate().map(parse).collect()
 }
 
-/// How a condition stands for one series.
+/// The state of a condition on one series.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     is_active: bool,
-    /// Where the stretch of steps began for which a condition with `steps` has held, and its first value.
+    /// The first step and value of the range in which a condition with `steps` has held so far.
     stretch: Option<(Step, f64)>,
     count: u64,
     mean: f64,
@@ -154,12 +153,12 @@ pub struct State {
 }
 
 impl State {
-    /// Takes the series' next point, and tells whether the condition begins with it.
+    /// Evaluates the series' next point; true if the condition begins with it.
     pub fn begins(&mut self, condition: &Condition, step: Step, value: f64) -> bool {
         let holds = match *condition {
             Condition::NonFinite => !value.is_finite(),
             Condition::Spike { sigmas, half_life, warmup } => {
-                // A value that is not finite says nothing of the spread: it ends no spike and begins none.
+                // A non-finite value has no distance from the mean: it neither ends nor begins a spike.
                 if !value.is_finite() {
                     return false;
                 }
@@ -176,23 +175,23 @@ impl State {
         begins
     }
 
-    /// Whether the values have been as wanted for so many steps; `is_within` is given the stretch's first value.
+    /// Whether the values have met the condition for `steps`; `is_within` receives the first value of the range.
     fn lasts(&mut self, step: Step, value: f64, steps: u64, is_within: impl Fn(f64) -> bool) -> bool {
         if !self.stretch.is_some_and(|(_, first)| is_within(first)) {
-            // Infinity less itself is NaN, so that what is not finite is on no plateau.
+            // Infinity minus itself is NaN, so a non-finite value is never on a plateau.
             self.stretch = is_within(value).then_some((step, value));
         }
         self.stretch.is_some_and(|(first, _)| step.abs_diff(first) >= steps - 1)
     }
 
-    /// Judges the value by the mean and variance of those before it, and takes it into them.
+    /// Compares the value with the mean and variance of the previous values, then updates them.
     ///
-    /// The moments are plain ones at first and exponential ones as soon as those weigh a value more. A spike counts
-    /// as if it were just at the limit, so that it neither hides the next one nor keeps a new level from being learnt.
+    /// The moments are plain at first, and exponential as soon as that gives a value more weight. A spike is clamped to the
+    /// limit, so that it neither hides the next spike nor prevents adaptation to a new level.
     fn spikes(&mut self, value: f64, sigmas: f64, half_life: f64, warmup: u64) -> bool {
         let limit = sigmas * self.variance.sqrt();
         let distance = value - self.mean;
-        // A series that has never varied has no spread to be judged by.
+        // A series that has never varied has no spread.
         let is_spike = self.count >= warmup && limit > 0.0 && distance.abs() > limit;
         let distance = if is_spike { distance.clamp(-limit, limit) } else { distance };
         self.count += 1;
@@ -201,7 +200,7 @@ impl State {
         self.variance = if self.count == 1 { 0.0 } else { (1.0 - weight) * (self.variance + distance * change) };
         self.mean += change;
         if !self.mean.is_finite() || !self.variance.is_finite() {
-            // Beyond what a float can square: learnt again.
+            // The squares overflowed: start over.
             (self.count, self.mean, self.variance) = (0, 0.0, 0.0);
         }
         is_spike

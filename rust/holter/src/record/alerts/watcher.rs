@@ -1,7 +1,7 @@
-//! Shows a run's points to its rules, on the writer's thread, and passes on what they say.
+//! Evaluates the rules on a run's points, on the writer's thread, and publishes the alerts.
 //!
-//! A series' points are judged in the order in which they were logged. One whose step is not past every step of its
-//! series that this attempt has logged before is not judged: what is logged again is not new.
+//! Points of a series are evaluated in the order in which they were logged. A point whose step is not above all earlier steps
+//! of its series in this session is skipped, because points that are logged again are not new.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::series_table::SeriesTable;
 use crate::store::events::{Event, EventsFile};
 use holter_journal::{Point, Step};
 
-/// How long the file is left alone after it was refused.
+/// The wait after a failed write to the events file.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rules of a run with their states.
+/// The rules of a run and their states.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     rules: Vec<Rule>,
@@ -29,7 +29,7 @@ pub(crate) struct Watcher {
     retry_at: Option<Instant>,
 }
 
-/// One series with the rules that are about it.
+/// A series and the rules that apply to it.
 #[derive(Debug)]
 struct Watched {
     name: Arc<str>,
@@ -43,7 +43,7 @@ impl Watcher {
         Self { rules, watched: Vec::new(), alerts, file: EventsFile::new(path), retry_at: None }
     }
 
-    /// Judges points that were not judged before.
+    /// Evaluates new points.
     pub(crate) fn observe(&mut self, points: &[Point], series: &SeriesTable) {
         for point in points {
             let index = point.series.index();
@@ -70,11 +70,11 @@ impl Watcher {
         }
     }
 
-    /// Writes what was said, unless the disk has just refused it.
+    /// Writes pending alerts to the events file, unless a write has just failed.
     ///
     /// # Errors
     ///
-    /// What keeps the file from being written; it is tried again later.
+    /// The error of the file; the write is retried later.
     pub(crate) fn write(&mut self, is_last: bool) -> Result<(), Error> {
         if !self.file.is_waiting() || (!is_last && self.retry_at.is_some_and(|at| Instant::now() < at)) {
             return Ok(());

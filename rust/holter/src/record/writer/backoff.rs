@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// When to try again: the interval doubles after each failure.
+/// The time of the next retry; the interval doubles after each failure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     pub(super) at: Instant,

@@ -1,20 +1,20 @@
-//! When to commit: by the number of distinct series that a commit would touch.
+//! Paces commits by the number of distinct series that a commit touches.
 
 use std::time::Duration;
 
 use crate::record::config::Pace;
 
-/// How many distinct series the held points belong to.
+/// Counts the distinct series of the points since the last commit.
 #[derive(Debug, Default)]
 pub(super) struct CommitPacing {
-    /// For each series the round in which it was last seen.
+    /// The round in which each series last had a point.
     seen_in: Vec<u32>,
     round: u32,
     pub(super) distinct: usize,
 }
 
 impl CommitPacing {
-    /// What a commit writes for each series that it touches: one page of the database.
+    /// The bytes that a commit writes per series: one database page.
     const BYTES_PER_SERIES: f64 = 4100.0;
 
     pub(super) fn begin(&mut self) {
@@ -33,7 +33,7 @@ impl CommitPacing {
         }
     }
 
-    /// The time between commits that keeps to the budget of written bytes.
+    /// The time between commits that stays within the write budget.
     pub(super) fn commit_interval(&self, pace: &Pace) -> Duration {
         let secs = self.distinct as f64 * Self::BYTES_PER_SERIES / pace.bytes_per_sec;
         Duration::from_secs_f64(secs.clamp(1.0, pace.max_interval.as_secs_f64().max(1.0)))

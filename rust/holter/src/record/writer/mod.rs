@@ -1,8 +1,8 @@
-//! The one background thread: drains the journal, groups, writes, retries, shuts down.
+//! The background thread: drains the journal, groups points, commits, retries, and shuts down.
 //!
-//! The writer is the journal's only reader and the sinks' only caller, so neither needs a lock. A
-//! failing sink never stops it: the batch is kept, the failure noted, and the next attempt waits. The
-//! journal forgets a point only when the truth has it durably.
+//! The writer is the only reader of the journal and the only caller of the sinks, so neither needs a lock. A failing sink
+//! never stops it: it keeps the batch, records the error, and retries later. A slot of the journal is released only after the
+//! primary sink has committed its point.
 
 mod backoff;
 mod commit_pacing;
@@ -38,7 +38,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the system gives no thread.
+    /// [`Error::Io`] if the thread cannot be created.
     pub(crate) fn start(
         journal: &Journal,
         series: &Arc<SeriesTable>,
@@ -57,10 +57,14 @@ impl Writer {
             .name("holter-writer".to_owned())
             .spawn(move || {
                 panic::catch_unwind(AssertUnwindSafe(|| worker.run())).unwrap_or_else(|_| {
-                    // A defect of ours must not go unnoticed: points are dropped from here on, and counted.
-                    monitor.note_error(0, SinkState::Failing, "the writer has ended by a defect; please report it");
+                    // A bug in the writer: from here on, points are dropped and counted.
+                    monitor.note_error(
+                        0,
+                        SinkState::Failing,
+                        "the writer panicked, which is a bug in Holter; please report it",
+                    );
                     monitor.set_truth_failing(true);
-                    requests.answer(|pending| pending.is_over = true);
+                    requests.update(|pending| pending.has_ended = true);
                     Ending::Incomplete
                 })
             })
@@ -71,12 +75,12 @@ impl Writer {
         Ok(Self { thread, flusher })
     }
 
-    /// What others wait for the writer with.
+    /// The handle to wait for the writer.
     pub(crate) fn flusher(&self) -> &Flusher {
         &self.flusher
     }
 
-    /// Ends the thread after it has written everything, or after `timeout` if the disk refuses.
+    /// Ends the thread after it has written everything, or after `timeout` if writes fail.
     pub fn close(self, timeout: Duration) -> Ending {
         self.flusher.journal.close();
         self.flusher.requests.lock().close_by = Some(Instant::now() + timeout);
@@ -101,24 +105,23 @@ impl Flusher {
         &self.thread
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.requests.lock().is_over
+    pub(crate) fn has_ended(&self) -> bool {
+        self.requests.lock().has_ended
     }
 
-    /// Waits until everything accepted before this call is durable, for as long as it takes without
-    /// a `timeout`.
+    /// Waits until everything accepted before this call is durable, without limit if `timeout` is `None`.
     ///
     /// # Errors
     ///
-    /// [`Error::FlushTimeout`] if it is not durable in time, or never will be; [`Error::Damaged`] if the run's folder was
-    /// deleted or replaced.
+    /// [`Error::FlushTimeout`] if it is not durable in time, or the writer has ended; [`Error::Damaged`] if the run's directory
+    /// was deleted or replaced.
     pub fn flush(&self, timeout: Option<Duration>) -> Result<()> {
         let since = Instant::now();
         let target = self.journal.appended();
         let mut pending = self.requests.lock();
         pending.flush_until = pending.flush_until.max(target);
         self.thread.unpark();
-        while pending.flushed_until < target && !pending.is_over && !pending.is_displaced {
+        while pending.flushed_until < target && !pending.has_ended && !pending.is_displaced {
             let left = timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
             if left == Some(Duration::ZERO) {
                 break;
@@ -139,3 +142,6 @@ impl Flusher {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

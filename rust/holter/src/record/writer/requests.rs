@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     state: Mutex<PendingRequests>,
-    answered: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct PendingRequests {
-    /// Everything below this sequence number is to be made durable.
+    /// Everything below this sequence number must become durable.
     pub(super) flush_until: u64,
     /// Everything below this sequence number is durable.
     pub(super) flushed_until: u64,
-    /// The writer is to end, by then even if the disk refuses.
+    /// The writer must end, at this time even if writes fail.
     pub(super) close_by: Option<Instant>,
-    /// The run's folder is gone: a flush cannot succeed.
+    /// The run's directory was deleted or replaced, so a flush cannot succeed.
     pub(super) is_displaced: bool,
     /// The writer has ended.
-    pub(super) is_over: bool,
+    pub(super) has_ended: bool,
 }
 
 impl PendingRequests {
@@ -41,11 +41,11 @@ impl Requests {
         state: MutexGuard<'a, PendingRequests>,
         limit: Duration,
     ) -> MutexGuard<'a, PendingRequests> {
-        self.answered.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
+        self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    pub(super) fn answer(&self, change: impl FnOnce(&mut PendingRequests)) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut PendingRequests)) {
         change(&mut self.lock());
-        self.answered.notify_all();
+        self.changed.notify_all();
     }
 }

@@ -1,4 +1,4 @@
-//! What the writer's thread does: drain, group, write, retry, shut down.
+//! The writer's loop: drain, group, commit, retry, shut down.
 
 use std::sync::Arc;
 use std::thread;
@@ -25,18 +25,18 @@ use holter_journal::Point;
 pub enum Ending {
     /// Everything is in the sinks, and they are closed.
     Complete,
-    /// The disk failed for too long: the journal still holds what is missing, for recovery.
+    /// Writes failed for too long: the missing points are still in the journal, for recovery.
     Incomplete,
 }
 
 /// Where drained points go.
 pub(crate) struct Outputs {
     pub(crate) sinks: Sinks,
-    /// Judges the points, if the run has rules.
+    /// Evaluates the rules, if there are any.
     pub(crate) watcher: Option<Watcher>,
 }
 
-/// A derived sink, and when to try again if it missed something.
+/// A derived sink, and when it retries if it missed points.
 struct Follower {
     sink: Box<dyn Derived>,
     retry: Option<Backoff>,
@@ -49,23 +49,23 @@ pub(super) struct Worker {
     requests: Arc<Requests>,
     truth: Box<dyn Truth>,
     derived: Vec<Follower>,
-    /// Judges every point once, when it is drained: before a commit, which may be seconds away.
+    /// Evaluates the rules on every point when it is drained, because a commit may be seconds away.
     watcher: Option<Watcher>,
     pace: Pace,
     max_points: usize,
-    /// Where in the journal draining goes on.
+    /// The next position in the journal to drain.
     position: u64,
-    /// Up to where the journal's memory has been made ready for appending.
+    /// Up to where the journal's pages are pre-faulted.
     ready: u64,
-    /// Drained, and not yet in a batch.
+    /// Points that are drained but not in a batch yet.
     points: Vec<Point>,
     pacing: CommitPacing,
-    /// A batch that the truth has refused so far.
+    /// A batch that the primary sink has not accepted yet.
     pending: Option<Batch>,
     retry: Option<Backoff>,
     last_commit: Instant,
     lock: Arc<RunLock>,
-    /// Whether the run's folder was deleted or replaced when it was last looked at.
+    /// Whether the run's directory was deleted or replaced at the last check.
     is_displaced: bool,
 }
 
@@ -106,8 +106,8 @@ impl Worker {
         loop {
             let requests = self.requests.lock().clone();
             let drained = self.drain();
-            self.ready = self.journal.make_ready(self.ready, 2 * drained);
-            self.look_at_place();
+            self.ready = self.journal.prefault(self.ready, 2 * drained);
+            self.check_place();
             if !self.is_displaced {
                 if self.is_due(&requests) {
                     self.commit();
@@ -130,9 +130,9 @@ impl Worker {
         }
     }
 
-    /// Sees whether the run's folder is where the sinks write, and if not, says so and has them write nothing: points
-    /// stay in the journal, and what finds no room in it is dropped and counted.
-    fn look_at_place(&mut self) {
+    /// Checks that the run's directory is still where the sinks write. If not, records the error and stops writing: points stay
+    /// in the journal, and are dropped and counted when it is full.
+    fn check_place(&mut self) {
         let place = self.lock.check_place();
         if let Err(error) = &place {
             self.monitor.note_error(0, SinkState::Failing, &error.to_string());
@@ -140,11 +140,11 @@ impl Worker {
         }
         if self.is_displaced != place.is_err() {
             self.is_displaced = place.is_err();
-            self.requests.answer(|pending| pending.is_displaced = place.is_err());
+            self.requests.update(|pending| pending.is_displaced = place.is_err());
         }
     }
 
-    /// Takes from the journal what is there, at most a batch.
+    /// Drains the journal, up to a batch.
     fn drain(&mut self) -> usize {
         if self.pending.is_some() {
             return 0;
@@ -175,10 +175,10 @@ impl Worker {
         }
     }
 
-    /// The most points of one commit: more where the series are so many that each would have few.
+    /// The most points of a commit: more if there are so many series that each would have few.
     fn limit(&self) -> usize {
-        let worth_it = self.pace.points_per_series.saturating_mul(self.pacing.distinct);
-        worth_it.clamp(self.max_points, 2 * self.max_points)
+        let efficient = self.pace.points_per_series.saturating_mul(self.pacing.distinct);
+        efficient.clamp(self.max_points, 2 * self.max_points)
     }
 
     fn held(&self) -> usize {
@@ -230,12 +230,12 @@ impl Worker {
         if let Some(warning) = self.truth.warning() {
             self.monitor.note_error(0, SinkState::Working, &warning);
         }
-        self.pass_on(&batch);
+        self.append_derived(&batch);
     }
 
-    /// The sequence number of the first point that is drained but in no batch.
+    /// The sequence number of the first drained point that is not in a batch.
     fn position_of_held(&self) -> u64 {
-        // What is drained was consecutive, for draining stops at a slot still being filled.
+        // Drained points are consecutive, because draining stops at a slot that is still being filled.
         self.position - self.points.len() as u64
     }
 
@@ -245,8 +245,8 @@ impl Worker {
         self.journal.release(self.truth.committed());
     }
 
-    /// Gives the derived sinks a batch that the truth has.
-    fn pass_on(&mut self, batch: &Batch) {
+    /// Appends a committed batch to the derived sinks.
+    fn append_derived(&mut self, batch: &Batch) {
         for (index, follower) in self.derived.iter_mut().enumerate() {
             if follower.retry.is_some() {
                 continue;
@@ -261,7 +261,7 @@ impl Worker {
         }
     }
 
-    /// Tells the truth when the derived sinks have all that it has.
+    /// Marks the primary's points as derived once all derived sinks have them.
     fn mark_derived(&mut self) {
         let is_level = self
             .derived
@@ -271,12 +271,12 @@ impl Worker {
             && !self.derived.is_empty()
             && let Err(error) = self.truth.mark_derived()
         {
-            // Nothing is lost: after a crash a derived sink would be given again what it has.
+            // Nothing is lost: after a crash, the derived sinks would receive some points again.
             self.monitor.note_error(0, SinkState::Working, &error.to_string());
         }
     }
 
-    /// Has the sinks write what they have kept long enough.
+    /// Flushes sinks that have buffered points long enough.
     fn flush_due(&mut self) {
         if self.retry.is_none() && self.truth.is_due() {
             match self.truth.flush(&self.series) {
@@ -285,7 +285,7 @@ impl Worker {
             }
         }
         if self.derived.iter().any(|follower| follower.retry.is_none() && follower.sink.is_due()) {
-            // All of them, for only what all have can be marked.
+            // All of them, because only points that all have can be marked.
             self.flush_derived();
             self.mark_derived();
         }
@@ -309,7 +309,7 @@ impl Worker {
         self.retry = Some(Backoff::after(self.retry, self.pace.retry_interval));
     }
 
-    /// Gives the derived sinks that missed something another try, when it is time or the last one.
+    /// Lets derived sinks that missed points catch up, when their retry is due or on the last call.
     fn catch_up(&mut self, is_last: bool) {
         let mut has_caught_up = false;
         for (index, follower) in self.derived.iter_mut().enumerate() {
@@ -344,16 +344,16 @@ impl Worker {
             Ok(()) => {
                 self.retry = None;
                 self.release();
-                self.requests.answer(|pending| pending.flushed_until = until);
+                self.requests.update(|pending| pending.flushed_until = until);
             }
             Err(error) => self.truth_refuses(&error),
         }
     }
 
-    /// Closes the sinks. The derived ones are brought up to date first, from a truth that is complete.
+    /// Closes the sinks: first the derived ones, which catch up from the complete primary.
     fn finish(mut self, is_drained: bool) -> Ending {
         if self.is_displaced {
-            self.requests.answer(|pending| pending.is_over = true);
+            self.requests.update(|pending| pending.has_ended = true);
             return Ending::Incomplete;
         }
         self.write_alerts(true);
@@ -381,8 +381,8 @@ impl Worker {
                 self.monitor.note_error(0, SinkState::Failing, &error.to_string());
             }
         }
-        self.requests.answer(|pending| {
-            pending.is_over = true;
+        self.requests.update(|pending| {
+            pending.has_ended = true;
             if is_complete {
                 pending.flushed_until = u64::MAX;
             }

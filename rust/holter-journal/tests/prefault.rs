@@ -10,7 +10,7 @@ const POINTS: i64 = 4096;
 /// 32 bytes each.
 const PAGES: u64 = POINTS as u64 / 128;
 
-/// How many pages of this thread the system had to map or make writable.
+/// The number of this thread's page faults.
 fn faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
     let after_name = stat.rsplit(')').next().unwrap();
@@ -18,7 +18,7 @@ fn faults() -> u64 {
 }
 
 #[test]
-fn pages_that_were_written_back_are_made_ready() {
+fn pages_are_prefaulted_after_write_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.holter");
     let origin = Origin { id: 7, started: Timestamp::from_micros(0), pid: std::process::id() };
@@ -41,7 +41,7 @@ fn pages_that_were_written_back_are_made_ready() {
         return; // This file system does not protect pages that it has written to the disk.
     }
     File::open(&path).unwrap().sync_all().unwrap();
-    let ready = journal.make_ready(0, POINTS as usize);
+    let ready = journal.prefault(0, POINTS as usize);
     assert!(ready >= journal.appended() + POINTS as u64);
     assert!(append_all() < PAGES / 4, "made ready");
 
