@@ -85,7 +85,7 @@ def page(content: ReportContent, plotly: str) -> str:
         f'<meta name="referrer" content="no-referrer">\n<title>{_text(content.title)}</title>\n'
         f"<style>{style}</style>\n</head>\n<body>\n{_body(content)}\n"
         f'<script type="application/json" id="charts">{data}</script>\n'
-        f"<script>{plotly}</script>\n<script>{script}</script>\n</body>\n</html>\n"
+        f'<script>{plotly}</script>\n<script type="module">{script}</script>\n</body>\n</html>\n'
     )
 
 
