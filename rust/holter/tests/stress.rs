@@ -169,7 +169,7 @@ fn the_order_of_a_thread_is_kept() {
     }
 }
 
-/// Catches a flush that returns for points that are not in the truth yet, while others go on logging.
+/// Catches a flush that returns for points that are not in the primary sink yet, while others go on logging.
 #[test]
 fn flushes_among_producers() {
     let dir = TempDir::new().unwrap();
@@ -204,9 +204,9 @@ fn flushes_among_producers() {
 }
 
 /// Catches a close that waits for a flush that waits for a disk, or one that ends later than it was given; a full
-/// journal is not waited for while the truth refuses.
+/// journal is not waited for while the primary sink refuses.
 #[test]
-fn a_truth_that_refuses() {
+fn a_primary_that_refuses() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("run");
     let config = Config {

@@ -16,7 +16,7 @@ pub enum SinkState {
     Working,
     /// Its last write failed and will be tried again.
     Failing,
-    /// It missed points, which it will be given again from the truth.
+    /// It missed points, which it will be given again from the primary sink.
     Behind,
 }
 
@@ -59,7 +59,7 @@ pub struct Health {
     pub retries: u64,
     /// The last error of any sink, also when it works again.
     pub last_error: Option<String>,
-    /// Each sink by itself, the truth first.
+    /// Each sink by itself, the primary sink first.
     pub sinks: Vec<SinkHealth>,
 }
 
@@ -68,7 +68,7 @@ pub struct Health {
 pub(crate) struct Monitor {
     waits: AtomicU64,
     retries: AtomicU64,
-    /// Whether the truth refuses: a full journal is then not waited for.
+    /// Whether the primary sink refuses: a full journal is then not waited for.
     is_failing: AtomicBool,
     state: Mutex<State>,
 }
@@ -93,11 +93,11 @@ impl Monitor {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_truth_failing(&self) -> bool {
+    pub(crate) fn is_primary_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_truth_failing(&self, is_failing: bool) {
+    pub(crate) fn set_primary_failing(&self, is_failing: bool) {
         self.is_failing.store(is_failing, Ordering::Relaxed);
     }
 

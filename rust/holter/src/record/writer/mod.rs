@@ -2,7 +2,7 @@
 //!
 //! The writer is the journal's only reader and the sinks' only caller, so neither needs a lock. A
 //! failing sink never stops it: the batch is kept, the failure noted, and the next attempt waits. The
-//! journal forgets a point only when the truth has it durably.
+//! journal forgets a point only when the primary sink has it durably.
 
 mod backoff;
 mod commit_pacing;
@@ -59,7 +59,7 @@ impl Writer {
                 panic::catch_unwind(AssertUnwindSafe(|| worker.run())).unwrap_or_else(|_| {
                     // A defect of ours must not go unnoticed: points are dropped from here on, and counted.
                     monitor.note_error(0, SinkState::Failing, "the writer has ended by a defect; please report it");
-                    monitor.set_truth_failing(true);
+                    monitor.set_primary_failing(true);
                     requests.answer(|pending| pending.is_over = true);
                     Ending::Incomplete
                 })
