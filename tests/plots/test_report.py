@@ -90,9 +90,14 @@ def test_report_opens_offline_and_escapes_hostile_names(evil_run, tmp_path, brow
         assert page.locator("h1").inner_text() == BREAKOUT
         assert page.get_by_role("rowheader", name=SCRIPT, exact=True).count() == 1
         # The hover has a bold value, whose style the policy must allow.
-        box = page.locator("[data-chart='0']").bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.locator(".hoverlayer .legend").first.wait_for()
+
+        def shows_hover():
+            box = page.locator("[data-chart='0']").bounding_box()
+            for offset in (0, 1):
+                page.mouse.move(box["x"] + box["width"] / 2 + offset, box["y"] + box["height"] / 2)
+            return page.locator(".hoverlayer .legend").first.is_visible()
+
+        wait_until(shows_hover, 30)
         page.locator("#theme").click()
         wait_until(lambda: page.locator("[data-drawn='dark']").count() == drawn, 60)
         assert opened.problems == []
