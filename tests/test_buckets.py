@@ -91,7 +91,9 @@ def test_every_state_of_a_run_has_the_same_buckets(sinks, run_dir: Path) -> None
     assert_all_right(run)
     logger.close()
     assert_all_right(run)
-    with holter.Logger(run_dir, sinks=sinks, resume="must") as logger:  # resumes from an earlier step, as from a checkpoint
+    with holter.Logger(
+        run_dir, sinks=sinks, resume="must"
+    ) as logger:  # resumes from an earlier step, as from a checkpoint
         log_walk(logger, "loss", range(12_000, 25_000), seed=2)
         assert_all_right(run)
     assert_all_right(run)
