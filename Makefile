@@ -1,9 +1,9 @@
-# Every target sets up what it needs, so that a machine with Rust and Python alone can run any of them first.
+# Every target installs what it needs, so any of them can run first on a machine with Rust and Python.
 #
 #   PYTHON=python3.12 make test      another interpreter
 #   VENV=/somewhere make test        another virtual environment
-#   CARGO_TARGET_DIR=/somewhere …    another place for Rust's build output
-#   ARGS="…" make demo               arguments for the demo, the benches or pytest
+#   CARGO_TARGET_DIR=/somewhere …    another build directory for Rust
+#   ARGS="…" make demo               arguments for the demo, the benchmarks or pytest
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +15,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-# rustup's installer changes the PATH of later shells only.
+# rustup's installer changes the PATH only for later shells.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,19 +24,19 @@ target_dir := $(abspath $(or $(CARGO_TARGET_DIR),target))
 core := python/holter/_core.abi3.so
 sources := $(shell find rust -name '*.rs') $(wildcard rust/*/Cargo.toml) Cargo.toml Cargo.lock
 
-# A stamp lives in the environment it speaks of, and names the requirements it was made from.
+# A stamp is in the environment that it describes, and its name has a checksum of the requirements.
 requirements := $(shell cksum <pyproject.toml | cut -d ' ' -f 1)
 stamp_maturin := $(VENV)/.holter-maturin
 stamp_demo := $(VENV)/.holter-demo-$(requirements)
 stamp_dev := $(VENV)/.holter-dev-$(requirements)
 
-# maturin refuses to choose between an active conda environment and a virtual one.
+# maturin fails if both a conda environment and a virtual environment are active.
 maturin := env -u CONDA_PREFIX VIRTUAL_ENV='$(abspath $(VENV))' '$(abspath $(VENV))/bin/maturin'
 
-say = @printf '\033[1m==> %s\033[0m\n' $(1)
+print_step = @printf '\033[1m==> %s\033[0m\n' $(1)
 
-# Cargo judges a file of ours by its time alone and names no checkout in its build output. Where one target directory serves
-# several checkouts, an older file of this one would pass for built, so every source is made new when the checkout changes.
+# Cargo checks only the modification times of our files, and its build output does not name the checkout. If several checkouts
+# share a target directory, an older file would count as built, so all sources are touched when the checkout changes.
 define claim_target_dir
 	@mkdir -p '$(target_dir)'
 	@if [ "$$(cat '$(target_dir)/.holter-checkout' 2>/dev/null)" != '$(CURDIR)' ]; then \
@@ -49,11 +49,11 @@ endef
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# --- What people ask for ---
+# --- Targets ---
 
 .PHONY: demo
-demo: $(stamp_demo) ## train a small language model on real text with every probe on, and show what was recorded
-	$(call say,'training: about a minute on two cores')
+demo: $(stamp_demo) ## train a small language model on real text with every probe, and show what was recorded
+	$(call print_step,'training: about a minute on two cores')
 	@$(python) -m holter.demo $(ARGS)
 
 .PHONY: serve
@@ -62,71 +62,71 @@ serve: $(stamp_demo) ## open the dashboard on the runs in runs/
 
 .PHONY: test
 test: test-rust loom test-python ## every test: Rust, loom, Python
-	$(call say,'every test passed')
+	$(call print_step,'every test passed')
 
 .PHONY: test-rust
-test-rust: has-cargo ## the tests of the core, which needs no Python
+test-rust: has-cargo ## the tests of the Rust crates; needs no Python
 	$(claim_target_dir)
-	$(call say,'tests of the core')
+	$(call print_step,'tests of the core')
 	@cargo test --package holter-journal --package holter
 
 .PHONY: test-python
 test-python: $(stamp_dev) ## the tests of the Python layers, in a release build
-	$(call say,'tests of the Python layers')
+	$(call print_step,'tests of the Python layers')
 	@$(python) -m pytest $(ARGS)
 
 .PHONY: loom
-loom: has-cargo ## the journal under every interleaving that loom can find
+loom: has-cargo ## model-check the journal with loom
 	$(claim_target_dir)
-	$(call say,'model checking of the journal')
-	@# A directory of its own: the flag reaches every crate and would rebuild them all, back and forth.
+	$(call print_step,'model checking of the journal')
+	@# A separate directory, because the flag applies to every crate and would rebuild them all each time.
 	@RUSTFLAGS="$${RUSTFLAGS:-} --cfg holter_loom" CARGO_TARGET_DIR='$(target_dir)/loom' \
 		cargo test --package holter-journal --release --test loom
 
 .PHONY: lint
 lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs, layers, spelling, wording
 	$(claim_target_dir)
-	$(call say,'rustfmt and clippy')
+	$(call print_step,'rustfmt and clippy')
 	@cargo fmt --all --check
 	@PYO3_PYTHON='$(abspath $(python))' cargo clippy --workspace --all-targets -- --deny warnings
-	$(call say,'ruff')
+	$(call print_step,'ruff')
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	$(call say,'mypy and stubtest')
+	$(call print_step,'mypy and stubtest')
 	@$(python) -m mypy
 	@MYPYPATH=python $(python) -m mypy.stubtest holter._core --mypy-config-file pyproject.toml
-	$(call say,'layers, spelling and wording')
+	$(call print_step,'layers, spelling and wording')
 	@PYTHONPATH=python $(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/codespell $(shell git ls-files)
 	@$(python) .ci/check_words.py
 	@$(python) -m pytest --quiet tests/test_structure.py tests/test_exports.py
 
 .PHONY: fmt
-fmt: ## format every source, and mend what ruff can mend
+fmt: ## format every source, and apply ruff's fixes
 	@[ -x $(VENV)/bin/ruff ] || $(MAKE) --no-print-directory $(stamp_dev)
 	@cargo fmt --all
 	@$(VENV)/bin/ruff check --fix-only --quiet .
 	@$(VENV)/bin/ruff format .
 
 .PHONY: bench
-bench: $(stamp_dev) ## measure; benches/README.md tells the method
-	$(call say,'measuring: leave the machine alone meanwhile')
+bench: $(stamp_dev) ## run the benchmarks; benches/README.md describes the method
+	$(call print_step,'measuring: leave the machine idle')
 	@$(python) benches/run.py $(ARGS)
 
 .PHONY: faults
-faults: $(stamp_dev) ## thousands of faults against the recorder: most of an hour, with ARGS=--quick minutes
-	$(call say,'the fault suite')
+faults: $(stamp_dev) ## inject thousands of faults: most of an hour, or minutes with ARGS=--quick
+	$(call print_step,'the fault suite')
 	@$(python) -m tests.faults $(ARGS)
 
 .PHONY: audit
 audit: $(stamp_dev) ## licenses, sources and advisories of the dependencies, with cargo-deny and pip-audit
-	$(call say,'crates')
+	$(call print_step,'crates')
 	@if command -v cargo-deny >/dev/null; then \
 		cargo deny check; \
 	else \
 		echo 'skipped: cargo-deny is not installed; install it with: cargo install --locked cargo-deny'; \
 	fi
-	$(call say,'Python packages')
+	$(call print_step,'Python packages')
 	@if $(python) -m pip_audit --version >/dev/null 2>&1; then \
 		$(python) -m pip_audit --local --skip-editable; \
 	else \
@@ -134,22 +134,22 @@ audit: $(stamp_dev) ## licenses, sources and advisories of the dependencies, wit
 	fi
 
 .PHONY: peers
-peers: $(stamp_dev) wheel ## measure other recorders beside Holter, about an hour; benches/RESULTS.md tells the method
-	$(call say,'measuring the field: leave the machine alone meanwhile')
+peers: $(stamp_dev) wheel ## measure other recorders next to Holter, about an hour; benches/RESULTS.md describes the method
+	$(call print_step,'measuring other recorders: leave the machine idle')
 	@PYTHONPATH=benches $(python) -m peers --wheel "$$(ls -t dist/holter-*.whl | head -n 1)" $(ARGS)
 
 .PHONY: wheel
 wheel: $(stamp_maturin) has-cargo ## build the wheel into dist/
 	$(claim_target_dir)
-	$(call say,'building the wheel')
+	$(call print_step,'building the wheel')
 	@$(maturin) build --release --locked --out dist
 
 .PHONY: clean
-clean: ## remove build output and caches; the virtual environment stays
+clean: ## remove build output and caches, but not the virtual environment
 	@rm -rf target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(core)
 	@find python tests benches -name __pycache__ -type d -exec rm -rf {} +
 
-# --- How it is set up ---
+# --- Setup ---
 
 .PHONY: has-cargo
 has-cargo:
@@ -162,32 +162,32 @@ has-cargo:
 
 $(stamp_maturin):
 	@command -v $(PYTHON) >/dev/null || { \
-		echo "Python is missing: $(PYTHON) is not on the PATH. Install Python 3.10 or later, or name one: make PYTHON=python3.12 …"; \
+		echo "Python is missing: $(PYTHON) is not on the PATH. Install Python 3.10 or later, or select one: make PYTHON=python3.12 …"; \
 		exit 1; \
 	} >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-		echo "Python 3.10 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; \
+		echo "Python 3.10 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Select another: make PYTHON=python3.12 …"; \
 		exit 1; \
 	} >&2
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; \
 		exit 1; \
 	} >&2
-	$(call say,'making the virtual environment $(VENV)')
+	$(call print_step,'making the virtual environment $(VENV)')
 	@$(PYTHON) -m venv '$(VENV)'
 	@$(python) -m pip install --quiet 'maturin>=1.9.4,<2'
 	@touch $@
 
-# `maturin develop` installs the extras, builds the extension and points the environment at this checkout.
+# `maturin develop` installs the extras, builds the extension, and points the environment at this checkout.
 $(stamp_demo): extras := torch,arrow,serve
 $(stamp_dev): extras := dev
 $(stamp_demo) $(stamp_dev): $(sources) | $(stamp_maturin) has-cargo
 	$(claim_target_dir)
-	$(call say,'installing the requirements ($(extras)) and building the extension: minutes the first time')
+	$(call print_step,'installing the requirements ($(extras)) and building the extension: minutes the first time')
 	@$(maturin) develop --release --extras $(extras)
 	@touch $@
 
-# An environment may serve several checkouts, one at a time: where it points is read, not remembered.
+# Several checkouts can share an environment, one at a time, so read which one it points at.
 points_at := $(shell cat $(VENV)/lib/python3*/site-packages/holter.pth 2>/dev/null)
 ifneq ($(points_at)|$(wildcard $(core)),$(CURDIR)/python|$(core))
 .PHONY: $(stamp_demo) $(stamp_dev)

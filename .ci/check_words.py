@@ -18,7 +18,7 @@ TEXT = {".css", ".c", ".html", ".js", ".json", ".md", ".py", ".pyi", ".rs", ".to
 
 def main() -> int:
     """Print each match as `path:line: word`; return 1 if there is any."""
-    words = [re.compile(line, re.IGNORECASE) for line in (ROOT / ".ci/words.txt").read_text("utf-8").splitlines()]
+    patterns = [re.compile(line, re.IGNORECASE) for line in (ROOT / ".ci/words.txt").read_text("utf-8").splitlines()]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     found = 0
     for name in filter(None, listed.split("\0")):
@@ -26,12 +26,12 @@ def main() -> int:
         if name in EXEMPT or path.suffix not in TEXT or "corpus" in path.parts or not path.is_file():
             continue
         for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-            for word in words:
-                if match := word.search(line):
+            for pattern in patterns:
+                if match := pattern.search(line):
                     print(f"{name}:{number}: {match.group()!r} is on the word list")
                     found += 1
     if found:
-        print(f"{found} lines use a word from .ci/words.txt; CONTRIBUTING.md, “Words”, shows what to write")
+        print(f"{found} lines use a listed word; CONTRIBUTING.md, “Words”, shows what to write instead")
     return min(found, 1)
 
 

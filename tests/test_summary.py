@@ -31,6 +31,8 @@ MANIFEST = {
     "command_line": ["train.py", "--name", "a b"],
     "versions": {"python": "3.12.0", "torch": "2.8.0"},
     "tags": ["demo", "gpt"],
+    "group": "baselines",
+    "notes": "longer warmup",
     "config": {"optimizer": {"lr": 0.1, "betas": [0.9, 0.99]}, "max_steps": 100},
     "dropped": 3,
     "attempts": [
@@ -41,6 +43,10 @@ MANIFEST = {
             "host": "node-0",
             "pid": 41,
             "dropped": 3,
+            "config": {"optimizer": {"lr": 0.2}},
+            "command_line": ["train.py"],
+            "git": {"commit": "fedcba"},
+            "versions": {"torch": "2.7.0"},
         },
         {
             "status": "finished",
@@ -104,10 +110,32 @@ def test_the_summary_of_a_run(run):
     assert summary.loss == summary.series[1]
     assert summary.dropped == 3
     assert summary.attempts == [
-        Attempt("crashed", START, None, "node-0", 41, 3),
-        Attempt("finished", START + dt.timedelta(seconds=5), START + dt.timedelta(seconds=30.5), "node-1", 42, 0),
+        Attempt(
+            status="crashed",
+            started=START,
+            finished=None,
+            host="node-0",
+            pid=41,
+            dropped=3,
+            config={"optimizer.lr": 0.2},
+            command_line=["train.py"],
+            git={"commit": "fedcba"},
+            versions={"torch": "2.7.0"},
+        ),
+        Attempt(
+            status="finished",
+            started=START + dt.timedelta(seconds=5),
+            finished=START + dt.timedelta(seconds=30.5),
+            host="node-1",
+            pid=42,
+            dropped=0,
+            config={},
+            command_line=[],
+            git={},
+            versions={},
+        ),
     ]
-    assert summary.tags == ["demo", "gpt"]
+    assert (summary.tags, summary.group, summary.notes) == (["demo", "gpt"], "baselines", "longer warmup")
     assert summary.config == {"optimizer.lr": 0.1, "optimizer.betas": [0.9, 0.99], "max_steps": 100}
     assert summary.total_steps == 100
     assert summary.command_line == ["train.py", "--name", "a b"]
@@ -153,6 +181,8 @@ def test_ls_and_show_print_the_summary(run, tmp_path, monkeypatch):
             "dropped": 3,
             "num_attempts": 2,
             "tags": ["demo", "gpt"],
+            "group": "baselines",
+            "notes": "longer warmup",
             "config": {"optimizer.lr": 0.1, "optimizer.betas": [0.9, 0.99], "max_steps": 100},
             "metric": loss,
         }
@@ -165,6 +195,10 @@ def test_ls_and_show_print_the_summary(run, tmp_path, monkeypatch):
         "host": "node-0",
         "pid": 41,
         "dropped": 3,
+        "config": {"optimizer.lr": 0.2},
+        "command_line": ["train.py"],
+        "git": {"commit": "fedcba"},
+        "versions": {"torch": "2.7.0"},
     }
     entries = dict(line.split(maxsplit=1) for line in invoke("show gpt").split("\n\n")[0].splitlines())
     assert (entries["duration"], entries["speed"], entries["points"]) == ("30 s", "10 steps/s", "106 in 3 series")
@@ -187,6 +221,8 @@ def test_the_report_shows_the_summary(run):
         ("path", str(run.path)),
         ("id", "7caeb0017f4f81a0"),
         ("tags", "demo, gpt"),
+        ("group", "baselines"),
+        ("notes", "longer warmup"),
         ("command line", "train.py --name 'a b'"),
         ("commit", f"{COMMIT} main"),
         ("host", "node-1"),
@@ -253,22 +289,27 @@ def test_ls_and_the_report_name_the_same_loss(names, tmp_path, monkeypatch):
         ({"a": {"b": 1}, "c": None}, '{"a": {"b": 1}, "c": null}', [], {"a": '{"b": 1}'}),
     ],
 )
-def test_manifest_values_of_unexpected_types_are_read_as_text_or_count_as_absent(run, odd, text, texts, pairs):
-    keys = ("finished", "host", "pid", "id", "git", "command_line", "versions", "tags", "config", "dropped", "attempts")
-    summary = summarize(edit(run.path, **dict.fromkeys(keys, odd)))
-    assert (summary.host, summary.id) == (text, text or "")
-    assert summary.tags == summary.command_line == texts
-    assert summary.git == summary.versions == pairs
-    assert summary.config == ({"a.b": 1, "c": None} if pairs else {})
-    assert summary.pid == (-1 if odd == -1 else None)
-    assert (summary.finished, summary.attempts, summary.dropped, summary.total_steps) == (None, [], 0, None)
+def test_values_of_unexpected_types_are_read_as_text_or_count_as_absent(run, odd, text, texts, pairs):
+    facts = dict.fromkeys(("git", "command_line", "versions", "tags", "group", "notes"), odd)
+    summary = summarize(edit(run.path, **facts, attempts=[{"status": "failed", **facts}]))
+    (attempt,) = summary.attempts
+    assert (summary.group, summary.notes) == (text, text)
+    assert summary.tags == summary.command_line == attempt.command_line == texts
+    assert summary.git == summary.versions == attempt.git == attempt.versions == pairs
+
+
+def test_missing_and_invalid_facts_are_absent(run):
+    path = run.path / "run.json"
+    required = ("format_version", "name", "rank", "started_micros", "status", "sinks", "summary_every")
+    manifest = {key: value for key, value in json.loads(path.read_text()).items() if key in required}
+    attempt = {"status": "failed", "started": "yesterday", "finished": "later"}
+    path.write_text(json.dumps({**manifest, "finished": "tomorrow", "attempts": [attempt]}))
+    summary = summarize(run)
+    assert (summary.id, summary.finished, summary.host, summary.pid, summary.dropped) == ("", None, None, None, 0)
+    assert (summary.tags, summary.config, summary.command_line, summary.git, summary.versions) == ([], {}, [], {}, {})
+    assert (summary.group, summary.notes, summary.total_steps) == (None, None, None)
+    assert summary.attempts == [Attempt("failed", None, None, None, None, 0, {}, [], {}, {})]
     assert summary.duration_secs == pytest.approx(9.9)
-
-
-def test_an_attempt_of_wrong_types_has_no_facts(run):
-    odd = {"status": None, "started": 7, "finished": [], "host": None, "pid": "x", "dropped": -1}
-    summary = summarize(edit(run.path, attempts=[odd, "text", {}]))
-    assert summary.attempts == [Attempt("", None, None, None, None, 0)] * 2
 
 
 def test_a_start_beyond_the_calendar_is_an_error_with_the_path(run):
@@ -299,14 +340,14 @@ def test_a_live_run_has_no_end_and_lasts_until_its_last_point(tmp_path):
 
 
 def test_speed_is_measured_since_the_last_restart(run):
-    def speed(restarted: str | None) -> float | None:
-        return summarize(edit(run.path, attempts=[{"started": restarted}])).steps_per_second
+    def speed(restarted: str) -> float | None:
+        return summarize(edit(run.path, attempts=[{"status": "finished", "started": restarted}])).steps_per_second
 
     assert speed("2026-01-21T09:30:05Z") == pytest.approx(10.0)
     assert speed("2026-01-21T09:30:09.8Z") == pytest.approx(10.0), "two points"
     assert speed("2026-01-21T09:30:09.9Z") is None, "one point"
     assert speed("2026-01-21T09:31:00Z") is None, "no point"
-    assert speed(None) == pytest.approx(10.0)
+    assert speed("unknown") == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize(

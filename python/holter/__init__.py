@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from holter._buckets import Buckets
     from holter._find import list_runs, open_run
     from holter._run import Run
+    from holter._runs_table import RunsTable, runs
     from holter._series import Series, SeriesFacts
 del TYPE_CHECKING
 
@@ -43,6 +44,7 @@ __all__ = [
     "Overflow",
     "Run",
     "RunClosedError",
+    "RunsTable",
     "Series",
     "SeriesFacts",
     "SinkHealth",
@@ -51,16 +53,19 @@ __all__ = [
     "list_runs",
     "open_run",
     "recover",
+    "runs",
 ]
 
 # Loaded on first use.
 _READING = {
     "Buckets": "holter._buckets",
     "Run": "holter._run",
+    "RunsTable": "holter._runs_table",
     "Series": "holter._series",
     "SeriesFacts": "holter._series",
     "list_runs": "holter._find",
     "open_run": "holter._find",
+    "runs": "holter._runs_table",
 }
 
 

@@ -1,6 +1,7 @@
 """The summary of a run that `holter ls`, `show` and `doctor`, the report and the dashboard format.
 
-`run.json` is untrusted: a value of an unexpected type counts as absent. Texts are neither escaped nor bounded here;
+The core validates its own keys of `run.json` when it reads the file. The keys that only Python uses, such as `git`
+and `tags`, are untrusted: a value of an unexpected type counts as absent. Texts are neither escaped nor bounded here;
 each front end does that for its own output.
 """
 
@@ -41,12 +42,16 @@ class Attempt:
     """One process that recorded the run.
 
     Attributes:
-        status: As `Run.status`, as the manifest states it; empty if absent.
-        started: When it opened the run; None if absent.
-        finished: When it closed the run; None if it has not, or if absent.
-        host: Its machine; None if absent.
-        pid: Its process id; None if absent.
-        dropped: Points it could not record.
+        status: As in the manifest: `running` if the attempt crashed and was not recovered.
+        started: When it opened the run; None if unknown.
+        finished: When it closed the run; None if it has not, or if unknown.
+        host: Its machine; None if unknown.
+        pid: Its process id; None if unknown.
+        dropped: Points that it could not record.
+        config: Its configuration, nested settings as `optimizer.lr`.
+        command_line: Its command.
+        git: Its commit and branch.
+        versions: Its versions of Python and of packages.
     """
 
     status: str
@@ -55,6 +60,10 @@ class Attempt:
     host: str | None
     pid: int | None
     dropped: int
+    config: dict[str, Any]
+    command_line: list[str]
+    git: dict[str, str]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +72,7 @@ class RunSummary:
 
     Attributes:
         run: The run.
-        manifest: `run.json`, unchecked.
+        manifest: The content of `run.json`.
         name: As `Run.name`.
         id: The run's random id.
         status: As `Run.status`.
@@ -75,12 +84,14 @@ class RunSummary:
         dropped: Points that could not be recorded, over all attempts that have ended.
         attempts: The attempts, oldest first.
         tags: The tags.
-        config: The configuration, nested settings as `optimizer.lr`.
-        command_line: The command that started the training.
-        git: Commit and branch.
-        host: The machine of the last attempt; None if absent.
-        pid: The process of the last attempt; None if absent.
-        versions: Versions of Python and of packages.
+        group: The group; None without one.
+        notes: Free text about the run; None without any.
+        config: The configuration of the last attempt, nested settings as `optimizer.lr`.
+        command_line: The command of the last attempt.
+        git: Its commit and branch.
+        host: Its machine; None if unknown.
+        pid: Its process id; None if unknown.
+        versions: Its versions of Python and of packages.
         sinks: The kinds of stores that the run writes.
     """
 
@@ -97,6 +108,8 @@ class RunSummary:
     dropped: int
     attempts: list[Attempt]
     tags: list[str]
+    group: str | None
+    notes: str | None
     config: dict[str, Any]
     command_line: list[str]
     git: dict[str, str]
@@ -148,8 +161,8 @@ class RunSummary:
         """The number of steps that the configuration announces; None if it has no such setting."""
         for key, value in self.config.items():
             is_total = key.rpartition(".")[2].lower() in _TOTAL_STEPS
-            if is_total and _is_int(value) and 0 < value < 1 << 53:
-                return int(value)
+            if is_total and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 53:
+                return value
         return None
 
 
@@ -163,30 +176,31 @@ def summarize(run: "Run") -> RunSummary:
     status = run.status  # before the series: if the run is not live, they are complete
     manifest = run.manifest
     series = run.facts()
-    attempts = [_attempt(attempt) for attempt in _list(manifest.get("attempts")) if isinstance(attempt, dict)]
+    attempts = [_attempt(attempt) for attempt in manifest.get("attempts", ())]
     last_logged, steps_per_second = _pace(run, series, attempts[-1].started if attempts else None)
-    config = manifest.get("config")
     return RunSummary(
         run=run,
         manifest=manifest,
         name=run.name,
-        id=_text(manifest.get("id")) or "",
+        id=manifest.get("id", ""),
         status=status,
         created=_created(run),
         finished=None if status == "running" else parse_iso_time(manifest.get("finished")),
         last_logged=last_logged,
         steps_per_second=steps_per_second,
         series=series,
-        dropped=_count(manifest.get("dropped")),
+        dropped=manifest.get("dropped", 0),
         attempts=attempts,
         tags=_texts(manifest.get("tags")),
-        config=flatten_config(config) if isinstance(config, dict) else {},
+        group=_text(manifest.get("group")),
+        notes=_text(manifest.get("notes")),
+        config=flatten_config(manifest.get("config") or {}),
         command_line=_texts(manifest.get("command_line")),
         git=_text_map(manifest.get("git")),
-        host=_text(manifest.get("host")),
-        pid=_int(manifest.get("pid")),
+        host=manifest.get("host"),
+        pid=manifest.get("pid"),
         versions=_text_map(manifest.get("versions")),
-        sinks=_texts(manifest.get("sinks")),
+        sinks=manifest["sinks"],
     )
 
 
@@ -236,17 +250,17 @@ def _pace(run: "Run", series: "list[SeriesFacts]", restarted: datetime | None) -
 
 def _attempt(manifest: Mapping[str, Any]) -> Attempt:
     return Attempt(
-        status=_text(manifest.get("status")) or "",
+        status=manifest["status"],
         started=parse_iso_time(manifest.get("started")),
         finished=parse_iso_time(manifest.get("finished")),
-        host=_text(manifest.get("host")),
-        pid=_int(manifest.get("pid")),
-        dropped=_count(manifest.get("dropped")),
+        host=manifest.get("host"),
+        pid=manifest.get("pid"),
+        dropped=manifest.get("dropped", 0),
+        config=flatten_config(manifest.get("config") or {}),
+        command_line=_texts(manifest.get("command_line")),
+        git=_text_map(manifest.get("git")),
+        versions=_text_map(manifest.get("versions")),
     )
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _text(value: object) -> str | None:
@@ -255,21 +269,10 @@ def _text(value: object) -> str | None:
 
 
 def _texts(value: object) -> list[str]:
-    return [text for item in _list(value) if (text := _text(item)) is not None]
+    items = value if isinstance(value, list) else ()
+    return [text for item in items if (text := _text(item)) is not None]
 
 
 def _text_map(value: object) -> dict[str, str]:
     items = value.items() if isinstance(value, dict) else ()
     return {str(key): text for key, item in items if (text := _text(item)) is not None}
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _int(value: Any) -> int | None:
-    return int(value) if _is_int(value) else None
-
-
-def _count(value: Any) -> int:
-    return int(value) if _is_int(value) and 0 <= value < 1 << 63 else 0

@@ -105,6 +105,12 @@ def test_a_crashed_run_before_and_after_recovery(tmp_path, invoke):
     assert after["parquet"]["severity"] == "ok"
 
 
+def test_an_interrupted_run_is_noted(runs, invoke):
+    manifest_with(runs / "prose", status="interrupted")
+    status = findings(invoke("doctor", "prose", "--json"))["status"]
+    assert (status["severity"], status["text"]) == ("note", "interrupted by a signal")
+
+
 def test_dropped_points_are_a_problem(runs, invoke):
     manifest_with(runs / "prose", dropped=1234)
     found = findings(invoke("doctor", "prose", "--json"), "problem")
@@ -172,7 +178,7 @@ def test_a_start_in_the_future_is_a_warning(runs, invoke):
 
 def test_attempts_and_ranks_are_checked(tmp_path, invoke):
     for rank in (0, 0, 1):
-        with holter.Logger("runs/many", rank=rank, journal_points=1 << 10) as logger:
+        with holter.Logger("runs/many", rank=rank, resume="allow", journal_points=1 << 10) as logger:
             logger.log(0, "loss", 1.0)
     manifest_with(tmp_path / "runs/many/rank-00001", dropped=2)
     document = json.loads(invoke("doctor", "many", "--json").stdout)

@@ -103,7 +103,7 @@ ERRORS = [
     ),
     (manifest_missing, "show prose", FAILED, "no run.json: the copy is incomplete", "copy the whole directory again"),
     (manifest_damaged, "show prose", FAILED, "run.json is damaged", "`holter doctor runs/prose`"),
-    (newer_format, "show prose", FAILED, "format version 99; this Holter reads up to 1", "upgrade it"),
+    (newer_format, "show prose", FAILED, "format version 99", "upgrade Holter"),
     (database_damaged, "show prose", FAILED, "not a database", "`holter doctor RUN` to diagnose it"),
     (twins, "show twin", FAILED, "2 runs are named 'twin': runs/a, runs/b", "pass the path of one of them"),
     # PATTERN
@@ -114,7 +114,7 @@ ERRORS = [
     (no_folder, "ls", FAILED, "folder 'runs' does not exist", "HOLTER_DIR"),
     (a_file_instead, "ls", FAILED, "runs is a file; expected a folder of runs", "pass the folder that contains it"),
     (manifest_damaged, "ls", FAILED, "runs/prose cannot be read: ", "damaged"),
-    (newer_format, "ls", FAILED, "runs/prose cannot be read: ", "upgrade it"),
+    (newer_format, "ls", FAILED, "runs/prose cannot be read: ", "upgrade Holter"),
     (nothing, "ls --sort age", USAGE, "'age' is not one of", "'updated'"),
     (nothing, "ls --config lr", USAGE, "'lr' is not a setting", "expected KEY=VALUE"),
     # tail

@@ -49,6 +49,8 @@ def test_json_has_all_keys_of_each_run(runs, invoke):
         "dropped": 0,
         "num_attempts": 1,
         "tags": ["demo", "prose"],
+        "group": None,
+        "notes": None,
         "config": {"lr": 0.0003, "model.layers": 4, "seed": 0},
         "metric": {
             "name": "train/loss",
@@ -131,7 +133,7 @@ def test_a_manifest_with_wrong_types_is_shown_without_them(runs, invoke):
     """Catches a command that trusts the types in run.json."""
     path = runs / "prose" / "run.json"
     manifest = json.loads(path.read_text())
-    odd = {"config": [1], "tags": {"a": 1}, "dropped": "many", "attempts": "two", "finished": 7, "host": None, "git": 3}
+    odd = {"config": None, "tags": {"a": 1}, "attempts": [], "finished": "later", "host": None, "git": 3, "notes": []}
     path.write_text(json.dumps({**manifest, **odd, "command_line": "x", "versions": [2]}))
     assert invoke("ls").status == 0
     assert invoke("show", "prose").status == 0

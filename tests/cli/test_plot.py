@@ -172,7 +172,7 @@ def test_distant_steps_can_be_drawn(record, invoke):
 
 def test_marks_are_noted(tmp_path, invoke):
     for _ in range(2):
-        with holter.Logger("runs/run", journal_points=1 << 12) as logger:
+        with holter.Logger("runs/run", resume="allow", journal_points=1 << 12) as logger:
             for step in range(50):
                 logger.log(step, "loss", 1.0)
             logger.log(25, "mark/check\x1b[31mpoint", 1.0)

@@ -159,7 +159,7 @@ def test_a_long_name_is_complete_in_a_pipe_and_shortened_on_a_terminal(runs, inv
 def test_attempts_and_ranks_are_shown(runs, invoke):
     path = runs / "many"
     for _ in range(2):
-        with holter.Logger(path, journal_points=1 << 10) as logger:
+        with holter.Logger(path, resume="allow", journal_points=1 << 10) as logger:
             logger.log(0, "loss", math.pi)
     with holter.Logger(path, rank=3, journal_points=1 << 10) as logger:
         logger.log(0, "loss", 1.0)

@@ -234,6 +234,15 @@ def test_a_finished_run_is_shown_once(runs, invoke):
     assert "prose finished at step 299" in result.stderr
 
 
+@pytest.mark.parametrize("status", ["failed", "interrupted", "stopped"])
+def test_a_run_that_did_not_finish_exits_with_1(status, runs, invoke):
+    path = runs / "prose" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": status}))
+    result = invoke("tail", "prose", "*loss*")
+    assert result.status == 1
+    assert f"prose {status} at step 299" in result.stderr
+
+
 def test_a_run_without_points_is_followed(recording, follow):
     tail = follow("live")
     recording.log(4.0)

@@ -34,6 +34,8 @@ def run_json(summary: RunSummary, name: str, metric: holter.SeriesFacts | None) 
         "dropped": summary.dropped,
         "num_attempts": len(summary.attempts),
         "tags": summary.tags,
+        "group": summary.group,
+        "notes": summary.notes,
         "config": summary.config,
         "metric": series_json(metric) if metric else None,
     }

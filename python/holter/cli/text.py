@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime as dt
 
-__all__ = ["age_text", "bytes_text", "count_text", "value_text"]
+__all__ = ["STATUS_STYLES", "age_text", "bytes_text", "count_text", "value_text"]
 
+STATUS_STYLES = {
+    "running": "green",
+    "finished": "",
+    "failed": "red",
+    "interrupted": "yellow",
+    "stopped": "yellow",
+    "crashed": "red",
+}
+"""The statuses of a run, and their styles on a terminal."""
 AGE_UNITS = ((7 * 86400, "w"), (86400, "d"), (3600, "h"), (60, "min"))
 
 

@@ -1,9 +1,9 @@
-//! Each rule against an oracle that looks at all of the points again for each of them.
+//! Each rule against an oracle that reevaluates all points after each one.
 
 use holter::record::alerts::rule::{Condition, Level, Rule, State, parse_rules};
 use proptest::prelude::*;
 
-/// Points of one series: small distances between the steps, and values that often meet or miss a threshold.
+/// Points of a series with small gaps between steps, and values near the thresholds.
 fn points() -> impl Strategy<Value = Vec<(i64, f64)>> {
     let value = prop_oneof![
         8 => (-8_i32..8).prop_map(|value| f64::from(value) / 4.0),
@@ -25,7 +25,7 @@ fn fired(condition: &Condition, points: &[(i64, f64)]) -> Vec<usize> {
     (0..points.len()).filter(|&i| state.begins(condition, points[i].0, points[i].1)).collect()
 }
 
-/// Where the condition, told anew for each prefix of the points, holds and did not before.
+/// The indices where the condition, evaluated on each prefix of the points, begins to hold.
 fn edges(points: &[(i64, f64)], holds: impl Fn(&[(i64, f64)]) -> bool) -> Vec<usize> {
     (0..points.len()).filter(|&i| holds(&points[..=i]) && (i == 0 || !holds(&points[..i]))).collect()
 }
@@ -44,7 +44,7 @@ fn is_on_plateau(points: &[(i64, f64)], steps: u64, tolerance: f64) -> bool {
         let is_near = |other: f64| (other - value).abs() <= tolerance;
         match rest.iter().position(|&(_, other)| !is_near(other)) {
             None => return (rest[rest.len() - 1].0 - first) as u64 + 1 >= steps,
-            // A value that is not finite is away even from itself.
+            // A non-finite value is not within any distance, even of itself.
             Some(end) if end.max(1) == rest.len() => return false,
             Some(end) => rest = &rest[end.max(1)..],
         }
@@ -55,13 +55,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn non_finite_values_are_told_of_once_in_a_row(points in points()) {
+    fn consecutive_non_finite_values_raise_one_alert(points in points()) {
         let expected = edges(&points, |prefix| !prefix[prefix.len() - 1].1.is_finite());
         prop_assert_eq!(fired(&Condition::NonFinite, &points), expected);
     }
 
     #[test]
-    fn thresholds_are_told_of_when_the_stretch_is_long_enough(points in points(), steps in 1_u64..12) {
+    fn thresholds_raise_an_alert_after_enough_steps(points in points(), steps in 1_u64..12) {
         let threshold = 0.25;
         let below = edges(&points, |prefix| lasts(prefix, steps, |value| value < threshold));
         prop_assert_eq!(fired(&Condition::Below { threshold, steps }, &points), below);
@@ -70,14 +70,14 @@ proptest! {
     }
 
     #[test]
-    fn plateaus_are_told_of_when_they_are_long_enough(points in points(), steps in 1_u64..12, tolerance in 0_u8..4) {
+    fn plateaus_raise_an_alert_after_enough_steps(points in points(), steps in 1_u64..12, tolerance in 0_u8..4) {
         let tolerance = f64::from(tolerance) / 4.0;
         let expected = edges(&points, |prefix| is_on_plateau(prefix, steps, tolerance));
         prop_assert_eq!(fired(&Condition::Plateau { tolerance, steps }, &points), expected);
     }
 
     #[test]
-    fn spikes_are_judged_by_the_weighted_moments(
+    fn spikes_are_detected_by_the_weighted_moments(
         values in prop::collection::vec(prop_oneof![9 => -1.0_f64..1.0, 1 => -100.0..100.0], 1..120),
         half_life in 1.0..40.0,
     ) {
@@ -89,7 +89,7 @@ proptest! {
             let mean: f64 = taken.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
             let variance: f64 = taken.iter().zip(&weights).map(|(v, weight)| (v - mean).powi(2) * weight).sum();
             let limit = sigmas * variance.sqrt();
-            // So near to the limit that rounding decides, the rest of the example shows nothing.
+            // This close to the limit, rounding decides, and the rest of the example is meaningless.
             if ((value - mean).abs() - limit).abs() < 1e-9 && taken.len() >= warmup {
                 break;
             }
@@ -113,7 +113,7 @@ proptest! {
 }
 
 #[test]
-fn a_new_level_is_learnt_and_its_spikes_are_seen_again() {
+fn spikes_are_detected_again_after_a_change_of_level() {
     let condition = Condition::Spike { sigmas: 6.0, half_life: 20.0, warmup: 20 };
     let noise = |i: usize| ((i * 7919) % 101) as f64 / 101.0;
     let level = |i: usize| if i < 100 { 0.0 } else { 50.0 };
@@ -124,7 +124,7 @@ fn a_new_level_is_learnt_and_its_spikes_are_seen_again() {
 }
 
 #[test]
-fn a_constant_series_and_one_beyond_the_squares_of_floats_have_no_spikes() {
+fn constant_and_overflowing_series_have_no_spikes() {
     let condition = Condition::Spike { sigmas: 3.0, half_life: 5.0, warmup: 2 };
     let constant: Vec<(i64, f64)> = (0..50).map(|i| (i, if i < 40 { 0.1 } else { 0.2 })).collect();
     assert_eq!(fired(&condition, &constant), [0; 0]);
@@ -133,13 +133,13 @@ fn a_constant_series_and_one_beyond_the_squares_of_floats_have_no_spikes() {
 }
 
 #[test]
-fn the_whole_range_of_steps_is_a_stretch() {
+fn conditions_can_span_the_whole_range_of_steps() {
     let condition = Condition::Above { threshold: 0.0, steps: u64::MAX };
     assert_eq!(fired(&condition, &[(i64::MIN, 1.0), (i64::MAX, 1.0)]), [1]);
 }
 
 #[test]
-fn rules_are_read_and_wrong_ones_named() {
+fn rules_are_parsed_and_invalid_ones_named() {
     let rules = parse_rules(
         r#"[{"rule": "below", "pattern": "a/*", "level": "info", "stop": true, "threshold": 0.1, "steps": 3}]"#,
     );

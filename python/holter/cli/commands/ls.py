@@ -17,7 +17,7 @@ from holter.cli.documents import run_json
 from holter.cli.output import Cell, Column, echo_error, echo_json, echo_table, is_terminal
 from holter.cli.problems import FAILED, error_text
 from holter.cli.runs import FOLDER, Listing, default_folder, list_folder
-from holter.cli.text import age_text, count_text, value_text
+from holter.cli.text import STATUS_STYLES, age_text, count_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ls"]
 
-STATUS_STYLES = {"running": "green", "finished": "", "failed": "red", "crashed": "red"}
 METRIC_WIDTH = 24
 
 

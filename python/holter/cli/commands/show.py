@@ -18,7 +18,7 @@ from holter.cli.output import Cell, Column, echo, echo_json, echo_table, is_term
 from holter.cli.runs import RUN, open_run
 from holter.cli.series import in_natural_order, matching_series
 from holter.cli.sparklines import read_sparklines
-from holter.cli.text import age_text, count_text, value_text
+from holter.cli.text import STATUS_STYLES, age_text, count_text, value_text
 
 if TYPE_CHECKING:
     import holter
@@ -30,7 +30,6 @@ SPARKLINE_WIDTH = 20
 MAX_NAMES = 8
 MAX_ALERTS = 5
 VALUE_LIMIT = 200
-STATUS_STYLES = {"running": "green", "failed": "red", "crashed": "red"}
 
 
 @click.command()
@@ -96,7 +95,7 @@ def _document(summary: RunSummary, matching: list[holter.SeriesFacts]) -> dict[s
 
 def _attempt_json(attempt: Attempt) -> dict[str, Any]:
     times = {"started": time_json(attempt.started), "finished": time_json(attempt.finished)}
-    return {**asdict(attempt), **times}
+    return {**asdict(attempt), **times, "git": attempt.git or None}
 
 
 def _metadata(summary: RunSummary) -> list[tuple[str, str, str]]:
@@ -119,6 +118,8 @@ def _metadata(summary: RunSummary) -> list[tuple[str, str, str]]:
         ("steps", f"{summary.first_step} to {summary.last_step}" if summary.series else "", ""),
         ("points", points, ""),
         ("tags", ", ".join(summary.tags), ""),
+        ("group", summary.group or "", ""),
+        ("notes", summary.notes or "", ""),
         ("host", process, ""),
         ("command", shlex.join(summary.command_line), ""),
         ("git", _pairs(summary.git), ""),
@@ -166,7 +167,7 @@ def _nonfinite(summary: RunSummary) -> str:
 
 
 def _attempt(attempt: Attempt) -> str:
-    return f"{attempt.status or '?'} (started {time_json(attempt.started) or '?'})"
+    return f"{attempt.status} (started {time_json(attempt.started) or '?'})"
 
 
 def _table(run: holter.Run, matching: list[holter.SeriesFacts]) -> tuple[list[Column], list[list[Cell | str]]]:

@@ -20,7 +20,8 @@ export function isPlotlyRequested() {
 
 /** Starts the download of plotly.js. Only for pages that draw charts soon: browsers warn about preloads that are not used. */
 export function preloadPlotly() {
-  if (!document.head.querySelector(`[href="${SOURCE}"]`)) document.head.append(element("link", { rel: "preload", as: "script", href: SOURCE }));
+  if (document.head.querySelector(`[href="${SOURCE}"]`)) return;
+  document.head.append(element("link", { rel: "preload", as: "script", href: SOURCE }));
 }
 
 export function loadPlotly() {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write"]
 
-_CHUNK_POINTS = 1 << 16
+_CHUNK_POINTS = 1 << 13  # the encoded chunk fits in the processor's cache
 
 
 def write(

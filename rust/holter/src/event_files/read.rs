@@ -187,7 +187,7 @@ impl<R: Read + Seek> EventReader<R> {
             }
             return self.skip_to(self.size);
         };
-        let Some(length) = data_length(*header) else {
+        let Some(length) = data_length(header) else {
             return self.lose(place, "the length of a record is damaged".to_owned(), batch);
         };
         let whole = length.saturating_add((HEADER + FOOTER) as u64);
@@ -236,7 +236,7 @@ impl<R: Read + Seek> EventReader<R> {
             }
             let place = self.place();
             let is_record = |(offset, bytes): (usize, &[u8])| {
-                let end = data_length(*bytes.first_chunk()?)?.checked_add(place + (offset + HEADER + FOOTER) as u64)?;
+                let end = data_length(bytes.first_chunk()?)?.checked_add(place + (offset + HEADER + FOOTER) as u64)?;
                 (end <= self.size).then_some(offset)
             };
             let mut headers = self.window[self.at..].windows(HEADER).enumerate();

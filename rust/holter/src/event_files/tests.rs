@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use super::framing::{masked_crc, push_record};
+use super::framing::{Encoder, masked_crc};
 use super::{Damage, EventReader, encode_events, file_header};
 
 /// Everything that a file holds.
@@ -54,9 +54,9 @@ fn sample() -> (Vec<u8>, Vec<(String, i64, u64)>, usize) {
 }
 
 fn record(data: &[u8]) -> Vec<u8> {
-    let mut file = Vec::new();
-    push_record(&mut file, |record| record.extend_from_slice(data));
-    file
+    let mut file = Encoder::with_capacity(0);
+    file.push(|record| record.extend_from_slice(data));
+    file.finish()
 }
 
 #[test]

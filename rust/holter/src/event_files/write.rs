@@ -5,7 +5,7 @@
 //! float64 follows in the field [`EXACT_VALUE`]. TensorBoard's own form of a float64, a tensor, is not an
 //! alternative: its data server does not show such scalars (0.7.2).
 
-use super::framing::push_record;
+use super::framing::Encoder;
 use super::message::EXACT_VALUE;
 
 /// The bytes of the field `simple_value`.
@@ -15,23 +15,23 @@ const EXACT_VALUE_BYTES: usize = 11;
 
 /// The first record of a file, created at `wall_time` in seconds since the Unix epoch.
 pub fn file_header(wall_time: f64) -> Vec<u8> {
-    let mut file = Vec::new();
-    push_record(&mut file, |data| {
-        push_double(data, 1, wall_time);
-        push_bytes(data, 3, b"brain.Event:2");
+    let mut file = Encoder::with_capacity(64);
+    file.push(|event| {
+        push_double(event, 1, wall_time);
+        push_bytes(event, 3, b"brain.Event:2");
     });
-    file
+    file.finish()
 }
 
 /// The points `(step, value, wall time in seconds)` of the series `name` as records, in their order.
 pub fn encode_events(name: &str, points: impl ExactSizeIterator<Item = (i64, f64, f64)>) -> Vec<u8> {
     let rounded_summary = summary_up_to_value(name, SIMPLE_VALUE_BYTES);
     let exact_summary = summary_up_to_value(name, SIMPLE_VALUE_BYTES + EXACT_VALUE_BYTES);
-    let mut file = Vec::with_capacity(points.len() * (exact_summary.len() + 48));
+    let mut file = Encoder::with_capacity(points.len() * (exact_summary.len() + 48));
     for (step, value, wall_time) in points {
         let rounded = value as f32;
         let is_exact = f64::from(rounded) == value || value.is_nan();
-        push_record(&mut file, |event| {
+        file.push(|event| {
             push_double(event, 1, wall_time);
             push_varint(event, 2 << 3);
             push_varint(event, step as u64);
@@ -42,7 +42,7 @@ pub fn encode_events(name: &str, points: impl ExactSizeIterator<Item = (i64, f64
             }
         });
     }
-    file
+    file.finish()
 }
 
 /// The field `summary` of an event, up to the float32 of a value of `value_bytes` bytes.

@@ -1,4 +1,4 @@
-//! What the truth has of a run: the database, or the Parquet parts.
+//! What the primary sink has of a run: the database, or the Parquet parts.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::points::Columns;
 use crate::store::parquet::parts::{self, Part};
 
-/// What the truth has.
+/// What the primary sink has.
 pub(super) enum Committed<'a> {
     Nothing,
     Database(&'a Database),
@@ -45,7 +45,7 @@ impl Committed<'_> {
         }
     }
 
-    /// At most `limit` points of `name`, of the smallest of these steps; a truth that cannot stop may give more. `None` if
+    /// At most `limit` points of `name`, of the smallest of these steps; a primary sink that cannot stop may give more. `None` if
     /// there is no such series.
     pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
         match self {

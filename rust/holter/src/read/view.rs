@@ -1,4 +1,4 @@
-//! What a run holds at one moment: what its truth has, and over it what only the journal has.
+//! What a run holds at one moment: what its primary has, and over it what only the journal has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -18,7 +18,7 @@ pub(super) const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
 pub(super) struct View<'a> {
     pub(super) committed: Committed<'a>,
     pub(super) pending: &'a Pending,
-    /// Which of the pending points the truth has.
+    /// Which of the pending points the primary sink has.
     pub(super) cursor: u64,
 }
 
@@ -73,7 +73,7 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Option<Columns> {
         let newer = match &older {
-            // Behind the last of them the truth may have more.
+            // Behind the last of them the primary sink may have more.
             Some(older) if older.len() >= limit => {
                 let last = older.steps.last().copied().unwrap_or(*steps.end());
                 self.pending.points(name, self.cursor, &(*steps.start()..=last))

@@ -13,6 +13,7 @@ use serde_json::{Number, Value};
 
 use crate::error::{Error, Result};
 use crate::fs::{json_lines, open_to_extend, open_to_read};
+use crate::store::time::iso_8601;
 
 /// The maximum number of lines in the file.
 pub const MAX_LINES: usize = 10_000;
@@ -64,7 +65,7 @@ impl Event {
     /// The last line of a full file.
     fn limit() -> Self {
         Self {
-            time: Timestamp::now().to_string(),
+            time: iso_8601(Timestamp::now()),
             level: Level::Warning,
             series: None,
             step: None,

@@ -32,7 +32,7 @@ pub mod sink {
     pub const PARQUET: &str = "parquet";
     /// The JSON lines.
     pub const SUMMARY: &str = "summary";
-    /// All of them, the truth first.
+    /// All of them, the primary sink first.
     pub const ALL: [&str; 3] = [SQLITE, PARQUET, SUMMARY];
 }
 
@@ -80,9 +80,9 @@ pub mod parquet {
 pub mod sql {
     /// Creates the tables. The view is apart, because the run's start is a literal in it.
     ///
-    /// `timestamp_micros` counts from the start of the run (`meta.started_micros`): small integers
-    /// are what keeps a row at about 26 bytes. `value` is NULL for NaN only. `underived_step` is the
-    /// smallest step that a derived sink may lack, NULL when it lacks none.
+    /// `timestamp_millis` counts from the start of the run (`meta.started_micros`), since SQLite stores small integers
+    /// in fewer bytes. `value` is NULL only for NaN. `underived_step` is the smallest step that a derived sink may lack,
+    /// NULL if there is none.
     pub const TABLES: &str = "
         CREATE TABLE IF NOT EXISTS meta (
             key TEXT PRIMARY KEY,
@@ -102,7 +102,7 @@ pub mod sql {
             series_id INTEGER NOT NULL,
             step INTEGER NOT NULL,
             value REAL,
-            timestamp_micros INTEGER NOT NULL,
+            timestamp_millis INTEGER NOT NULL,
             PRIMARY KEY (series_id, step)
         ) WITHOUT ROWID;";
 
@@ -120,7 +120,7 @@ pub mod sql {
         format!(
             "CREATE VIEW IF NOT EXISTS metrics (step, name, value, timestamp) AS
              SELECT points.step, series.name, points.value,
-                    strftime('%Y-%m-%dT%H:%M:%fZ', (points.timestamp_micros + {started_micros}) / 1e6, 'unixepoch')
+                    strftime('%Y-%m-%dT%H:%M:%fZ', (points.timestamp_millis * 1000 + {started_micros}) / 1e6, 'unixepoch')
              FROM series CROSS JOIN points ON points.series_id = series.id;"
         )
     }

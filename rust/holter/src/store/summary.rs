@@ -2,7 +2,7 @@
 //!
 //! A step's line is written when the run is [`GRACE_STEPS`] past it, since values may come late. What
 //! comes later still gets a further line of the same step. Everything here can be made again from the
-//! truth, so lines are kept in memory until then and the journal does not wait for them.
+//! primary, so lines are kept in memory until then and the journal does not wait for them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::fs::open_to_extend;
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::schema;
-use crate::store::sink::{Derived, Sink, Truth};
+use crate::store::sink::{Derived, Primary, Sink};
 use holter_journal::Step;
 
 /// How far the run goes past a step before the step's line is written.
@@ -27,7 +27,7 @@ pub const GRACE_STEPS: i64 = 10;
 /// How many finished lines wait in memory for a disk that refuses.
 const MAX_WAITING_LINES: usize = 1024;
 
-/// How many values are looked for in the truth at most when lines are made again.
+/// How many values are looked for in the primary sink at most when lines are made again.
 const MAX_REMADE_VALUES: usize = 1 << 22;
 
 /// How much of the file is looked at to see which lines need not be made again.
@@ -167,7 +167,7 @@ impl Sink for SummarySink {
         self.file.sync_data().map_err(Error::io("sync", &self.path))
     }
 
-    /// What was taken counts as durable, for it can be made again from the truth at any time.
+    /// What was taken counts as durable, for it can be made again from the primary sink at any time.
     fn committed(&self) -> u64 {
         self.taken_until
     }
@@ -178,11 +178,11 @@ impl Sink for SummarySink {
 }
 
 impl Derived for SummarySink {
-    fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()> {
+    fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()> {
         self.write_waiting()?;
         let mut missing: BTreeMap<Step, BTreeMap<String, f64>> = BTreeMap::new();
         let mut count = 0;
-        truth.underived(&mut |batch, series| {
+        primary.underived(&mut |batch, series| {
             for points in batch.by_series() {
                 let Some(name) = series.name(points.series) else { continue };
                 for (&step, &value) in points.steps.iter().zip(points.values) {
@@ -195,13 +195,13 @@ impl Derived for SummarySink {
             Ok(())
         })?;
         self.leave_out_written(&mut missing)?;
-        // The truth has what is open, too.
+        // The primary sink has what is open, too.
         self.open_steps.clear();
         for (step, values) in missing {
             self.waiting.push_back(line(step, &Vec::from_iter(values)));
         }
         self.write_waiting()?;
-        self.taken_until = truth.committed();
+        self.taken_until = primary.committed();
         Ok(())
     }
 }

@@ -54,7 +54,7 @@ def tail(
     PATTERN selects series like a shell pattern, except that * also matches /. Quote it. Without a PATTERN, the loss
     and a few other metrics are shown, and --fail-on-nan watches all series, including their earlier points.
 
-    The exit status is 0 if the run finished, and 1 if it failed or crashed, or if --fail-on-nan found a value.
+    The exit status is 0 if the run finished, and 1 if it ended otherwise, or if --fail-on-nan found a value.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def tail(
     if once:
         return
     echo_error(end_text(run, update))
-    if update.status in ("failed", "crashed"):
+    if update.status != "finished":
         raise click.exceptions.Exit(FAILED)
 
 

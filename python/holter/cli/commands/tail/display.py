@@ -9,7 +9,7 @@ from holter.cli.alerts import alert_style, alert_text, alerts_json
 from holter.cli.documents import series_json
 from holter.cli.output import echo, echo_json, is_terminal, terminal_console
 from holter.cli.sparklines import read_sparklines
-from holter.cli.text import count_text, value_text
+from holter.cli.text import STATUS_STYLES, count_text, value_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -165,7 +165,7 @@ class LiveTable:
     def _header(self, update: Update) -> RenderableType:
         from rich.text import Text
 
-        style = {"running": "green", "failed": "red", "crashed": "red"}.get(update.status, "")
+        style = STATUS_STYLES.get(update.status, "")
         header = Text.assemble((visible(self._run.name), "bold"), "  ", (update.status, style), no_wrap=True)
         if update.last_step is None:
             return header.append("  no points yet")

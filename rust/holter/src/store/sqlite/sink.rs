@@ -17,12 +17,13 @@ use super::rewrite_wal;
 use super::rollups::{Rollups, Stored};
 use super::series_row::SeriesRow;
 use crate::error::{Error, Result};
+use crate::millis::to_micros;
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::schema;
-use crate::store::sink::{Sink, Truth};
+use crate::store::sink::{Primary, Sink};
 
-/// How many rows [`Truth::underived`] hands over at once.
+/// How many rows [`Primary::underived`] hands over at once.
 const CHUNK_ROWS: usize = 1 << 18;
 /// What the write-ahead log does not grow to while it can be emptied: it is tried at a quarter of this.
 const MAX_LOG_BYTES: u64 = 256 << 20;
@@ -201,7 +202,7 @@ impl SqliteSink {
         {
             steps.push(row.get(0)?);
             values.push(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN));
-            times_micros.push(row.get::<_, i64>(2)? + self.options.started.micros());
+            times_micros.push(to_micros(row.get(2)?, self.options.started.micros()));
         }
         if steps.is_empty() {
             return Ok(None);
@@ -278,7 +279,7 @@ impl Drop for SqliteSink {
     }
 }
 
-impl Truth for SqliteSink {
+impl Primary for SqliteSink {
     fn mark_derived(&mut self) -> Result<()> {
         if self.series.iter().all(|row| row.underived_step.is_none()) {
             return Ok(());
@@ -305,7 +306,7 @@ impl Truth for SqliteSink {
                 .collect();
             underived.sort_unstable();
             let mut select = connection.prepare(
-                "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step >= ?2 ORDER BY step",
+                "SELECT step, value, timestamp_millis FROM points WHERE series_id = ?1 AND step >= ?2 ORDER BY step",
             )?;
             for (name, id, from) in underived {
                 let series_id = series.resolve(name, |_, _| Ok(()))?;

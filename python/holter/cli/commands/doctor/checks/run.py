@@ -85,6 +85,8 @@ def _status(summary: RunSummary) -> Finding:
     if summary.status == "crashed":
         hint = "no logged point is missing; a Logger on this directory resumes the run"
         return Finding("status", Severity.NOTE, "crashed and recovered", hint)
+    if summary.status == "interrupted":
+        return Finding("status", Severity.NOTE, "interrupted by a signal", "a Logger on this directory resumes the run")
     return Finding("status", Severity.OK, summary.status)
 
 

@@ -1,5 +1,5 @@
-//! Several threads log against a live attempt whose journal is tiny: every point that was taken is there once,
-//! in the order of its thread, and what was not taken is counted.
+//! Several threads log to a session with a tiny journal: every accepted point is stored once, in the order of its thread, and
+//! every other point is counted as dropped.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -19,10 +19,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 const THREADS: usize = 4;
-/// Points of one call of `record_all`.
+/// The points of one call of `record_all`.
 const ROW: usize = 7;
 
-/// A writer that looks often, or seldom, so that the journal is now empty and now full.
+/// A session whose writer polls often or rarely, so that the journal is empty or full.
 fn open(path: &Path, sinks: &[&str], overflow: Overflow, poll_interval: Duration) -> Session {
     let config = Config {
         journal_capacity: 1 << 10,
@@ -38,7 +38,7 @@ fn ids(attempt: &Session, thread: usize) -> Vec<SeriesId> {
     (0..ROW).map(|index| attempt.recorder().series(&format!("thread-{thread}/{index}")).unwrap()).collect()
 }
 
-/// Every value by name and step, however it was stored.
+/// Every stored value by name and step.
 fn stored(path: &Path, sinks: &[&str]) -> BTreeMap<(String, i64), f64> {
     if !sinks.contains(&"sqlite") {
         return from_parts(path);
@@ -59,8 +59,8 @@ fn from_parts(path: &Path) -> BTreeMap<(String, i64), f64> {
     found
 }
 
-/// Logs `steps` steps from each of several threads, one by one and by rows, and returns for each thread the
-/// points that were taken.
+/// Logs `steps` steps from each of several threads, point by point and row by row, and returns the accepted points of each
+/// thread.
 fn log(attempt: &Session, steps: i64) -> Vec<Vec<(String, i64, f64)>> {
     let start = Barrier::new(THREADS);
     thread::scope(|scope| {
@@ -118,9 +118,9 @@ fn check(sinks: &[&str], overflow: Overflow, poll_interval: Duration, steps: i64
     health.dropped
 }
 
-/// Catches a point that is lost or doubled while producers wait for room, whatever the writer's rhythm.
+/// Catches a point that is lost or duplicated while producers wait for room, for any polling interval.
 #[test]
-fn every_point_is_there_once() {
+fn every_point_is_stored_once() {
     for sinks in [&["sqlite", "parquet", "summary"][..], &["sqlite"], &["parquet"], &["parquet", "summary"]] {
         for poll_millis in [0, 1, 20] {
             let dropped = check(sinks, Overflow::Block, Duration::from_millis(poll_millis), 4_000);
@@ -129,9 +129,9 @@ fn every_point_is_there_once() {
     }
 }
 
-/// Catches points dropped that are not counted, or counted and taken.
+/// Catches dropped points that are not counted, and counted points that are stored.
 #[test]
-fn what_is_not_taken_is_counted() {
+fn dropped_points_are_counted() {
     let mut dropped = 0;
     for sinks in [&["sqlite", "parquet", "summary"][..], &["parquet"]] {
         for poll_millis in [0, 20, 100] {
@@ -141,10 +141,9 @@ fn what_is_not_taken_is_counted() {
     assert!(dropped > 0, "nothing was dropped, so nothing was shown");
 }
 
-/// Catches a step that is logged again by the same thread and keeps the value it had first: the order within a
-/// thread is the order of its points.
+/// Catches a step that is logged again by the same thread but keeps its first value: the points of a thread stay in order.
 #[test]
-fn the_order_of_a_thread_is_kept() {
+fn points_of_a_thread_stay_in_order() {
     for sinks in [&["sqlite", "parquet"][..], &["parquet"]] {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("run");
@@ -169,9 +168,9 @@ fn the_order_of_a_thread_is_kept() {
     }
 }
 
-/// Catches a flush that returns for points that are not in the truth yet, while others go on logging.
+/// Catches a flush that returns before its points are committed, while other threads log.
 #[test]
-fn flushes_among_producers() {
+fn flush_returns_after_its_points_are_committed() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("run");
     let attempt = open(&path, &["sqlite"], Overflow::Block, Duration::from_millis(20));
@@ -203,10 +202,10 @@ fn flushes_among_producers() {
     assert_eq!(stored(&path, &["sqlite"]).len() as u64, attempt.health().accepted);
 }
 
-/// Catches a close that waits for a flush that waits for a disk, or one that ends later than it was given; a full
-/// journal is not waited for while the truth refuses.
+/// Catches a close that waits for a blocked flush or exceeds its timeout, and callers that wait for a full journal while the
+/// primary sink fails.
 #[test]
-fn a_truth_that_refuses() {
+fn failing_primary_does_not_block_close_or_log() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("run");
     let config = Config {
@@ -220,7 +219,7 @@ fn a_truth_that_refuses() {
     let id = attempt.recorder().series("loss").unwrap();
     assert_eq!(attempt.recorder().record(id, -1, 1.0), Outcome::Accepted);
     attempt.flush(None).unwrap();
-    // Another process would do; a connection of this one has locks of its own against ours.
+    // A second connection in this process has its own locks, like another process.
     let locker = Connection::open(path.join("metrics.sqlite")).unwrap();
     locker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let since = Instant::now();
@@ -234,7 +233,7 @@ fn a_truth_that_refuses() {
         let flush = scope.spawn(|| attempt.flush(None));
         let closing = Instant::now();
         assert!(attempt.close(Status::Finished).is_err());
-        // What it was given, and five seconds for whoever keeps the log from being emptied.
+        // The timeout, plus five seconds for SQLite's wait for a checkpoint.
         assert!(closing.elapsed() < Duration::from_secs(10), "closing took {:?}", closing.elapsed());
         assert!(flush.join().unwrap().is_err());
     });
