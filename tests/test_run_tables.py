@@ -221,5 +221,5 @@ run.series("train/loss")
 print(heavy())
 """
     command = [sys.executable, "-c", script, os.fspath(small.path)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout
     assert output.splitlines() == ["[]", "['numpy']"]
