@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holter._direction import Better, direction
 from holter.analysis import _windows, naming
 from holter.analysis._cells import Cell, Row, absent, row
 from holter.analysis._points import FloatArray, IntArray
@@ -95,7 +96,7 @@ def metric_curves(sources: Sequence[Source], metric: str) -> list[Curve | None]:
 
 
 def curve_rows(
-    title: str, curves: Sequence[Curve | None], at: Sequence[int], better: naming.Better, *, missing: str
+    title: str, curves: Sequence[Curve | None], at: Sequence[int], better: Better, *, missing: str
 ) -> Iterator[Row]:
     """Yield a metric's values at steps, its best and its last."""
     for step in at:
@@ -149,7 +150,7 @@ def divergence_row(sources: Sequence[Source]) -> Row:
 
 def target_row(curves: Sequence[Curve | None], metric: str, target: float, *, missing: str) -> Row:
     """Return at which step each run reached a value."""
-    better = naming.direction(metric) or _approach(curves, target)
+    better = direction(metric) or _approach(curves, target)
     sign = "≤" if better == "lower" else "≥"
     cells = [_reached(curve, target, better, missing) for curve in curves]
     label = f"{visible(metric)} {sign} {number(target)}"
@@ -182,7 +183,7 @@ def _at(curve: Curve | None, step: int, missing: str) -> Cell:
     return Cell(number(value), value, "; ".join(filter(None, notes)))
 
 
-def _best(curve: Curve | None, better: naming.Better, missing: str) -> Cell:
+def _best(curve: Curve | None, better: Better, missing: str) -> Cell:
     if curve is None:
         return absent(missing)
     if not np.isfinite(curve.values).any():
@@ -271,7 +272,7 @@ def _divergence(first: Source, other: Source) -> Cell:
     return Cell(str(step), float(step), f"in {visible(str(names[0]))}")
 
 
-def _reached(curve: Curve | None, target: float, better: naming.Better, missing: str) -> Cell:
+def _reached(curve: Curve | None, target: float, better: Better, missing: str) -> Cell:
     if curve is None:
         return absent(missing)
     there = curve.values <= target if better == "lower" else curve.values >= target
@@ -282,7 +283,7 @@ def _reached(curve: Curve | None, target: float, better: naming.Better, missing:
     return absent(f"not reached; best {best.text}")
 
 
-def _approach(curves: Sequence[Curve | None], target: float) -> naming.Better:
+def _approach(curves: Sequence[Curve | None], target: float) -> Better:
     """Where the name does not tell: from which side the first curve comes."""
     first = next((float(c.values[0]) for c in curves if c is not None), target)
     return "lower" if first > target else "higher"

@@ -77,7 +77,7 @@ class _Rows:
             self._add_value(row["name"], step, row["value"], place)
             return
         for name, field in row.items():
-            if name == key:
+            if name in (key, "format_version"):  # the version of a summary
                 continue
             if name in TIME_KEYS:
                 self._gathering.left_out["times"] += 1
