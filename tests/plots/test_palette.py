@@ -1,4 +1,4 @@
-"""Ten colours that stay apart for everybody, and are seen on their background."""
+"""The ten colors of a palette are distinguishable with color blindness and on their background."""
 
 import itertools
 
@@ -39,8 +39,8 @@ TO_LAB = np.array(
 )
 
 
-def linear(colour: str) -> np.ndarray:
-    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+def linear(color: str) -> np.ndarray:
+    channels = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
     return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
 
 
@@ -48,30 +48,30 @@ def oklab(light: np.ndarray) -> np.ndarray:
     return TO_LAB @ np.cbrt(TO_CONES @ light.clip(0, 1))
 
 
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio."""
-    low, high = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other))
+def contrast(a: str, b: str) -> float:
+    """The contrast ratio of WCAG 2.2."""
+    low, high = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (a, b))
     return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("blindness", BLINDNESSES)
 @pytest.mark.parametrize("theme", THEMES)
-def test_any_two_colours_are_told_apart(theme, blindness):
-    seen = [oklab(BLINDNESSES[blindness] @ linear(colour)) for colour in THEMES[theme].palette]
+def test_palette_colors_are_distinguishable(theme, blindness):
+    seen = [oklab(BLINDNESSES[blindness] @ linear(color)) for color in THEMES[theme].palette]
     assert len(seen) == 10
     assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) > 0.11
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_everything_is_seen_on_the_background(theme):
-    for colour in (*theme.palette, *theme.sequence, theme.alarm, theme.change):
-        assert contrast(colour, theme.background) >= 3.0, colour
-    for colour in (theme.text, theme.quiet_text):
-        assert contrast(colour, theme.background) >= 4.5, colour
-        assert contrast(colour, theme.hover) >= 4.5, colour
+def test_colors_have_contrast_to_background(theme):
+    for color in (*theme.palette, *theme.sequence, theme.alarm, theme.change):
+        assert contrast(color, theme.background) >= 3.0, color
+    for color in (theme.text, theme.quiet_text):
+        assert contrast(color, theme.background) >= 4.5, color
+        assert contrast(color, theme.hover) >= 4.5, color
 
 
-def test_a_colour_is_an_index_a_place_or_itself():
+def test_color_is_index_position_or_hex():
     light = THEMES["light"]
     assert light.palette == PALETTE
     assert resolved(13, light) == light.palette[3]
@@ -80,5 +80,5 @@ def test_a_colour_is_an_index_a_place_or_itself():
     assert resolved(1.0, light) == light.sequence[-1]
     assert resolved(1.0 / 6, light) == light.sequence[1]
     assert translucent("#ff8000", 0.5) == "rgba(255,128,0,0.5)"
-    with pytest.raises(ValueError, match="there is no theme 'sepia'; there are light, dark"):
+    with pytest.raises(ValueError, match="theme must be one of light, dark, got 'sepia'"):
         theme_named("sepia")

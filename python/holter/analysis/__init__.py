@@ -1,11 +1,11 @@
-"""Analysis of series: numpy in, numpy out; runs side by side.
+"""Analysis of series: numpy in, numpy out; comparison of runs.
 
 ema, rolling         smoothing in steps            across, over_window  bands over a group or a window
-families             one metric of many layers     natural_key          names in the order of their numbers
-change_points        where the level changes       phase_transition     the change that stands out most
-trend, rank_trend    where a curve went            family_mean          the mean of the layers at each step
-share_above          how often a is above b        divergence_step      from where on two curves differ
-compare              the table of several runs    run_labels         what they are called side by side
+families             one metric of many layers     natural_key          sort key: layer_2 before layer_10
+change_points        changes of level              phase_transition     the most significant change
+trend, rank_trend    start, end and slope          family_mean          mean of the layers at each step
+share_above          how often a is above b        divergence_step      first step of a lasting difference
+compare              comparison table of runs      run_labels           unique labels of runs
 """
 
 from holter.analysis._cells import Cell, Row

@@ -1,4 +1,4 @@
-"""The cells and rows of a comparison."""
+"""Cells and rows of a comparison."""
 
 import math
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from itertools import accumulate
 
 import numpy as np
 
+from holter._direction import Better
 from holter.analysis._texts import ABSENT, number, setting, spread
-from holter.analysis.naming import Better
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one run has in one row.
+    """The value of one run in one row.
 
     Attributes:
-        text: As it is shown; "–" if it is absent.
-        value: The number behind the text, if there is one.
-        note: What the reader has to know: which step it is from, why it is absent.
+        text: The displayed text; "–" if the value is absent.
+        value: The number behind the text; None if there is none.
+        note: Additional information, such as the step of the value or why it is absent.
     """
 
     text: str
@@ -28,14 +28,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a comparison.
+    """One row of a comparison.
 
     Attributes:
-        label: What it compares.
-        cells: One for each run.
-        better: Which values are better; None where none are.
-        best: The indices of the best cells, several if they are equal; none if all are, or there is one to compare.
-        help: The row in a sentence.
+        label: The quantity compared.
+        cells: One per run.
+        better: Which values are better; None if neither direction is.
+        best: Indices of the best cells, several if tied; empty if all values are equal or fewer than two are present.
+        help: A one-sentence explanation of the row.
     """
 
     label: str
@@ -46,32 +46,37 @@ class Row:
 
 
 def absent(why: str) -> Cell:
-    """Return the cell of a run that has nothing to show."""
+    """Return the cell of a run without a value."""
     return Cell(ABSENT, None, why)
 
 
-def row(label: str, cells: Sequence[Cell], better: Better, text: str) -> Row:
-    """Return the row, its best cells found."""
-    return Row(label, list(cells), better, _best(cells, better), text)
+def row(label: str, cells: Sequence[Cell], better: Better, help_text: str) -> Row:
+    """Return a row with its best cells determined."""
+    return Row(label, list(cells), better, _best(cells, better), help_text)
 
 
-def folded(one_by_one: Row, sizes: Sequence[int]) -> Row:
-    """Return the row of groups of so many runs each, from that of all their runs."""
+def merge_groups(per_run: Row, sizes: Sequence[int]) -> Row:
+    """Return a row with one cell per group from a row with one cell per run.
+
+    Args:
+        per_run: The row of all runs, group by group.
+        sizes: The number of runs in each group.
+    """
     ends = accumulate(sizes)
-    cells = [_folded(one_by_one.cells[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
-    return row(one_by_one.label, cells, one_by_one.better, f"{one_by_one.help} Mean ± population standard deviation.")
+    cells = [_merge(per_run.cells[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    return row(per_run.label, cells, per_run.better, f"{per_run.help} Mean ± population standard deviation.")
 
 
-def _folded(cells: Sequence[Cell]) -> Cell:
+def _merge(cells: Sequence[Cell]) -> Cell:
     if len(cells) == 1:
         return cells[0]
-    there = [cell for cell in cells if cell.text != ABSENT]
-    if not there:
+    present = [cell for cell in cells if cell.text != ABSENT]
+    if not present:
         return cells[0]
-    note = f"{len(there)} runs" if len(there) == len(cells) else f"{len(there)} of {len(cells)} runs"
-    values = [cell.value for cell in there if cell.value is not None]
-    texts = dict.fromkeys(cell.text for cell in there)
-    if len(texts) == 1 or len(values) < len(there):  # settings, or all the same
+    note = f"{len(present)} runs" if len(present) == len(cells) else f"{len(present)} of {len(cells)} runs"
+    values = [cell.value for cell in present if cell.value is not None]
+    texts = dict.fromkeys(cell.text for cell in present)
+    if len(texts) == 1 or len(values) < len(present):  # settings, or all equal
         return Cell(setting(", ".join(texts)), values[0] if values else None, note)
     mean, std = float(np.mean(values)), float(np.std(values))
     return Cell(f"{number(mean)} ± {spread(std)}", mean, note)

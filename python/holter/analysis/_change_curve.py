@@ -1,9 +1,9 @@
-"""A series made ready for the search for changes: short, without spikes, in units of its own noise.
+"""Preprocessing for the search for changes: a short series without spikes, in units of its own noise.
 
-A long series is cut into stretches of equal counts, whose medians stand for it. A series that was once ten times what
-it mostly is, and never a tenth of it, such as a perplexity, is looked at through its logarithm. The noise's size may
-drift over the run, so it is a smooth function of the place, estimated from the differences of neighbours: a level, a
-slope and a smooth decay hardly change these.
+A long series is replaced by the medians of stretches of equal counts. A series whose maximum exceeds ten times its
+median and whose minimum exceeds a tenth of it, such as a perplexity, is replaced by its logarithm. The noise scale may
+drift over the run, so it is a smooth function of the position, estimated from the differences of neighboring values,
+which a level, a slope and a smooth decay hardly affect.
 """
 
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ import numpy as np
 
 from holter.analysis._points import FloatArray, IntArray, median, stretch_medians
 
-MOST_PLACES = 200
-"""A series is shortened to at most so many values; all that follows takes time by their square."""
+MAX_PLACES = 200
+"""Maximum number of values of a curve; the search takes time proportional to its square."""
 _LOG_RATIO = 10
 _MAD_TO_STD = 1.4826
 _SPIKE = 4
-"""Values further than so many sizes of the noise from the running median of five are cut off there."""
+"""Values are clipped to this many noise scales around the running median of five."""
 _FLOOR = 1e-3
-"""What is less than this part of the curve's range counts as noise: smooth curves without any exist."""
+"""Minimum noise scale as a share of the curve's range, since smooth curves without noise exist."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """What is searched: `values[i]` stands for the points `bounds[i]` to `bounds[i + 1]`.
+    """The preprocessed curve; `values[i]` represents the points `bounds[i]` to `bounds[i + 1]`.
 
     Attributes:
-        times: Shape (n,), float64: where on the run, from 0 to 1 in steps.
-        values: Shape (n,), float64: in units of the noise's size.
-        sizes: Shape (n,), float64: the noise's size, in units of the curve.
-        floor: The part of the noise's variance that is not the curve's but ours, from 0 to 1.
+        times: Shape (n,), float64: position in the run, from 0 to 1, linear in steps.
+        values: Shape (n,), float64, in units of the noise scale.
+        sizes: Shape (n,), float64: the noise scale, in units of the curve.
+        floor: The share of the noise variance that `_FLOOR` adds, from 0 to 1.
         bounds: Shape (n + 1,), int64: positions in the finite points of the series.
     """
 
@@ -42,8 +42,8 @@ class Curve:
 
 
 def curve(steps: IntArray, values: FloatArray) -> Curve | None:
-    """Return the series made ready; None if all its values are equal. All of them must be finite."""
-    bounds = np.linspace(0, len(values), min(len(values), MOST_PLACES) + 1).astype(np.int64)
+    """Return the preprocessed series; None if all values are equal. All values must be finite."""
+    bounds = np.linspace(0, len(values), min(len(values), MAX_PLACES) + 1).astype(np.int64)
     medians = stretch_medians(values, bounds)
     lowest, highest = float(medians.min()), float(medians.max())
     if lowest == highest:
@@ -51,7 +51,7 @@ def curve(steps: IntArray, values: FloatArray) -> Curve | None:
     middle = median(medians)
     if lowest > middle / _LOG_RATIO > 0 and highest / _LOG_RATIO > middle:
         medians = np.log(medians)
-    else:  # brought near 1, so that neither squares nor differences overflow
+    else:  # scaled to about 1, so that neither squares nor differences overflow
         medians = medians / max(abs(lowest), abs(highest))
     low, high = np.quantile(medians, (0.05, 0.95))
     floor = _FLOOR * (high - low) + np.finfo(np.float64).tiny
@@ -64,16 +64,16 @@ def curve(steps: IntArray, values: FloatArray) -> Curve | None:
 
 
 def running_median(values: FloatArray, reach: int) -> FloatArray:
-    """Return the median of each value and `reach` neighbours on either side; the ends are repeated."""
+    """Return the median of each value and `reach` neighbors on either side, with the end values repeated."""
     padded = np.pad(values, reach, mode="edge")
     median: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1)
     return median
 
 
 def _noise_sizes(values: FloatArray, floor: float) -> FloatArray:
-    """The noise's standard deviation at each place, from a smooth fit to the logarithm of the neighbours' differences.
+    """The noise's standard deviation at each position plus `floor`.
 
-    `floor` is added to it.
+    Comes from a smooth fit to the logarithm of the differences of neighboring values.
     """
     count = len(values)
     differences = np.diff(values)

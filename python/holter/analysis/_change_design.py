@@ -1,9 +1,9 @@
-"""The two kinds of functions that a training curve is put together from: smooth trends, and changes of level.
+"""The components of the model of a training curve: smooth trends and changes of level.
 
-Trends are what a run does without any event: constant, linear, quadratic, cubic, and decays that are steep at the
-start of the run and flatten, exp(-2^j t) and log(1 + 2^j t), one such term or two or all. At the time t such
-terms can form nothing much shorter than t itself: a drop in the middle of a run is none of theirs. Changes are jumps,
-and ramps of a few lengths, at each place.
+Trends model a run without events: constant, linear, quadratic, cubic, and decays that are steep at the start of the
+run and flatten, exp(-2^j t) and log(1 + 2^j t), with one, two or all such terms. At time t these terms cannot form
+features much shorter than t, so they cannot model a drop in the middle of a run. Changes are jumps and ramps of a few
+lengths, at each position.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ import numpy as np
 from holter.analysis._change_curve import Curve
 from holter.analysis._points import FloatArray
 
-_FEWEST_FOR_FULL = 40
+_MIN_POINTS_FOR_FULL = 40
 _TINY = 1e-6
-"""Added to the variances, of which none is 0 therefore."""
+"""Added to the variances to keep them above 0."""
 _RAMPS = (32, 16, 11, 8)
-"""Ramps are as long as one part of the run in so many."""
+"""Lengths of the ramps: the run's length divided by each of these."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trends:
-    """Trends of one number of terms.
+    """All trends with the same number of terms.
 
     Attributes:
-        bases: Shape (trends, n, terms): the terms of each, orthonormal, weighted like the curve's values.
-        residuals: Shape (trends, n): the curve without its best fit by each.
+        bases: Shape (trends, n, terms): orthonormal terms of each trend, weighted like the curve's values.
+        residuals: Shape (trends, n): the curve minus its best fit by each trend.
     """
 
     bases: FloatArray
@@ -35,17 +35,17 @@ class Trends:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """What a curve may consist of.
+    """The components from which a model of a curve can be built.
 
     Attributes:
         values: Shape (n,): the curve.
-        floor: The variance of what is too small to matter.
-        trends: All trends, by their number of terms, ascending; the first is the constant alone.
-        changes: Shape (lengths, places, n): the changes, weighted like the curve's values. A change is known by its
-            number: that of its length times the number of places, plus that of its place.
-        squares: Shape (lengths, places): their sums of squares.
-        lengths: Over how many places they rise, ascending; 0, a jump, is the first.
-        margin: Changes are at least so many places from either end and from each other.
+        floor: The minimum variance of a model's innovations.
+        trends: All trends, by ascending number of terms; the first has the constant only.
+        changes: Shape (lengths, places, n): the changes, weighted like the curve's values. The number of a change is
+            the index of its length times the number of places, plus the index of its place.
+        squares: Shape (lengths, places): sums of squares of the changes.
+        lengths: The number of places over which a change rises, ascending, starting with 0 for a jump.
+        margin: The minimum distance in places between two changes and between a change and either end.
     """
 
     values: FloatArray
@@ -62,16 +62,16 @@ class Design:
         return self.changes.reshape(-1, self.changes.shape[2])
 
     def place(self, change: int) -> int:
-        """Return at which place a change jumps, or is half up."""
+        """Return the place at which a change jumps, or the middle of its ramp."""
         return self.margin + change % int(self.changes.shape[1])
 
     def length(self, change: int) -> int:
-        """Return over how many places a change rises; 0 for a jump."""
+        """Return the number of places over which a change rises; 0 for a jump."""
         return self.lengths[change // int(self.changes.shape[1])]
 
 
 def design(curve: Curve) -> Design:
-    """Return what the curve may consist of."""
+    """Return the components for a curve."""
     count = len(curve.values)
     weights = 1 / curve.sizes
     trends = []
@@ -97,7 +97,7 @@ def design(curve: Curve) -> Design:
 
 
 def _trends(t: FloatArray) -> list[FloatArray]:
-    """The terms of all trends, stacked by their number: shape (trends, n, terms)."""
+    """The terms of all trends, grouped by number of terms: shape (trends, n, terms) each."""
     one = np.ones_like(t)
     exponentials = [np.exp(-t * 2.0**j) for j in range(1, 9)]
     decays = exponentials + [np.log1p(t * 2.0**j) for j in range(1, 10)]
@@ -109,7 +109,7 @@ def _trends(t: FloatArray) -> list[FloatArray]:
         [*([one, t, *pair] for pair in pairs), [one, t, t**2, t**3]],
     ]
     stacked = [np.stack([np.stack(terms, axis=1) for terms in trends]) for trends in by_number]
-    if len(t) >= _FEWEST_FOR_FULL:
+    if len(t) >= _MIN_POINTS_FOR_FULL:
         full = np.stack([one, t, t**2, t**3, *(np.exp(-t * 2.0**j) for j in range(2, 11))], axis=1)
         stacked.append(full[np.newaxis])
     return stacked

@@ -1,8 +1,8 @@
-"""How well a model explains a curve, when its noise is autocorrelated and may have spikes.
+"""The likelihood of a model of a curve whose noise is autocorrelated and may have spikes.
 
-The residuals are taken for an autoregression of at most three terms. Its innovations' variance, with all beyond three
-standard deviations cut off there, gives the likelihood. A single innovation explains a spike that dies out, but no
-change of level that lasts.
+The residuals are modeled as an autoregression of at most three terms. The likelihood follows from the variance of its
+innovations, clipped at three standard deviations. A single innovation explains a spike that decays, but not a lasting
+change of level.
 """
 
 import math
@@ -12,45 +12,45 @@ import numpy as np
 from holter.analysis._points import FloatArray
 
 CHANGE_PARAMETERS = 3
-"""A change's: its place, its height, and its length."""
+"""Parameters of a change: place, height and length."""
 _TERM_PRICE = 2.0
-_MOST_TERMS = 3
+_MAX_TERMS = 3
 _CUT = 3.0
 _MAD_TO_STD = 1.4826
-_MOST_PERSISTENT = 0.98
+_MAX_PERSISTENCE = 0.98
 
 
 def autoregression(residuals: FloatArray, num_parameters: float) -> FloatArray:
-    """Return the coefficients of the autoregression that the residuals of a fit follow, at most three.
+    """Return the coefficients, at most three, of the autoregression of a fit's residuals.
 
-    They are those of Levinson and Durbin with the number of terms by Akaike's criterion, and the first is raised: by
-    the bias that a fit of so many parameters gives the estimate, and by a standard error. Too little persistence
-    in the noise is what would make changes out of it.
+    Uses the Levinson-Durbin recursion with the order chosen by Akaike's criterion. Raises the first coefficient by the
+    bias due to a fit with `num_parameters` parameters and by one standard error, because underestimating the
+    persistence of the noise produces false changes.
     """
     count = len(residuals)
     limit = _CUT * _MAD_TO_STD * _median_size(np.abs(residuals))
     cut = np.minimum(np.maximum(residuals, -limit), limit)
-    covariances = [float(cut[: count - lag] @ cut[lag:]) / count for lag in range(_MOST_TERMS + 1)]
+    covariances = [float(cut[: count - lag] @ cut[lag:]) / count for lag in range(_MAX_TERMS + 1)]
     best = _by_levinson(covariances, count)
     total = float(best.sum())
     raised = num_parameters / count * (1 + total) + math.sqrt(max(1 - total * total, 0.02) / count)
     coefficients = best if len(best) else np.zeros(1)
-    coefficients[0] += min(raised, max(0.0, _MOST_PERSISTENT - total))
+    coefficients[0] += min(raised, max(0.0, _MAX_PERSISTENCE - total))
     return coefficients
 
 
 def cost(residuals: FloatArray, coefficients: FloatArray, num_terms: int, num_changes: int, floor: float) -> float:
-    """Return minus twice the log-likelihood, plus the price of the parameters; smaller is better.
+    """Return minus twice the log-likelihood plus the penalty for the parameters; smaller is better.
 
-    A change costs log n for its place, its height and its length each (Schwarz, 1978), a trend's term only 2 (Akaike,
-    1974): a trend that is bent too much is no harm, a change that is none is.
+    A change costs log n for each of its place, height and length (Schwarz, 1978), a trend's term only 2 (Akaike,
+    1974), because a trend that overfits does no harm and a false change does.
 
     Args:
-        residuals: Of the fit, in units of the noise's size.
-        coefficients: The noise's autoregression.
-        num_terms: Of the fit's trend.
-        num_changes: Of the fit.
-        floor: A variance that the innovations have at least: no model is taken to be better than that.
+        residuals: Residuals of the fit, in units of the noise scale.
+        coefficients: The autoregression of the noise.
+        num_terms: Number of terms of the fit's trend.
+        num_changes: Number of changes of the fit.
+        floor: Added to the variance of the innovations, so that an exact fit has a finite likelihood.
     """
     count = len(residuals)
     order = len(coefficients)
@@ -60,7 +60,7 @@ def cost(residuals: FloatArray, coefficients: FloatArray, num_terms: int, num_ch
     sizes = np.abs(innovations)
     limit = _CUT * _MAD_TO_STD * _median_size(sizes)
     variance = 0.0
-    for _ in range(3):  # the cut from the variance, the variance from what is cut
+    for _ in range(3):  # the clipping limit depends on the variance of the clipped values
         cut = np.minimum(sizes, limit)
         variance = float(cut @ cut) / len(cut)
         limit = _CUT * math.sqrt(variance)

@@ -1,8 +1,9 @@
-"""The search: the model of a trend and a few changes that explains a curve best, for each number of changes.
+"""Search for the best model of a trend and a few changes, for each number of changes.
 
-Given the trend, `ruptures` places the changes (exactly, by dynamic programming); given the changes, the best trend is
-found; in turns, from several starts, until nothing moves. Each place is tried again with jumps and ramps around it.
-How much better the model with one change more is, under the noise of the richer one, is its evidence.
+Alternates between placing the changes given the trend (exactly, with `ruptures`, by dynamic programming) and fitting
+the trend given the changes, from several starting points, until neither changes. Then moves each change, as a jump or
+a ramp, to the best place nearby. The evidence for an additional change is the difference in cost between the two
+models under the noise of the one with more changes.
 """
 
 from collections.abc import Iterator
@@ -16,22 +17,22 @@ from holter.analysis._change_evidence import CHANGE_PARAMETERS, autoregression, 
 from holter.analysis._points import FloatArray
 
 _RAMP_PRICE = 10
-"""A ramp is taken for one only if it explains so much more than a jump, in units of the noise's variance."""
+"""A ramp is preferred only if it explains this much more than a jump, in units of the noise variance."""
 _TURNS = 2
-_LEAST_TRIED = 3
-"""Changes may hide each other, so more are tried before the search ends."""
+_MIN_TRIED = 3
+"""Numbers of changes to try before the search may end: two changes can mask each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A trend, changes, and how well they explain the curve.
+    """A trend, changes, and the cost of explaining the curve with them.
 
     Attributes:
-        changes: The numbers of the design's changes, by place.
-        coefficients: Of the noise's autoregression.
-        cost: As in `_change_evidence.cost`.
-        trend: The trend's terms, orthonormal.
-        leveled: Shape (n,): the curve without the trend.
+        changes: The numbers of the design's changes, ordered by place.
+        coefficients: The autoregression of the noise.
+        cost: See `_change_evidence.cost`.
+        trend: The orthonormal terms of the trend.
+        leveled: Shape (n,): the curve minus the trend.
     """
 
     changes: tuple[int, ...]
@@ -41,12 +42,12 @@ class Model:
     leveled: FloatArray
 
 
-def search(design: Design, most: int, ruptures: Any) -> Iterator[tuple[Model, float]]:
-    """Yield the best model of 0, 1, 2, ... changes and how much better it is than that of one change less."""
+def search(design: Design, max_changes: int, ruptures: Any) -> Iterator[tuple[Model, float]]:
+    """Yield the best model with 0, 1, 2, ... changes and its evidence against the model with one change fewer."""
     best = best_model(design, ())
     yield best, 0.0
     misses = 0
-    for number in range(1, most + 1):
+    for number in range(1, max_changes + 1):
         if len(design.values) < 2 * (number + 1) * design.margin:
             return
         richer = _best_of(design, number, best, ruptures)
@@ -54,18 +55,18 @@ def search(design: Design, most: int, ruptures: Any) -> Iterator[tuple[Model, fl
         yield richer, evidence
         best = richer
         misses = misses + 1 if evidence < 0 else 0
-        if misses >= 2 and number >= _LEAST_TRIED:
+        if misses >= 2 and number >= _MIN_TRIED:
             return
 
 
 def evidence_of_each(design: Design, model: Model) -> list[float]:
-    """Return how much worse the best trend with all changes but one is, for each of the model's changes."""
+    """Return the evidence for each of the model's changes: the extra cost of the best model without it."""
     others = (tuple(c for c in model.changes if c != change) for change in model.changes)
     return [best_model(design, rest, model.coefficients).cost - model.cost for rest in others]
 
 
 def best_model(design: Design, changes: tuple[int, ...], coefficients: FloatArray | None = None) -> Model:
-    """Return the best model with these changes; under the given noise, or each under its own."""
+    """Return the best model with these changes, under the given noise; under each model's own noise if None."""
     best: Model | None = None
     for trends in design.trends:
         chosen, residuals, heights = _best_trend(design, trends, changes)
@@ -73,16 +74,16 @@ def best_model(design: Design, changes: tuple[int, ...], coefficients: FloatArra
         noise = coefficients
         if noise is None:
             noise = autoregression(residuals, num_terms + CHANGE_PARAMETERS * len(changes))
-        its_cost = cost(residuals, noise, num_terms, len(changes), design.floor)
-        if best is None or its_cost < best.cost:
+        model_cost = cost(residuals, noise, num_terms, len(changes), design.floor)
+        if best is None or model_cost < best.cost:
             leveled = residuals + heights @ design.flat[list(changes)]
-            best = Model(changes, noise, its_cost, trends.bases[chosen], leveled)
+            best = Model(changes, noise, model_cost, trends.bases[chosen], leveled)
     assert best is not None  # noqa: S101  the constant is always among the trends
     return best
 
 
 def _best_trend(design: Design, trends: Trends, changes: tuple[int, ...]) -> tuple[int, FloatArray, FloatArray]:
-    """Which of the trends leaves the smallest squares with these changes, its residuals, and the changes' heights."""
+    """The index of the trend with the least squares given these changes, its residuals, and the changes' heights."""
     if not changes:
         chosen = int(np.argmin(np.einsum("ij,ij->i", trends.residuals, trends.residuals)))
         return chosen, trends.residuals[chosen], np.zeros(0)
@@ -117,13 +118,13 @@ def _best_of(design: Design, number: int, poorer: Model, ruptures: Any) -> Model
 
 
 def _placed(design: Design, leveled: FloatArray, number: int, ruptures: Any) -> list[int]:
-    """The jumps that divide a curve into stretches of the smallest squares."""
+    """The jumps that divide a curve into segments with the least squares."""
     detector = ruptures.KernelCPD(kernel="linear", min_size=design.margin).fit(leveled[:, np.newaxis])
     return [int(place) - design.margin for place in detector.predict(n_bkps=number)[:-1]]
 
 
 def _refined(design: Design, trend: FloatArray, changes: list[int]) -> tuple[int, ...]:
-    """The changes, each moved to where, and given the length with which, it explains most beside the others."""
+    """The changes, each moved to the place and length that explain most, given the others."""
     changes = list(changes)
     for _ in range(min(2, len(changes))):
         before = list(changes)
@@ -137,7 +138,7 @@ def _refined(design: Design, trend: FloatArray, changes: list[int]) -> tuple[int
 
 
 def _best_near(design: Design, basis: FloatArray, change: int, others: list[int]) -> int:
-    """The change, of those within an eighth of the curve, that explains most beside what the basis does."""
+    """The change within an eighth of the curve around `change` that explains most of what the basis does not."""
     num_places = int(design.changes.shape[1])
     reach = len(design.values) // 8
     middle = change % num_places
@@ -154,7 +155,7 @@ def _best_near(design: Design, basis: FloatArray, change: int, others: list[int]
     residuals = design.values - basis @ (basis.T @ design.values)
     bent = near @ basis
     left = design.squares[:, first:end] - np.einsum("ijk,ijk->ij", bent, bent)
-    # What trend and others explain nearly by themselves has no height worth the name.
+    # A change that the trend and the other changes nearly explain has no well-defined height.
     has_height = left > 1e-3 * design.squares[:, first:end]
     explained = np.where(has_height, (near @ residuals) ** 2, 0) / np.maximum(left, 1e-12)
     explained[1:] -= _RAMP_PRICE

@@ -1,7 +1,7 @@
-"""What every analysis takes, checked once: steps that ascend and one value for each.
+"""Validation of the arguments of every analysis: ascending steps with one value each.
 
-A value that is NaN or infinite is a point like others here; each analysis says what it makes of it. Steps may lie
-anywhere in 64 bits: `offsets` and `gaps` count from one step to another without overflow.
+NaN and infinite values are accepted here; each analysis documents how it treats them. Steps may be any 64-bit
+integers: `offsets` and `gaps` compute differences without overflow.
 """
 
 from typing import Any, TypeAlias
@@ -15,40 +15,40 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 
 def points(steps: npt.ArrayLike, values: npt.ArrayLike) -> tuple[IntArray, FloatArray]:
-    """Return the two as int64 and float64 arrays of shape (n,), not copied where they are so already.
+    """Return steps and values as int64 and float64 arrays of shape (n,), without a copy if they are already.
 
     Raises:
-        TypeError: If a step is not an integer or a value not a real number.
+        TypeError: If a step is not an integer or a value is not a real number.
         ValueError: If the two differ in length, are not one-dimensional, or the steps do not ascend strictly.
     """
     step_array: IntArray = _checked(steps, "steps", np.int64, "integers").astype(np.int64, copy=False)
     value_array: FloatArray = _checked(values, "values", np.float64, "real numbers").astype(np.float64, copy=False)
     if len(step_array) != len(value_array):
-        raise ValueError(f"steps and values must be of one length, got {len(step_array)} and {len(value_array)}")
+        raise ValueError(f"steps and values must have the same length, got {len(step_array)} and {len(value_array)}")
     if not np.all(step_array[1:] > step_array[:-1]):
-        raise ValueError("steps must ascend strictly, as a Series' steps do")
+        raise ValueError("steps must ascend strictly, as the steps of a Series do")
     return step_array, value_array
 
 
 def offsets(steps: IntArray) -> npt.NDArray[np.uint64]:
-    """Return how many steps after the first each one lies: exact also where the difference exceeds int64."""
+    """Return the distance of each step from the first, exact even if it exceeds int64."""
     unsigned = np.ascontiguousarray(steps).view(np.uint64)
     return unsigned - unsigned[:1] if len(steps) else unsigned
 
 
 def gaps(steps: IntArray) -> FloatArray:
-    """Return the n - 1 distances between neighbours, in steps, each at least 1."""
+    """Return the n - 1 distances between neighboring steps, each at least 1."""
     return np.diff(np.ascontiguousarray(steps).view(np.uint64)).astype(np.float64)
 
 
 def median(values: FloatArray) -> float:
-    """Return the median of at least one finite value: halves are added, so that the largest floats do not overflow."""
+    """Return the median of at least one finite value. Adds halves, so that the largest floats do not overflow."""
     ordered = np.sort(values)
     return float(0.5 * ordered[(len(ordered) - 1) // 2] + 0.5 * ordered[len(ordered) // 2])
 
 
 def stretch_medians(values: FloatArray, bounds: IntArray) -> FloatArray:
-    """Return the median of each stretch `values[bounds[i]:bounds[i + 1]]`; the stretches are of nearly one length."""
+    """Return the median of each stretch `values[bounds[i]:bounds[i + 1]]`; their lengths must be nearly equal."""
     counts = np.diff(bounds)
     if counts.max() == 1:
         return values.copy()
@@ -61,10 +61,10 @@ def stretch_medians(values: FloatArray, bounds: IntArray) -> FloatArray:
     return medians
 
 
-def _checked(array: npt.ArrayLike, what: str, kind: type, wanted: str) -> npt.NDArray[Any]:
+def _checked(array: npt.ArrayLike, what: str, kind: type, expected: str) -> npt.NDArray[Any]:
     given = np.asarray(array)
     if given.ndim != 1:
         raise ValueError(f"{what} must be one-dimensional, got shape {given.shape}")
     if len(given) and not np.can_cast(given.dtype, kind, "same_kind"):
-        raise TypeError(f"{what} must be {wanted}, got {given.dtype}")
+        raise TypeError(f"{what} must be {expected}, got {given.dtype}")
     return given

@@ -1,6 +1,6 @@
-"""A table of texts as Markdown, LaTeX and CSV, each with what is special to it escaped.
+"""Tables as Markdown, LaTeX and CSV, with the special characters of each format escaped.
 
-The texts come from runs: none of them can end its cell, become HTML, a command, or a formula of a spreadsheet.
+The texts come from runs and are untrusted: none can end its cell or become HTML, a LaTeX command or a formula.
 """
 
 import csv
@@ -8,6 +8,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+
+from holter._text import spreadsheet_safe
 
 Rows: TypeAlias = Sequence[Sequence[str]]
 
@@ -28,11 +30,10 @@ _LATEX = {
     '"': "''",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def markdown(header: Sequence[str], rows: Rows, strong: set[tuple[int, int]]) -> str:
-    """Return a table of GitHub's Markdown; `strong` are the (row, column) of the cells in bold."""
+    """Return a GitHub Markdown table with the cells at the (row, column) positions of `strong` in bold."""
     lines = [_markdown_line(map(_markdown, header)), _markdown_line(["---"] + ["---:"] * (len(header) - 1))]
     for i, row in enumerate(rows):
         cells = (f"**{_markdown(text)}**" if (i, j) in strong else _markdown(text) for j, text in enumerate(row))
@@ -41,7 +42,7 @@ def markdown(header: Sequence[str], rows: Rows, strong: set[tuple[int, int]]) ->
 
 
 def latex(header: Sequence[str], rows: Rows, strong: set[tuple[int, int]]) -> str:
-    """Return a `tabular` with the rules of the package booktabs."""
+    """Return a `tabular` with the rules of the booktabs package."""
     lines = [
         rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
         r"\toprule",
@@ -55,11 +56,11 @@ def latex(header: Sequence[str], rows: Rows, strong: set[tuple[int, int]]) -> st
 
 
 def comma_separated(header: Sequence[str], rows: Rows) -> str:
-    """Return CSV as in RFC 4180, but for line feeds alone; what a spreadsheet would take for a formula is quoted."""
+    """Return CSV (RFC 4180 with line feeds only), with formulas quoted for spreadsheets."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in (header, *rows):
-        writer.writerow([_no_formula(cell) for cell in row])
+        writer.writerow([cell if _is_number(cell) else spreadsheet_safe(cell) for cell in row])
     return text.getvalue()
 
 
@@ -77,11 +78,6 @@ def _latex_line(cells: Iterable[str]) -> str:
 
 def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in _one_line(text))
-
-
-def _no_formula(text: str) -> str:
-    """With an apostrophe before what would be a formula (OWASP, "CSV Injection"); a negative number is none."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -1,8 +1,8 @@
-"""Statistics of many windows of one array at once, in time that does not grow with the windows.
+"""Statistics of many windows of one array at once, in time independent of the window lengths.
 
-A window is a range of positions [left, right). Nothing is found as a difference of running sums, which would lose
-digits wherever a large value has passed by: means and squares are merged from blocks of 2, 4, 8, ... values, extremes
-are those of two blocks that cover the window, and the k-th smallest value is found bit by bit of its rank.
+A window is a range of positions [left, right). No statistic is a difference of running sums, which loses precision
+after a large value: means and squares are merged from blocks of 2, 4, 8, ... values, extremes come from two blocks that
+cover the window, and the k-th smallest value is located bit by bit of its rank.
 """
 
 from collections.abc import Sequence
@@ -74,9 +74,14 @@ def quantiles(values: FloatArray, lefts: IntArray, rights: IntArray, orders: Seq
 
 
 def places(counts: IntArray, orders: Sequence[float]) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return between which two sorted values of `counts` many each quantile lies, and how far from the first.
+    """Return the indices of the two sorted values around each quantile, and its position between them from 0 to 1.
 
-    Each of the three has shape (orders, len(counts)). `counts` are at least 1.
+    Args:
+        counts: Shape (windows,): the number of values of each window, at least 1.
+        orders: The orders of the quantiles.
+
+    Returns:
+        Three arrays of shape (orders, windows).
     """
     exact = np.multiply.outer(np.asarray(orders, np.float64), counts - 1)
     lower = np.floor(exact).astype(np.int64)
@@ -84,7 +89,7 @@ def places(counts: IntArray, orders: Sequence[float]) -> tuple[IntArray, IntArra
 
 
 def between(smaller: FloatArray, larger: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the point at `weights` of the way, computed from the nearer end, as `numpy.quantile` does."""
+    """Interpolate linearly between two values, computed from the nearer one, as `numpy.quantile` does."""
     way = larger - smaller
     return np.where(weights < 0.5, smaller + way * weights, larger - way * (1 - weights))
 
@@ -92,8 +97,8 @@ def between(smaller: FloatArray, larger: FloatArray, weights: FloatArray) -> Flo
 def _smallest(values: FloatArray, lefts: IntArray, rights: IntArray, ranks: IntArray) -> FloatArray:
     """Return the value of each rank (0 is the smallest) in each window; `ranks` has shape (any, windows).
 
-    A wavelet matrix (Claude and Navarro, 2012), of which one level is there at a time: at each bit, from the highest,
-    the values without it stand before those with it, and a window is a range among either.
+    Uses a wavelet matrix (Claude and Navarro, 2012), one level in memory at a time: at each bit, from the highest, the
+    values without the bit precede those with it, and a window is a range in one of the two groups.
     """
     order = np.argsort(values, kind="stable")
     level = np.empty(len(values), np.int64)
@@ -104,11 +109,11 @@ def _smallest(values: FloatArray, lefts: IntArray, rights: IntArray, ranks: IntA
         has_bit = (level >> bit & 1).astype(np.bool_)
         without_before = np.concatenate([[0], np.cumsum(~has_bit)])
         left_without, right_without = without_before[left], without_before[right]
-        goes_on_with = ranks >= right_without - left_without
-        found += goes_on_with.astype(np.int64) << bit
-        ranks = np.where(goes_on_with, ranks - (right_without - left_without), ranks)
-        left = np.where(goes_on_with, without_before[-1] + left - left_without, left_without)
-        right = np.where(goes_on_with, without_before[-1] + right - right_without, right_without)
+        is_set = ranks >= right_without - left_without
+        found += is_set.astype(np.int64) << bit
+        ranks = np.where(is_set, ranks - (right_without - left_without), ranks)
+        left = np.where(is_set, without_before[-1] + left - left_without, left_without)
+        right = np.where(is_set, without_before[-1] + right - right_without, right_without)
         level = np.concatenate([level[~has_bit], level[has_bit]])
     return values[order[found]]
 

@@ -1,12 +1,11 @@
-"""Bands: centre and spread of a group of series, or of one series around its smoothed curve.
+"""Bands: center and spread of a group of series, or of one series around its smoothed curve.
 
-The group is the layers of a family or the runs of one setting; absent is absent: at each step only the members that
-have a finite value there count, and nothing is interpolated. Centre and borders are what numpy computes from these
-values:
+A group is, for example, the layers of a family or the runs of one setting. At each step only the members with a finite
+value count; nothing is interpolated. Center and borders equal what numpy computes from these values:
 
     std       mean, mean - std, mean + std         population standard deviation
     quantile  median and two quantiles             numpy's linear method
-    minmax    mean, smallest, largest
+    minmax    mean, minimum, maximum
 """
 
 from collections.abc import Sequence
@@ -23,22 +22,22 @@ from holter.analysis.smoothing import trailing
 BandKind: TypeAlias = Literal["std", "quantile", "minmax"]
 
 _CHUNK_VALUES = 1 << 22
-"""Values in a table at a time: 32 MB, however many members there are."""
+"""Values per table: 32 MB, independent of the number of members."""
 _MAX_SPARSITY = 8
-"""Where steps are denser than one point (of any member) in so many, their union is found in a table of all steps."""
+"""The union of the steps is computed with a lookup table if there are at most this many steps per point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """Centre and borders at each step.
+    """Center and borders at each step.
 
     Attributes:
         steps: Shape (n,), int64, strictly ascending.
-        centers: Shape (n,), float64; NaN where no member has a finite value, as in the borders.
+        centers: Shape (n,), float64; NaN, like the borders, if no member has a finite value.
         lowers: Shape (n,), float64.
         uppers: Shape (n,), float64.
         counts: Shape (n,), int64: members with a finite value at the step, or finite values in the window.
-        kind: What centre and borders are.
+        kind: The definition of center and borders.
     """
 
     steps: IntArray
@@ -55,12 +54,12 @@ def across(
     *,
     quantiles: tuple[float, float] = (0.1, 0.9),
 ) -> Band:
-    """Return the band over series, such as a family's layers or the runs of one setting.
+    """Return the band over several series, such as the layers of a family or the runs of one setting.
 
     Args:
-        members: Steps and values of each: shape (n,), the steps integers that ascend strictly. They need not share
-            their steps.
-        kind: What centre and borders are.
+        members: Steps and values of each member: shape (n,), strictly ascending integer steps. The steps of members
+            may differ.
+        kind: The definition of center and borders.
         quantiles: The orders of the borders of a quantile band, between 0 and 1.
 
     Returns:
@@ -68,7 +67,7 @@ def across(
 
     Raises:
         TypeError: If a step is not an integer.
-        ValueError: If steps and values differ in shape, steps do not ascend, or kind or quantiles are none.
+        ValueError: If steps and values differ in shape, steps do not ascend, or kind or quantiles are invalid.
     """
     _check(kind, quantiles)
     checked = [points(*member) for member in members]
@@ -101,14 +100,14 @@ def over_window(
 
     Args:
         steps: Shape (n,), integers, strictly ascending.
-        values: Shape (n,); NaN and infinities are passed over.
-        window: How many steps the window covers, more than 0.
-        kind: What centre and borders are.
+        values: Shape (n,); NaN and infinities are ignored.
+        window: The length of the window in steps, more than 0.
+        kind: The definition of center and borders.
         quantiles: The orders of the borders of a quantile band, between 0 and 1.
 
     Raises:
         TypeError: If a step is not an integer.
-        ValueError: If steps and values differ in shape, steps do not ascend, or window, kind or quantiles are none.
+        ValueError: If steps and values differ in shape, steps do not ascend, or window, kind or quantiles are invalid.
     """
     _check(kind, quantiles)
     finite, lefts, rights = trailing(steps, values, window)
@@ -125,7 +124,7 @@ def over_window(
 
 
 _Placed: TypeAlias = tuple[IntArray, FloatArray]
-"""The positions of a member's finite values in the band's steps, and these values."""
+"""Positions of a member's finite values in the band's steps, and these values."""
 
 
 def _check(kind: str, quantiles: tuple[float, float]) -> None:
@@ -139,7 +138,7 @@ def _check(kind: str, quantiles: tuple[float, float]) -> None:
 def _across_aligned(
     steps: IntArray, all_values: list[FloatArray], kind: BandKind, quantiles: tuple[float, float]
 ) -> Band:
-    """The band over members that have the same steps, as most families do: a table of some steps at a time."""
+    """The band over members with identical steps, which most families have; one table per chunk of steps."""
     columns, counts = np.empty((3, len(steps))), np.empty(len(steps), np.int64)
     width = max(1, _CHUNK_VALUES // len(all_values))
     for start in range(0, len(steps), width):
@@ -156,7 +155,7 @@ def _across_aligned(
 def _columns_of_table(
     table: FloatArray, is_finite: BoolArray, counts: IntArray, kind: BandKind, quantiles: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray, FloatArray] | FloatArray:
-    """Centre and borders of each column of a table, which has a row for each member."""
+    """Center and borders of each column of a table with one row per member."""
     if kind == "quantile":
         return _sorted_quantiles(np.where(is_finite, table, np.inf).T.copy(), counts, quantiles)
     means = _divided(table.sum(axis=0, where=is_finite), counts)
@@ -168,7 +167,7 @@ def _columns_of_table(
 
 
 def _sorted_quantiles(table: FloatArray, counts: IntArray, orders: tuple[float, float]) -> FloatArray:
-    """Median and quantiles of each row's `counts` values, shape (3, n); the others are infinite. Sorts the table."""
+    """Median and quantiles of each row, shape (3, n). Sorts the table; cells without a value must be infinite."""
     found = np.full((3, len(counts)), np.nan)
     table.sort(axis=1)
     rows = np.flatnonzero(counts)
@@ -178,17 +177,17 @@ def _sorted_quantiles(table: FloatArray, counts: IntArray, orders: tuple[float, 
 
 
 def _union(all_steps: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
-    """The steps that any member has, in order, and the positions of each member's steps among them."""
+    """The sorted union of the members' steps, and the positions of each member's steps in it."""
     filled = [steps for steps in all_steps if len(steps)]
     if not filled:
         return np.empty(0, np.int64), [np.empty(0, np.int64) for _ in all_steps]
     first, last = min(int(steps[0]) for steps in filled), max(int(steps[-1]) for steps in filled)
-    if last - first < _MAX_SPARSITY * sum(map(len, filled)):  # looking a step up is several times faster than searching
-        is_there = np.zeros(last - first + 1, np.bool_)
+    if last - first < _MAX_SPARSITY * sum(map(len, filled)):  # a lookup is several times faster than a binary search
+        is_present = np.zeros(last - first + 1, np.bool_)
         for steps in filled:
-            is_there[steps - first] = True
-        places = np.cumsum(is_there) - 1
-        return np.flatnonzero(is_there) + first, [places[steps - first] for steps in all_steps]
+            is_present[steps - first] = True
+        places = np.cumsum(is_present) - 1
+        return np.flatnonzero(is_present) + first, [places[steps - first] for steps in all_steps]
     union = np.unique(np.concatenate(filled))
     return union, [np.searchsorted(union, steps) for steps in all_steps]
 
@@ -224,12 +223,12 @@ def _extremes_across(placed: list[_Placed], counts: IntArray) -> tuple[FloatArra
 def _quantiles_across(
     placed: list[_Placed], counts: IntArray, orders: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return medians, lower and upper quantiles, from a chunk of steps at a time."""
+    """Medians, lower and upper quantiles, computed in chunks of steps."""
     found = np.full((3, len(counts)), np.nan)
     width = max(1, _CHUNK_VALUES // max(1, len(placed)))
     for start in range(0, len(counts), width):
         chunk = slice(start, start + width)
-        table = np.full((len(counts[chunk]), len(placed)), np.inf)  # absent sorts behind all that is there
+        table = np.full((len(counts[chunk]), len(placed)), np.inf)  # absent values sort last
         for column, (positions, values) in enumerate(placed):
             first, end = np.searchsorted(positions, (start, start + width))
             table[positions[first:end] - start, column] = values[first:end]

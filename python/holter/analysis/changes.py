@@ -1,12 +1,12 @@
-"""Change points: the steps at which a training curve changes its level, and how sure that is.
+"""Change points: the steps at which a training curve changes its level, with a confidence.
 
-A curve is taken for a smooth trend (a decay, as training curves have), a few changes of level (jumps, or ramps of up to
-an eighth of the run) and autocorrelated noise with spikes. A change is reported if the best model with it is so
-much better than the best without it, which may bend its trend instead, as noise alone hardly ever makes it. The
-changes are placed with the library `ruptures` (Truong, Oudre and Vayatis, 2020).
+A curve is modeled as the sum of a smooth trend (such as a decay), a few changes of level (jumps, or ramps of up to an
+eighth of the run) and autocorrelated noise with spikes. A change is reported if the best model with it fits better than
+the best model without it, whose trend may bend instead, by more than noise alone would cause. The changes are placed
+with the library `ruptures` (Truong, Oudre and Vayatis, 2020).
 
-What is so much better was measured on noise: white, autoregressive to 0.8, with heavy tails and skewed, of one size or
-changing, alone and around decays. `docs/analysis.md` has the table. Nothing here is random.
+The required evidence was measured on noise: white, autoregressive up to 0.8, heavy-tailed and skewed, of constant and
+varying scale, alone and around decays; see the table in `docs/analysis.md`. The result is deterministic.
 """
 
 import importlib
@@ -22,18 +22,18 @@ from holter.analysis._change_design import Design, design
 from holter.analysis._change_search import Model, evidence_of_each, search
 from holter.analysis._points import FloatArray, IntArray, median, points
 
-_FEWEST_POINTS = 20
-_MOST_SEARCHED = 5
-"""Changes are searched together, since two may hide each other; also where fewer are asked for."""
-_NEIGHBOURHOOD = 10
-"""The levels before and after are medians over one part of the series in so many."""
+_MIN_POINTS = 20
+_MIN_SEARCHED = 5
+"""The minimum number of changes to search for, even if fewer are requested: two changes can mask each other."""
+_LEVEL_SHARE = 10
+"""The levels before and after are medians over this fraction (one in ten) of the series."""
 _FALSE_ALARMS = 0.05
-_NEEDED = ((20, 60, 100, 200), (38.0, 38.0, 16.0, 8.0))
-"""For so many values, the evidence that noise gives in fewer than 5 of 100 series."""
+_REQUIRED = ((20, 60, 100, 200), (38.0, 38.0, 16.0, 8.0))
+"""Numbers of values, and the evidence that noise exceeds in fewer than 5 of 100 series of each length."""
 _TAIL = 0.5
-"""By so much more of the evidence needed noise comes e times less often."""
-_MOST_CONFIDENT = 0.999
-"""Rarer noise than one series in a thousand has not been looked at."""
+"""The false alarm rate falls by a factor of e each time the evidence grows by this share of the required evidence."""
+_MAX_CONFIDENCE = 0.999
+"""The limit of the simulation: a thousand series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class ChangePoint:
 
     Attributes:
         step: The first step of the new level; the middle of a ramp.
-        confidence: 1 minus the share of series of pure noise in which something as clear is found; 0 to 0.999.
-        before: The level before, as a median.
-        after: The level after.
-        width: Over how many steps the level changes; 0 for a jump.
+        confidence: 1 minus the share of pure-noise series with at least as much evidence; 0 to 0.999.
+        before: The level before the change, as a median.
+        after: The level after the change, as a median.
+        width: The number of steps over which the level changes; 0 for a jump.
     """
 
     step: int
@@ -58,13 +58,13 @@ class ChangePoint:
 def change_points(
     steps: npt.ArrayLike, values: npt.ArrayLike, *, max_points: int = 5, min_confidence: float = 0.95
 ) -> list[ChangePoint]:
-    """Return the changes of level of a series, by step.
+    """Return the changes of level of a series, ordered by step.
 
     Args:
         steps: Shape (n,), integers, strictly ascending.
-        values: Shape (n,); NaN and infinities are passed over. Of fewer than 20 finite ones nothing is said.
-        max_points: Return at most so many, those that stand out most.
-        min_confidence: Return only those of at least this confidence.
+        values: Shape (n,); NaN and infinities are ignored. With fewer than 20 finite values the result is empty.
+        max_points: The maximum number of changes; those with the most evidence are returned.
+        min_confidence: The minimum confidence of the changes returned.
 
     Raises:
         ImportError: If `ruptures` is not installed.
@@ -78,14 +78,14 @@ def change_points(
 def phase_transition(
     steps: npt.ArrayLike, values: npt.ArrayLike, *, min_confidence: float = 0.95
 ) -> ChangePoint | None:
-    """Return the change of level that stands out most; None if none does.
+    """Return the most significant change of level; None if none reaches the minimum confidence.
 
-    For a family of layers give it `family_mean(members)`.
+    For a family of layers pass the result of `family_mean(members)`.
 
     Args:
         steps: Shape (n,), integers, strictly ascending.
-        values: Shape (n,); NaN and infinities are passed over.
-        min_confidence: The least confidence.
+        values: Shape (n,); NaN and infinities are ignored.
+        min_confidence: The minimum confidence.
 
     Raises:
         ImportError: If `ruptures` is not installed.
@@ -97,7 +97,7 @@ def phase_transition(
 
 
 def _found(steps: npt.ArrayLike, values: npt.ArrayLike, max_points: int, min_confidence: float) -> list[ChangePoint]:
-    """The changes with the most evidence, by step."""
+    """The changes with the most evidence, ordered by step."""
     if max_points < 1:
         raise ValueError(f"max_points must be at least 1, got {max_points}")
     if not 0 <= min_confidence <= 1:
@@ -106,13 +106,13 @@ def _found(steps: npt.ArrayLike, values: npt.ArrayLike, max_points: int, min_con
     ruptures = _ruptures()
     is_finite = np.isfinite(value_array)
     step_array, value_array = step_array[is_finite], value_array[is_finite]
-    if len(value_array) < _FEWEST_POINTS:
+    if len(value_array) < _MIN_POINTS:
         return []
     prepared = curve(step_array, value_array)
     if prepared is None:
         return []
     terms = design(prepared)
-    model = _best_number(terms, max(max_points, _MOST_SEARCHED), ruptures)
+    model = _best_number(terms, max(max_points, _MIN_SEARCHED), ruptures)
     limits = [0, *(int(prepared.bounds[terms.place(change)]) for change in model.changes), len(value_array)]
     each = evidence_of_each(terms, model)
     changes = []
@@ -125,30 +125,30 @@ def _found(steps: npt.ArrayLike, values: npt.ArrayLike, max_points: int, min_con
     return changes
 
 
-def _best_number(terms: Design, most: int, ruptures: Any) -> Model:
-    """The model whose changes, taken together, are most above what noise would make of so many."""
-    needed = _needed(len(terms.values))
+def _best_number(terms: Design, max_changes: int, ruptures: Any) -> Model:
+    """The model whose total evidence exceeds the required evidence for its number of changes the most."""
+    required = _required(len(terms.values))
     best, best_balance, balance = None, -math.inf, 0.0
-    for model, evidence in search(terms, most, ruptures):
-        balance += evidence - (needed if model.changes else 0)
+    for model, evidence in search(terms, max_changes, ruptures):
+        balance += evidence - (required if model.changes else 0)
         if balance > best_balance:
             best, best_balance = model, balance
     assert best is not None  # noqa: S101  the model without changes comes first
     return best
 
 
-def _needed(count: int) -> float:
-    return float(np.interp(count, *_NEEDED))
+def _required(count: int) -> float:
+    return float(np.interp(count, *_REQUIRED))
 
 
 def _confidence(evidence: float, count: int) -> float:
-    needed = _needed(count)
-    alarms = _FALSE_ALARMS * math.exp(min(100.0, (1 - evidence / needed) / _TAIL))
-    return min(_MOST_CONFIDENT, 1 - min(1.0, alarms))
+    required = _required(count)
+    alarms = _FALSE_ALARMS * math.exp(min(100.0, (1 - evidence / required) / _TAIL))
+    return min(_MAX_CONFIDENCE, 1 - min(1.0, alarms))
 
 
 def _place(prepared: Curve, terms: Design, change: int, values: FloatArray) -> tuple[int, int, int]:
-    """Where a change begins, has its middle, and ends, as positions of points; all the same for a jump."""
+    """The positions of a change's first, middle and last point; all equal for a jump."""
     place, length = terms.place(change), terms.length(change)
     bounds = prepared.bounds
     if not length:
@@ -162,9 +162,9 @@ def _place(prepared: Curve, terms: Design, change: int, values: FloatArray) -> t
 def _described(
     steps: IntArray, values: FloatArray, place: tuple[int, int, int], around: tuple[int, int], confidence: float
 ) -> ChangePoint:
-    """The change in steps, with the levels that it parts; `around` are the points between its neighbours."""
+    """The change in steps, with the levels before and after; `around` is the range between neighboring changes."""
     begin, middle, end = place
-    reach = max(len(values) // _NEIGHBOURHOOD, 4)
+    reach = max(len(values) // _LEVEL_SHARE, 4)
     before = values[max(around[0], begin - reach) : begin]
     after = values[end : min(around[1], end + reach)]
     return ChangePoint(
@@ -177,7 +177,7 @@ def _described(
 
 
 def _jump(values: FloatArray, first: int, guess: int, end: int) -> int:
-    """The position at which two levels part with the smallest squares, of those near the guess."""
+    """The position near the guess that divides the values into two levels with the least squares."""
     part = values[first:end] / (np.abs(values[first:end]).max() or 1.0)
     low, high = np.quantile(part, (0.1, 0.9))
     part = np.clip(part, low, high)  # a spike is not a level

@@ -1,39 +1,38 @@
-"""Runs side by side: the design note's table from what the runs have recorded.
+"""Comparison table of runs.
 
-Whatever a run lacks is "–" in the table, with a note that says why; a row that no run has anything for is left out,
-unless it was asked for.
+A missing value is "–" with a note that gives the reason. Rows without any value are omitted unless requested.
 """
 
 import difflib
-import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from holter.analysis import _rows, _tables, naming
-from holter.analysis._cells import Row, absent, folded
+from holter._direction import direction
+from holter._text import plain_json, visible
+from holter.analysis import _rows, _tables
+from holter.analysis._cells import Row, absent, merge_groups
 from holter.analysis._cells import row as make_row
-from holter.analysis._texts import visible
 from holter.analysis.labels import run_labels
 
 if TYPE_CHECKING:
     from holter import Run
 
-_MOST_SETTINGS = 200
-_MOST_NAMES = 10_000
-"""So many names are looked through for one that was meant."""
+_MAX_SETTINGS = 200
+_MAX_NAMES = 10_000
+"""Number of names to search for a suggestion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The table.
+    """A comparison table.
 
     Attributes:
-        runs: The runs' labels, the columns; no two are the same.
+        runs: The columns: unique labels of the runs.
         rows: The rows.
-        notes: What concerns the table as a whole.
+        notes: Remarks about the table as a whole.
     """
 
     runs: list[str]
@@ -41,25 +40,25 @@ class Comparison:
     notes: list[str]
 
     def to_markdown(self) -> str:
-        """Return the table in GitHub's Markdown, the best values in bold."""
+        """Return the table as GitHub Markdown with the best values in bold."""
         return _tables.markdown(self._header(), self._texts(), self._best())
 
     def to_latex(self) -> str:
-        """Return the table as a `tabular` for LaTeX with the package booktabs, the best values in bold."""
+        """Return the table as a LaTeX `tabular` with the best values in bold; needs the booktabs package."""
         return _tables.latex(self._header(), self._texts(), self._best())
 
     def to_csv(self) -> str:
-        """Return the table as CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
+        """Return the table as CSV; texts that a spreadsheet would evaluate as formulas start with an apostrophe."""
         return _tables.comma_separated(self._header(), self._texts())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the table as what JSON holds; a number that is not finite is "nan", "inf" or "-inf"."""
+        """Return the table as JSON-compatible values; non-finite numbers are "nan", "inf" or "-inf"."""
         return {
             "runs": list(self.runs),
             "rows": [
                 {
                     "label": row.label,
-                    "cells": [{"text": c.text, "value": _json_number(c.value), "note": c.note} for c in row.cells],
+                    "cells": [{"text": c.text, "value": plain_json(c.value), "note": c.note} for c in row.cells],
                     "better": row.better,
                     "best": list(row.best),
                     "help": row.help,
@@ -86,28 +85,29 @@ def compare(
     metrics: Sequence[str] | None = None,
     targets: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Return the runs, or groups of runs, side by side.
+    """Compare runs or groups of runs.
 
-    The rows: the validation perplexity (or loss) at each step of `at`, its best and its last value; the same of each
-    of `metrics`; the targets; the step of the phase transition; the effective rank's trend; how often the training was
-    above the validation; the step from which a run differs from the first; the settings that differ.
+    The rows are: the validation perplexity (or loss) at each step of `at`, its best and its final value; the same for
+    each of `metrics`; the targets; the step of the phase transition; the trend of the effective rank; how often the
+    training loss was above the validation loss; the step from which a run differs from the first; the settings that
+    differ.
 
-    Metrics are found by what their names mean: `val/ppl`, `val_ppl`, `validation/perplexity` and `eval/ppl` are one.
+    Metrics are recognized by name: `val/ppl`, `val_ppl`, `validation/perplexity` and `eval/ppl` are the same metric.
 
     Args:
-        runs: The columns, at least one. Or the groups by their labels, such as the seeds of one setting: a cell is
-            then the mean ± the population standard deviation over the group's runs.
-        at: Steps. Where a run has no point at one of them the nearest is taken, and the cell's note says so.
+        runs: The columns, at least one run; or groups of runs by label, such as the seeds of one setting, whose cells
+            are the mean ± population standard deviation over the group.
+        at: Steps. If a run has no point at a step, the cell has the nearest point and a note with its step.
         metrics: Names of more metrics.
-        targets: Values that metrics are to reach, by name: at least or at most, as is better for such a metric.
+        targets: Target values by metric name: an upper or a lower bound, depending on which is better for the metric.
 
     Raises:
-        ValueError: If there is no run, or a group has none.
+        ValueError: If there is no run, or a group is empty.
         StoreError: If a run cannot be read.
     """
     groups = list(runs.values()) if isinstance(runs, Mapping) else [[run] for run in runs]
     if not groups or not all(groups):
-        raise ValueError("compare takes at least one run, and at least one in each group")
+        raise ValueError("compare needs at least one run, and at least one run in each group")
     all_runs = [run for group in groups for run in group]
     labels = run_labels(all_runs)
     sources = [_rows.Source(run, label) for run, label in zip(all_runs, labels, strict=True)]
@@ -123,7 +123,7 @@ def compare(
         *_setting_rows(sources, notes),
     ]
     sizes = [len(group) for group in groups]
-    rows = [row if len(row.cells) == len(groups) else folded(row, sizes) for row in rows]
+    rows = [row if len(row.cells) == len(groups) else merge_groups(row, sizes) for row in rows]
     if not isinstance(runs, Mapping):
         return Comparison(labels, rows, notes)
     columns = [visible(label) for label in runs]
@@ -137,9 +137,9 @@ def compare(
 def _validation_rows(sources: Sequence[_rows.Source], steps: Sequence[int], notes: list[str]) -> Iterable[Row]:
     measure, curves = _rows.validation(sources)
     if not any(curves):
-        notes.append("no run has a validation perplexity or loss that could be told by its name")
+        notes.append("no run has a series that is a validation perplexity or loss by its name")
         return []
-    missing = f"no validation {measure} was found"
+    missing = f"no validation {measure} found"
     return _rows.curve_rows(f"Val {measure}", curves, steps, "lower", missing=missing)
 
 
@@ -150,12 +150,12 @@ def _metric_rows(
         curves = _rows.metric_curves(sources, metric)
         title, missing = visible(metric), f"no series {visible(metric)!r}"
         if any(curves):
-            yield from _rows.curve_rows(title, curves, steps, naming.direction(metric), missing=missing)
+            yield from _rows.curve_rows(title, curves, steps, direction(metric), missing=missing)
         else:
             names = {name for source in sources for name in source.names}
-            close = difflib.get_close_matches(metric, sorted(names)[:_MOST_NAMES], n=1)
+            close = difflib.get_close_matches(metric, sorted(names)[:_MAX_NAMES], n=1)
             notes.append(f"no run has a series {title!r}" + (f"; did you mean {visible(close[0])!r}?" if close else ""))
-            yield make_row(title, [absent(missing)] * len(sources), None, "No run has it.")
+            yield make_row(title, [absent(missing)] * len(sources), None, "No run has this series.")
 
 
 def _target_rows(sources: Sequence[_rows.Source], targets: Mapping[str, float]) -> Iterable[Row]:
@@ -171,7 +171,7 @@ def _derived_rows(
     try:
         found.append(_rows.transition_row(sources))
     except ImportError as error:
-        notes.append(f"the phase transition is left out: {error}")
+        notes.append(f"the phase transition was not computed: {error}")
     found += [_rows.rank_row(grouped), _rows.train_above_row(sources)]
     if len(sources) == len(grouped) > 1:
         found.append(_rows.divergence_row(sources))
@@ -179,13 +179,7 @@ def _derived_rows(
 
 
 def _setting_rows(sources: Sequence[_rows.Source], notes: list[str]) -> list[Row]:
-    settings = list(islice(_rows.setting_rows(sources), _MOST_SETTINGS + 1))
-    if len(settings) > _MOST_SETTINGS:
-        notes.append(f"more than {_MOST_SETTINGS} settings differ; the first are shown")
-    return settings[:_MOST_SETTINGS]
-
-
-def _json_number(value: float | None) -> float | str | None:
-    if value is None or math.isfinite(value):
-        return value
-    return repr(float(value))
+    settings = list(islice(_rows.setting_rows(sources), _MAX_SETTINGS + 1))
+    if len(settings) > _MAX_SETTINGS:
+        notes.append(f"more than {_MAX_SETTINGS} settings differ; only the first {_MAX_SETTINGS} are shown")
+    return settings[:_MAX_SETTINGS]

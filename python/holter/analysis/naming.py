@@ -1,15 +1,15 @@
-"""What a metric is, by its name: tolerant on purpose, since every training script names its losses its own way.
+"""Recognition of metrics by name, tolerant because naming conventions differ between training scripts.
 
-`val/ppl`, `val_ppl`, `validation/perplexity`, `eval/ppl` and `ppl/val` are the validation perplexity.
+`val/ppl`, `val_ppl`, `validation/perplexity`, `eval/ppl` and `ppl/val` all mean the validation perplexity.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-Better: TypeAlias = Literal["lower", "higher"] | None
+from holter._direction import words
+
 Split: TypeAlias = Literal["train", "val", "test", ""]
 
 LOSS = ("loss", "nll", "ce", "cross_entropy", "total_loss")
@@ -31,41 +31,35 @@ _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _ORDER: tuple[Split, ...] = ("train", "", "val", "test")
-_ONE_THING = {name: group[0] for group in (LOSS, PERPLEXITY, ACCURACY, GRADIENT_NORM, LEARNING_RATE) for name in group}
-_LOWER_IS_BETTER = {"loss", "nll", "ce", "ppl", "perplexity", "error", "err", "bpb", "bpc", "mse", "mae", "rmse"}
-_HIGHER_IS_BETTER = {"acc", "accuracy", "f1", "auc", "auroc", "bleu", "rouge", "reward", "precision", "recall"}
-_WORDS = re.compile(r"[a-z0-9]+")
-_HELD_OUT = re.compile(r"held[-_]out")
-_LONGEST = 200
-"""A longer name is not one that people give to a loss."""
+_CANONICAL = {name: group[0] for group in (LOSS, PERPLEXITY, ACCURACY, GRADIENT_NORM, LEARNING_RATE) for name in group}
 _MARKS = "mark/"
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A name taken apart.
+    """The parsed name of a series.
 
     Attributes:
-        split: What was measured on, if the first or last word says it.
-        metric: The rest, in lower case, its words joined by `_`.
+        split: The data split, if the first or last word names one.
+        metric: The other words in lower case, joined by `_`.
     """
 
     split: Split
     metric: str
 
 
-@lru_cache(maxsize=1 << 14)  # a run's names are looked through for one metric after the other
+@lru_cache(maxsize=1 << 14)  # a run's names are searched for several metrics
 def meaning(name: str) -> Meaning:
-    """Take a name apart."""
-    words = _words(name)
-    for place, rest in ((0, words[1:]), (-1, words[:-1])):
-        if rest and words[place] in _SPLITS:
-            return Meaning(_SPLITS[words[place]], "_".join(rest))
-    return Meaning("", "_".join(words))
+    """Parse a name."""
+    found = words(name)
+    for place, rest in ((0, found[1:]), (-1, found[:-1])):
+        if rest and found[place] in _SPLITS:
+            return Meaning(_SPLITS[found[place]], "_".join(rest))
+    return Meaning("", "_".join(found))
 
 
-def that_mean(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
-    """Return the names of one of the metrics, training first; of the metrics the first that any name means."""
+def names_for_metric(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
+    """Return the names of the first of the metrics that has any, training split first."""
     meanings = {name: meaning(name) for name in names if not name.startswith(_MARKS)}
     for metric in metrics:
         found = [name for name, meant in meanings.items() if meant.metric == metric]
@@ -75,42 +69,30 @@ def that_mean(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
 
 
 def find(names: Iterable[str], split: Split, metrics: Sequence[str]) -> str | None:
-    """Return the first name, in order, of the first of the metrics on the split; None without one.
+    """Return the alphabetically first name of the first of the metrics on the split; None if there is none.
 
-    Where the training is looked for, a name without a split will do: `loss` is the training loss.
+    For the training split, names without a split match too: `loss` is the training loss.
     """
-    meant = {meaning(name): name for name in sorted(names, reverse=True)}
+    by_meaning = {meaning(name): name for name in sorted(names, reverse=True)}
     splits: tuple[Split, ...] = ("train", "") if split == "train" else (split,)
-    wanted = (Meaning(one, metric) for one in splits for metric in metrics)
-    return next((meant[one] for one in wanted if one in meant), None)
+    candidates = (Meaning(candidate, metric) for candidate in splits for metric in metrics)
+    return next((by_meaning[candidate] for candidate in candidates if candidate in by_meaning), None)
 
 
 def resolve(names: Iterable[str], wanted: str) -> str | None:
-    """Return `wanted` if it is one of the names, else the first, in order, that means the same; None without one."""
+    """Return `wanted` if it is among the names, else the alphabetically first synonym; None if there is none."""
     ordered = sorted(names)
     if wanted in ordered:
         return wanted
-    return next((name for name in ordered if _one_thing(name) == _one_thing(wanted)), None)
-
-
-def direction(name: str) -> Better:
-    """Return whether lower or higher is better for a metric of this name; None where its name does not tell."""
-    words = set(_words(name))
-    if words & _LOWER_IS_BETTER:
-        return "lower"
-    return "higher" if words & _HIGHER_IS_BETTER else None
+    return next((name for name in ordered if _canonical(name) == _canonical(wanted)), None)
 
 
 def measures(name: str, metric: str) -> bool:
-    """Return whether the metric's words, such as `effective rank`, stand in the name."""
-    return f" {metric} " in f" {' '.join(_words(name))} "
+    """Return whether the name contains the words of the metric, such as `effective rank`."""
+    return f" {metric} " in f" {' '.join(words(name))} "
 
 
-def _one_thing(name: str) -> tuple[Split, str]:
-    """The split, and the metric by the first of its names."""
-    meant = meaning(name)
-    return meant.split, _ONE_THING.get(meant.metric, meant.metric)
-
-
-def _words(name: str) -> list[str]:
-    return _WORDS.findall(_HELD_OUT.sub("heldout", name[:_LONGEST].lower()))
+def _canonical(name: str) -> tuple[Split, str]:
+    """The split, and the canonical name of the metric."""
+    parsed = meaning(name)
+    return parsed.split, _CANONICAL.get(parsed.metric, parsed.metric)

@@ -1,8 +1,8 @@
-"""Smoothing in steps: a curve that does not change with the zoom, on steps as irregular as they come.
+"""Smoothing in steps: independent of the zoom level and of the spacing of the steps.
 
-A half-life and a window are numbers of steps, not of points. So a series that was logged at every tenth step, or that
-is read in buckets, is smoothed like the one it stands for. Points that are NaN or infinite are passed over; where
-nothing finite has been seen the result is NaN.
+Half-lives and windows are numbers of steps, not of points. A series that was logged at every tenth step, or is read in
+buckets, is therefore smoothed like the full series. NaN and infinite points are ignored; before the first finite value
+the result is NaN.
 """
 
 import math
@@ -16,19 +16,19 @@ from holter.analysis._points import FloatArray, IntArray, gaps, offsets, points
 
 _MAX_OFFSET = (1 << 64) - 1
 _STRETCHES_PER_PLACE = 8
-"""How many times as many stretches as places a recurrence is laid out with; a stretch costs less than a place."""
+"""The ratio of stretches to places per stretch in the layout of a recurrence; a stretch costs less than a place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rolling:
-    """Statistics of the finite values in the window that ends at each step.
+    """Statistics of the finite values in the window that ends at each step; NaN for a window without any.
 
     Attributes:
-        means: Shape (n,), float64; NaN where the window holds no finite value, as in all of them.
-        stds: Shape (n,), float64: the population standard deviation.
+        means: Shape (n,), float64.
+        stds: Shape (n,), float64: population standard deviations.
         minima: Shape (n,), float64.
         maxima: Shape (n,), float64.
-        counts: Shape (n,), int64: how many finite values the window holds.
+        counts: Shape (n,), int64: number of finite values in the window.
     """
 
     means: FloatArray
@@ -44,18 +44,18 @@ def ema(
     """Return the exponential moving average at each step.
 
     At step t it is Σ c v 2^(-(t-s)/half_life) / Σ c 2^(-(t-s)/half_life) over the finite values v at steps s <= t with
-    counts c. The denominator is what "bias-corrected" means: the first result is the first value.
+    counts c. The denominator corrects the bias: the first result is the first value.
 
-    Buckets of w steps, smoothed with their means as values and their numbers of points as `counts`, give at the
-    buckets' last steps what the points give there, but for the ages within a bucket being taken as equal. With
-    q = 2^((w-1)/(2 half_life)) the two differ by at most (q-1)/(q+1) times the values' range: 5 % of it for w = 64 and
-    a half-life of 224 steps. (No two averages whose weights' ratios lie within a factor of q² differ by more.)
+    To smooth buckets of w steps, pass their means as values, their last steps as steps and their numbers of points as
+    `counts`. The result approximates that of the points, since it treats all points of a bucket as equally old: with
+    q = 2^((w-1)/(2 half_life)) the two differ by at most (q-1)/(q+1) times the range of the values, 5 % for w = 64 and
+    a half-life of 224 steps. (Two averages whose weights differ by at most a factor of q² cannot differ by more.)
 
     Args:
         steps: Shape (n,), integers, strictly ascending.
-        values: Shape (n,). NaN and infinities are passed over: the result there is the average so far.
-        half_life: After how many steps a value weighs half. 0 smooths nothing; infinity gives the mean so far.
-        counts: Shape (n,): how many points each value stands for, 0 for none. All 1 if None.
+        values: Shape (n,). NaN and infinities are ignored: the result there is the average so far.
+        half_life: The number of steps after which a weight halves. 0 disables smoothing; infinity is the mean so far.
+        counts: Shape (n,): the number of points that each value represents. All 1 if None.
 
     Returns:
         Shape (n,), float64; NaN before the first finite value.
@@ -82,13 +82,13 @@ def ema(
 def rolling(steps: npt.ArrayLike, values: npt.ArrayLike, window: float) -> Rolling:
     """Return the statistics of the trailing window of steps (step - window, step] at each step.
 
-    They equal `numpy.mean`, `std`, `min` and `max` of the window's finite values to rounding, whatever passed by
-    before.
+    They equal `numpy.mean`, `std`, `min` and `max` of the window's finite values up to rounding; values before the
+    window have no influence.
 
     Args:
         steps: Shape (n,), integers, strictly ascending.
         values: Shape (n,).
-        window: How many steps the window covers, more than 0; infinity for all so far.
+        window: The length of the window in steps, more than 0; infinity for all steps so far.
 
     Raises:
         TypeError: If a step is not an integer.
@@ -102,7 +102,7 @@ def rolling(steps: npt.ArrayLike, values: npt.ArrayLike, window: float) -> Rolli
 
 
 def trailing(steps: npt.ArrayLike, values: npt.ArrayLike, window: float) -> tuple[FloatArray, IntArray, IntArray]:
-    """Return the finite values, and for each step which of them its trailing window holds, as [left, right).
+    """Return the finite values, and the range [left, right) of them in the trailing window of each step.
 
     Raises:
         TypeError: If a step is not an integer.
@@ -125,17 +125,17 @@ def _weights(counts: npt.ArrayLike | None, length: int) -> FloatArray:
         return np.ones(length)
     weights = np.asarray(counts, np.float64)
     if weights.shape != (length,):
-        raise ValueError(f"counts must have one number for each of the {length} values, got shape {weights.shape}")
+        raise ValueError(f"counts must have one number per value, shape ({length},), got shape {weights.shape}")
     if not np.all((weights >= 0) & (weights < np.inf)):
         raise ValueError("counts must be finite and at least 0")
     return weights
 
 
 def _averages(steps: IntArray, values: FloatArray, weights: FloatArray, half_life: float) -> FloatArray:
-    """The average at each step, of values that are all finite and weights above 0.
+    """The average at each step, for finite values and positive weights.
 
-    The recurrence is that of the average itself, a mean of the last average and the value: sums of large values could
-    overflow, and an average between two values stays between them.
+    The recurrence is that of the average, a weighted mean of the previous average and the value: unlike sums of large
+    values, it cannot overflow, and the average stays within the range of the values.
     """
     if not len(steps):
         return np.zeros(0)
@@ -150,10 +150,10 @@ def _averages(steps: IntArray, values: FloatArray, weights: FloatArray, half_lif
 
 
 def _recurrence(decays: FloatArray, inputs: FloatArray) -> FloatArray:
-    """Return x with x[i] = decays[i] x[i-1] + inputs[i] and x[-1] = 0, as one would in a loop, in about √n numpy calls.
+    """Return x with x[i] = decays[i] x[i-1] + inputs[i] and x[-1] = 0, in about √n numpy calls.
 
-    The array is cut into stretches, which are run side by side from 0; then each is given what its predecessor ended
-    with. Nothing is divided by a power of the decay, so nothing overflows, however long the series is.
+    Computes stretches of the array in parallel, each from 0, then adds the decayed end of the previous stretch. It
+    never divides by a power of the decay, so series of any length do not overflow.
     """
     length = len(inputs)
     width = math.isqrt(length // _STRETCHES_PER_PLACE) + 1

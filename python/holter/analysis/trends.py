@@ -1,7 +1,6 @@
-"""Trends and comparisons of two curves, with a significance that takes the noise into account.
+"""Trends and comparisons of two curves, with a significance corrected for autocorrelated noise.
 
-Training curves' noise is autocorrelated: neighbouring points err alike, so n points carry less than n points'
-evidence. The significance here is corrected for it.
+The noise of training curves is autocorrelated, so n points carry less evidence than n independent points.
 """
 
 import math
@@ -15,24 +14,24 @@ from holter.analysis._points import FloatArray, IntArray, median, points, stretc
 from holter.analysis.bands import across
 
 _MAX_POINTS = 200
-"""Medians of so many stretches stand for a longer series: its pairs are compared one by one."""
+"""A longer series is reduced to the medians of this many stretches, since all pairs of points are compared."""
 _SIGNIFICANT = 0.05
 _ONE_WAY = 0.75
 _ENDS = 10
-"""Start and end are medians of one part in so many."""
+"""Start and end are medians of the first and last 1/10 of the values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Where a curve came from and where it went.
+    """Start, end and slope of a curve.
 
     Attributes:
         start: The median of the first tenth of the finite values.
         end: The median of the last tenth.
-        slope_per_1000_steps: Theil-Sen's: the median of the slopes between all pairs of points.
-        p_value: How often noise of this autocorrelation without a trend would go as steadily up or down; 1 for fewer
-            than 4 points.
-        count: How many finite values there are.
+        slope_per_1000_steps: The Theil-Sen slope: the median of the slopes between all pairs of points.
+        p_value: The probability that noise of this autocorrelation without a trend rises or falls as steadily; 1 for
+            fewer than 4 points.
+        count: The number of finite values.
     """
 
     start: float
@@ -43,7 +42,7 @@ class Trend:
 
     @property
     def is_significant(self) -> bool:
-        """Whether noise alone would do this in less than 5 of 100 series."""
+        """Whether the p-value is below 0.05."""
         return self.p_value < _SIGNIFICANT
 
     @property
@@ -55,14 +54,14 @@ class Trend:
 def trend(steps: npt.ArrayLike, values: npt.ArrayLike) -> Trend | None:
     """Return the trend of a series; None if no value is finite.
 
-    The slope is Sen's (1968). The significance is the better of two tests, doubled: Mann and Kendall's (1945) with the
-    variance of its statistic multiplied by (1+ρ)/(1-ρ), ρ being the autocorrelation of neighbouring residuals, as
-    for a mean of an AR(1) process; and, since a smooth curve's residuals hang together as well, one of how many of the
-    steps go one way, against the three of four that noise may show whose peaks rise fast and fall slowly.
+    The slope is Sen's (1968). The p-value is twice the smaller one of two tests: Mann and Kendall's (1945), with the
+    variance of its statistic multiplied by (1+ρ)/(1-ρ) for the autocorrelation ρ of neighboring residuals, as for a
+    mean of an AR(1) process; and, since the residuals of a smooth curve are autocorrelated too, a sign test of the
+    share of steps in one direction against 3/4, the share in noise whose peaks rise fast and fall slowly.
 
     Args:
         steps: Shape (n,), integers, strictly ascending.
-        values: Shape (n,); NaN and infinities are passed over.
+        values: Shape (n,); NaN and infinities are ignored.
 
     Raises:
         TypeError: If a step is not an integer.
@@ -87,10 +86,10 @@ def trend(steps: npt.ArrayLike, values: npt.ArrayLike) -> Trend | None:
 
 
 def rank_trend(members: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> Trend | None:
-    """Return the trend of the mean over the layers, such as of `effective_rank/*`; its `text` is "328 → 312".
+    """Return the trend of the mean over layers, such as `effective_rank/*`, with a `text` such as "328 → 312".
 
     Args:
-        members: Steps and values of each layer; one of them is fine.
+        members: Steps and values of each layer, at least one.
 
     Raises:
         TypeError: If a step is not an integer.
@@ -100,11 +99,11 @@ def rank_trend(members: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> Trend 
 
 
 def family_mean(members: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]) -> tuple[IntArray, FloatArray]:
-    """Return the steps and the mean of a family at each.
+    """Return the steps of a family and its mean at each step.
 
-    Where all members have a finite value it is the plain mean. Where some have none, the mean of the others'
-    differences from their own medians stands for all: that a layer with large values was not logged at a step is no
-    jump of the family. NaN where no member has a finite value.
+    Where all members have a finite value it is the plain mean. Where some have none, it is the mean of the members'
+    medians plus the mean deviation of the others from their medians, so that a layer with large values that is missing
+    at a step does not cause a jump. NaN where no member has a finite value.
 
     Args:
         members: Steps and values of each member, as for `across`.
@@ -130,7 +129,7 @@ def share_above(
 ) -> float:
     """Return the share of the common steps at which a is greater than b, such as training loss above validation loss.
 
-    Steps at which either is NaN or infinite do not count. NaN if there is no common step.
+    Steps at which either is NaN or infinite are ignored. NaN if there is no common step.
 
     Args:
         a_steps: Shape (n,), integers, strictly ascending.
@@ -155,17 +154,17 @@ def divergence_step(
     *,
     tolerance: float = 0.01,
 ) -> int | None:
-    """Return the first of the common steps from which on two curves differ at each; None if they agree at the last.
+    """Return the first common step from which two curves differ at every step; None if they agree at the last.
 
-    They differ where their distance is more than `tolerance` of the larger magnitude, or where one is NaN or infinite
-    and the other is something else. Noisy curves are better smoothed before, with `ema` and one half-life.
+    Values differ if their distance exceeds `tolerance` times the larger magnitude, or if one is NaN or infinite and the
+    other is not the same. Smooth noisy curves first, with `ema` and the same half-life.
 
     Args:
         a_steps: Shape (n,), integers, strictly ascending.
         a_values: Shape (n,).
         b_steps: Shape (m,), integers, strictly ascending.
         b_values: Shape (m,).
-        tolerance: Relative. 0 asks from where on they are not equal, as two runs of one seed should be.
+        tolerance: The relative tolerance; 0 for exact equality, which two runs with the same seed should have.
 
     Raises:
         TypeError: If a step is not an integer.
@@ -188,7 +187,7 @@ def _common(a: tuple[IntArray, FloatArray], b: tuple[IntArray, FloatArray]) -> t
 
 
 def _medians(steps: IntArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The steps, counted from the first, and the values; medians of stretches where there are too many."""
+    """Steps relative to the first, and values; medians of stretches for long series."""
     x = (steps - steps[0]).astype(np.float64)
     if len(values) <= _MAX_POINTS:
         return x, values
@@ -204,7 +203,7 @@ def _theil_sen(x: FloatArray, y: FloatArray) -> float:
 
 
 def _mann_kendall(y: FloatArray, residuals: FloatArray) -> float:
-    """The two-sided significance of the trend in `y`."""
+    """The two-sided p-value of the trend in `y`."""
     count = len(y)
     if count < 4:
         return 1.0
@@ -219,7 +218,7 @@ def _mann_kendall(y: FloatArray, residuals: FloatArray) -> float:
 
 
 def _one_way(y: FloatArray) -> float:
-    """How often, of so many steps, so many would go one way if three of four did by chance; both ways counted."""
+    """The two-sided p-value of the number of steps in one direction, if each has it with probability 3/4."""
     steps = np.diff(y)
     one_way = max(int((steps > 0).sum()), int((steps < 0).sum()))
     count = len(steps)
@@ -227,10 +226,10 @@ def _one_way(y: FloatArray) -> float:
 
 
 def _inflation(residuals: FloatArray) -> float:
-    """By how much autocorrelation multiplies the variance of a mean: (1+ρ)/(1-ρ), at least 1.
+    """The factor by which autocorrelation increases the variance of a mean: (1+ρ)/(1-ρ), at least 1.
 
-    ρ is that of the residuals' ranks, since a single outlier would hide it, and corrected for the bias that the
-    estimate has where a line was taken off few points (Marriott and Pope, 1954).
+    ρ is the autocorrelation of the residuals' ranks, because a single outlier would mask that of their values,
+    corrected for the bias of the estimate after detrending few points (Marriott and Pope, 1954).
     """
     count = len(residuals)
     ranks = np.argsort(np.argsort(residuals, kind="stable"), kind="stable") - (count - 1) / 2
@@ -240,5 +239,5 @@ def _inflation(residuals: FloatArray) -> float:
 
 
 def _three_digits(value: float) -> str:
-    """Three significant digits, and all of an integer part; no exponent for what a rank or a norm would be."""
+    """Three significant digits and a complete integer part, without an exponent for values below 10 million."""
     return f"{value:.0f}" if 100 <= abs(value) < 1e7 else f"{value:.3g}"

@@ -1,12 +1,12 @@
-"""Charts of runs: built once, drawn by notebooks, the report, the command line and the dashboard.
+"""Charts of runs, shared by notebooks, the report, the command line and the dashboard.
 
-View                                         what the user looks through
+View                                         window, x-axis and smoothing
 line_chart, band_chart, heatmap_chart,
 latest_chart, speed_chart                    builders: runs in, `Chart` out
-overview_charts, build_chart                 what is shown first of runs
+overview_charts, build_chart                 the default charts of runs
 to_plotly, to_matplotlib, save               renderers: `Chart` in, figure or file out
 report                                       runs in, one HTML file out
-PALETTE, THEMES                              a run's colour, the same everywhere
+PALETTE, THEMES                              colors of runs
 """
 
 from holter.plots.build.bands import band_chart

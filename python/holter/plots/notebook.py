@@ -1,4 +1,4 @@
-"""A run's chart as a plotly figure: what `Run.plot` shows in a notebook."""
+"""Charts of a run as plotly figures, for `Run.plot` in notebooks."""
 
 from __future__ import annotations
 
@@ -37,24 +37,22 @@ def figure_of(
     try:
         import plotly.graph_objects as go
     except ImportError as error:
-        raise ImportError("this needs plotly: pip install 'holter[serve]'") from error
+        raise ImportError("plotly is required: pip install 'holter[serve]'") from error
     names = sorted(run.names(pattern), key=analysis.natural_key)
     if not names:
-        raise KeyError(
-            f"{run.path} has no series that matches {pattern!r}; names() lists the {len(run.names())} it has"
-        )
-    seen = View(**view)
+        raise KeyError(f"no series of {run.path} matches {pattern!r}; names() lists all {len(run.names())} series")
+    run_view = View(**view)
     if band is not None:
-        chart = band_chart(run, names, band, seen, title=title, change_points=change_points)
+        chart = band_chart(run, names, band, run_view, title=title, change_points=change_points)
     elif kind == "line":
-        chart = line_chart([run], names, seen, title=title, change_points=change_points)
+        chart = line_chart([run], names, run_view, title=title, change_points=change_points)
     elif kind == "heatmap":
-        chart = heatmap_chart(run, names, seen, title=title)
+        chart = heatmap_chart(run, names, run_view, title=title)
     elif kind == "latest":
-        chart = latest_chart([run], names, seen, title=title)
+        chart = latest_chart([run], names, run_view, title=title)
     else:
         raise ValueError(f"kind must be line, heatmap or latest, got {kind!r}")
     figure = to_plotly(chart, theme)
     figure["layout"]["height"] = _HEIGHT
-    # Attributes that an older plotly does not know yet are left out.
+    # skip_invalid drops attributes that an older plotly does not support.
     return go.Figure(figure, skip_invalid=True)

@@ -79,4 +79,4 @@ def _write(runs: list[holter.Run], output: Path, title: str | None, at: list[int
             progress.update(task, completed=done, total=total, description=description)
             progress.refresh()
 
-        plots.report(runs, output, title=title, at=at, progress=on_progress)
+        plots.report(runs, output, title=title, at=at, on_progress=on_progress)

@@ -166,11 +166,11 @@ def _build(chart: ChartSpec, groups: list[list[Entry]], view: "View") -> "Chart"
     if chart.kind == "heatmap":
         return plots.heatmap_chart(runs[0], names, view, title=title)
     if chart.kind == "latest":
-        return plots.latest_chart(runs, names, view, title=title, thresholds=thresholds, colours=colors)
+        return plots.latest_chart(runs, names, view, title=title, thresholds=thresholds, colors=colors)
     if chart.kind == "speed":
-        return plots.speed_chart(runs, names, view, title=title, colours=colors)
+        return plots.speed_chart(runs, names, view, title=title, colors=colors)
     return plots.line_chart(
-        runs, names, view, title=title, thresholds=thresholds, colours=colors, change_points=chart.change_points
+        runs, names, view, title=title, thresholds=thresholds, colors=colors, change_points=chart.change_points
     )
 
 
@@ -186,7 +186,7 @@ def _build_band(chart: ChartSpec, groups: list[list[Entry]], view: "View", thres
         view,
         title=chart.title,
         thresholds=thresholds,
-        colours=[_color(spec, group[0]) for spec, group in filled],
+        colors=[_color(spec, group[0]) for spec, group in filled],
         change_points=chart.change_points,
     )
 

@@ -1,9 +1,9 @@
 """Builders: runs in, `Chart` out.
 
-chart                                        what a chart is: lines, bars, heatmaps, marks
-view, scene, axes, ranges, reading           which points are read, and where they are drawn
+chart                                        data model of a chart: lines, bars, heatmaps, marks
+view, scene, axes, ranges, reading           reads points and places them on the axes
 lines, bands, heatmaps, latest, speed        one builder for each kind of chart
-marks, notes                                 what is marked in a chart and noted below it
-overview                                     which charts are shown first
-palette, text                                colors and shortened names, shared with the renderers
+marks, notes                                 vertical marks; the note below a chart
+overview                                     default charts
+palette, text                                colors and display texts, shared with the renderers
 """

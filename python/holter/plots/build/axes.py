@@ -1,6 +1,6 @@
-"""The x-axis: where a bucket of steps stands on it.
+"""The x-axis: maps buckets of steps to x-coordinates.
 
-Steps are placed by themselves, times by the bucket's timestamp, and a metric by its mean over the same bucket.
+x is the step, the bucket's timestamp, or the mean of another metric over the same bucket.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _UNITS = ((600.0, "s", 1.0), (36_000.0, "min", 60.0), (float("inf"), "h", 3600.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class XAxis:
-    """Maps the buckets of one chart onto its x-axis.
+    """Maps the buckets of one chart to its x-axis.
 
     Attributes:
         mode: The view's `x`.
-        metric: The metric on the axis; empty if it is none.
+        metric: The metric on the axis; empty if the axis is not a metric.
         kind: Whether x is steps, other numbers or dates.
-        label: What the axis says.
-        origins: For relative time: when each run was begun.
-        seconds: For relative time: how many seconds make one unit.
-        reading: Where the metric's buckets are.
+        label: The label of the axis.
+        origins: For relative time: the start of each run.
+        seconds: For relative time: seconds per unit.
+        reading: The buckets, including those of the metric.
     """
 
     mode: str
@@ -48,7 +48,7 @@ class XAxis:
     reading: Reading
 
     def place(self, run_index: int, buckets: Buckets) -> XArray:
-        """Return x for each bucket: float64 or datetime64[us]; NaN where the metric on the axis is absent."""
+        """Return x for each bucket: float64 or datetime64[us]; NaN if the metric on the axis is absent."""
         if self.mode == "step":
             return middles(buckets)
         if self.mode == "wall":
@@ -58,18 +58,18 @@ class XAxis:
         return self._metric_at(run_index, buckets.steps)
 
     def _metric_at(self, run_index: int, steps: IntArray) -> FloatArray:
-        """The metric's mean over the buckets that begin at `steps`."""
+        """The metric's mean over the buckets that start at `steps`."""
         found = np.full(len(steps), np.nan)
         joined = self.reading.shown.get((run_index, self.metric))
         if joined is not None and len(joined.steps):
             at = np.searchsorted(joined.steps, steps).clip(max=len(joined.steps) - 1)
-            is_there = joined.steps[at] == steps
-            found[is_there] = joined.means[at[is_there]]
+            has_match = joined.steps[at] == steps
+            found[has_match] = joined.means[at[has_match]]
         return np.where(np.isfinite(found), found, np.nan)
 
 
 def x_axis(runs: Sequence[Run], view: View, reading: Reading) -> XAxis:
-    """Return the axis that the view asks for."""
+    """Return the x-axis of a view."""
     if view.x_metric:
         return XAxis("metric", view.x_metric, "number", view.x_metric, (), 1.0, reading)
     if view.x == "wall":
@@ -82,13 +82,13 @@ def x_axis(runs: Sequence[Run], view: View, reading: Reading) -> XAxis:
 
 
 def _unit(runs: Sequence[Run], origins: Sequence[np.datetime64], view: View, reading: Reading) -> tuple[str, float]:
-    """The unit in which the whole runs, not only the window, are easy to read."""
+    """The unit for the duration of the complete runs, so that it does not depend on the window."""
     longest = 0.0
     for index, (run, origin) in enumerate(zip(runs, origins, strict=True)):
-        there = [buckets for (of_run, _), buckets in reading.shown.items() if of_run == index]
+        own = [buckets for (run_index, _), buckets in reading.shown.items() if run_index == index]
         if view.stop is not None:
-            there = run.buckets([buckets.name for buckets in there], max_buckets=1)
-        for buckets in there:
+            own = run.buckets([buckets.name for buckets in own], max_buckets=1)
+        for buckets in own:
             longest = max(longest, *_seconds(buckets.timestamps[-1:], origin))
     return next((unit, seconds) for limit, unit, seconds in _UNITS if longest < limit)
 

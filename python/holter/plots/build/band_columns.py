@@ -1,4 +1,4 @@
-"""Computes a band on the grid that was read: over members, or over a trailing window of a single one."""
+"""Computes a band on the grid of the reading: over members, or over a trailing window of a single member."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Member: TypeAlias = "tuple[IntArray, FloatArray]"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a band is made; the attributes are `band_chart`'s arguments."""
+    """The definition of a band; the attributes are the arguments of `band_chart`."""
 
     kind: BandKind
     across: Across
@@ -33,7 +33,7 @@ class Recipe:
 
     @property
     def spread(self) -> str:
-        """What lies between the borders, in words."""
+        """A description of center and borders, such as `mean ± std`."""
         if self.kind == "quantile":
             return f"median, {self.quantiles[0] * 100:g}–{self.quantiles[1] * 100:g} %"
         return "mean ± std" if self.kind == "std" else "mean, min–max"
@@ -41,7 +41,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """A band: int64 steps, each a bucket's first, and float64 centre and borders at each."""
+    """A band: the first step (int64) of each bucket, with center and borders (float64)."""
 
     steps: IntArray
     centers: FloatArray
@@ -53,10 +53,10 @@ def band_columns(reading: Reading, keys: list[Key], recipe: Recipe, steps: IntAr
     """Return the band over the series `keys`.
 
     Args:
-        reading: Where they are.
+        reading: The buckets of the series.
         keys: The series.
-        recipe: How the band is made.
-        steps: The first step of each bucket of `reading.shown` in which one of the series has a point, ascending.
+        recipe: The definition of the band.
+        steps: The first step of each bucket of `reading.shown` in which any of the series has a point, ascending.
     """
     shown = {key: [reading.shown[key]] for key in keys}
     if len(keys) > 1 and not recipe.half_life:
@@ -65,7 +65,7 @@ def band_columns(reading: Reading, keys: list[Key], recipe: Recipe, steps: IntAr
     columns = _over_window(parts[keys[0]], recipe) if len(keys) == 1 else _over_members(parts, recipe)
     if recipe.half_life:
         columns = _smoothed(columns, parts, recipe)
-    # What was computed on the grid that was read: its value at the end of each bucket that is drawn.
+    # The band was computed on the finer grid of the reading: take its value at the end of each drawn bucket.
     at = np.searchsorted(columns.steps, steps + reading.width) - 1
     picked = Columns(steps, columns.centers[at], columns.lowers[at], columns.uppers[at])
     if recipe.kind == "minmax" and len(keys) > 1:
@@ -79,14 +79,14 @@ def _over_members(parts: dict[Key, list[Buckets]], recipe: Recipe) -> Columns:
     band = analysis.across(members, recipe.kind, quantiles=recipe.quantiles)
     if recipe.kind != "minmax":
         return Columns(band.steps, band.centers, band.lowers, band.uppers)
-    # The mean of a bucket would hide the spike of a single step.
+    # The mean of a bucket would hide a spike of a single step.
     lowers = analysis.across(_members(parts, "minima", recipe.across), "minmax").lowers
     uppers = analysis.across(_members(parts, "maxima", recipe.across), "minmax").uppers
     return Columns(band.steps, band.centers, lowers, uppers)
 
 
 def _members(parts: dict[Key, list[Buckets]], column: _Column, across: Across) -> list[_Member]:
-    """The members of a band: the series themselves, or averages over those of one name or of one run."""
+    """The members of a band: the series, or their averages by name or by run."""
     joined = {key: _joined(pieces, column) for key, pieces in parts.items()}
     if across == "both":
         return list(joined.values())
@@ -108,7 +108,7 @@ def _joined(pieces: list[Buckets], column: _Column) -> _Member:
 
 
 def _over_window(pieces: list[Buckets], recipe: Recipe) -> Columns:
-    """The band of a single series; exact also where it was read in buckets, but for its quantiles."""
+    """The band of a single series; exact even if read in buckets, except for quantiles."""
     steps, means = _joined(pieces, "means")
     band = analysis.over_window(steps, means, recipe.window, recipe.kind, quantiles=recipe.quantiles)
     columns = Columns(band.steps, band.centers, band.lowers, band.uppers)
@@ -128,9 +128,9 @@ def _over_window(pieces: list[Buckets], recipe: Recipe) -> Columns:
 def _rolling_moments(
     steps: IntArray, counts: IntArray, sums: FloatArray, square_sums: FloatArray, window: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and population std of all points in the buckets that begin in (step - window, step]."""
+    """Mean and population std of all points in the buckets that start in (step - window, step]."""
     total = int(counts.sum())
-    shift = float(sums.sum()) / total if total else 0.0  # keeps the difference of squares from cancelling
+    shift = float(sums.sum()) / total if total else 0.0  # prevents cancellation in the difference of squares
     shifted = sums - shift * counts
     squares = square_sums - 2.0 * shift * sums + shift * shift * counts
     lefts = np.searchsorted(steps, steps - window, side="right")
@@ -144,7 +144,7 @@ def _rolling_moments(
 
 
 def _smoothed(columns: Columns, parts: dict[Key, list[Buckets]], recipe: Recipe) -> Columns:
-    """The band with its curves smoothed; the borders of min–max stay, since they are there for the spikes."""
+    """The band with smoothed curves, except for the borders of min–max, which must show spikes."""
     weights = np.zeros(len(columns.steps), np.int64)
     for pieces in parts.values():
         for piece in pieces:

@@ -1,7 +1,7 @@
-"""What a chart is: the data and the words, with nothing of how it is drawn.
+"""The data model of a chart, independent of how it is drawn.
 
-Builders make charts from runs, renderers turn them into figures. A notebook, the report, the command line and the
-dashboard therefore show the same picture. Texts are as the user wrote them: escaping is the renderers' task.
+Builders make charts from runs and renderers turn them into figures, so notebooks, the report, the command line and the
+dashboard show the same data. Texts are unmodified; renderers escape them.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 XArray: TypeAlias = npt.NDArray[Any]
-Colour: TypeAlias = int | float | str
-"""An index into the palette, a place from 0.0 to 1.0 in the theme's sequence of colours, or `"#rrggbb"`."""
+Color: TypeAlias = int | float | str
+"""An index into the palette, a position from 0.0 to 1.0 in the theme's color sequence, or `"#rrggbb"`."""
 ChartKind: TypeAlias = Literal["line", "band", "heatmap", "latest", "speed"]
 AxisKind: TypeAlias = Literal["step", "number", "date"]
 MarkKind: TypeAlias = Literal["mark", "restart", "alert", "change"]
@@ -22,11 +22,11 @@ MarkKind: TypeAlias = Literal["mark", "restart", "alert", "change"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nonfinite:
-    """Where a line has values that no axis can show: NaN and infinities.
+    """The positions of NaN and infinite values of a line.
 
     Attributes:
-        x: Shape (n,), as the line's `x`.
-        texts: What is there, one for each x: `"NaN at step 512"`.
+        x: Shape (n,), like the line's `x`.
+        texts: A description for each x, such as `"NaN at step 512"`.
     """
 
     x: XArray
@@ -41,21 +41,21 @@ class Line:
     """One line, with or without a ribbon around it.
 
     Attributes:
-        label: What the legend says.
-        x: Shape (n,): float64, or datetime64[us] where the chart's axis is of dates.
-        y: Shape (n,), float64. NaN where there is no finite value: the line has a gap there.
-        steps: Shape (n,), int64: the first step that a point stands for.
-        last_steps: Shape (n,), int64: the last one.
+        label: The label in the legend.
+        x: Shape (n,): float64, or datetime64[us] on a date axis.
+        y: Shape (n,), float64. NaN is a gap in the line.
+        steps: Shape (n,), int64: the first step that each point represents.
+        last_steps: Shape (n,), int64: the last step that each point represents.
         lower: Shape (n,), the ribbon's lower edge; None without a ribbon.
-        upper: Shape (n,), its upper edge.
-        spread: What lies between the two: `"min–max"`, `"mean ± std"`.
-        counts: Shape (n,), how many members a band has at a point; None for a plain line.
-        nonfinite: NaN and infinities, which `y` cannot show.
-        colour: Its colour.
+        upper: Shape (n,), the ribbon's upper edge; None without a ribbon.
+        spread: The meaning of the ribbon: `"min–max"`, `"mean ± std"`.
+        counts: Shape (n,), the number of members of a band at each point; None for a plain line.
+        nonfinite: NaN and infinite values, which `y` cannot show.
+        color: The color.
         dash: `"solid"`, `"dash"` or `"dot"`.
-        is_faint: Whether it stands behind another line, as the unsmoothed values do behind the smoothed.
-        run: The run's label; empty where it is of several.
-        name: The series' name; empty where it is of several.
+        is_faint: Whether it is a background line, such as the unsmoothed values behind the smoothed.
+        run: The label of the run; empty for several runs.
+        name: The name of the series; empty for several series.
     """
 
     label: str
@@ -68,7 +68,7 @@ class Line:
     spread: str = ""
     counts: IntArray | None = None
     nonfinite: Nonfinite = NOTHING_NONFINITE
-    colour: Colour = 0
+    color: Color = 0
     dash: Literal["solid", "dash", "dot"] = "solid"
     is_faint: bool = False
     run: str = ""
@@ -80,8 +80,14 @@ class Line:
         return None if self.lower is None or self.upper is None else (self.lower, self.upper)
 
     @property
+    def isolated(self) -> IntArray:
+        """The indices of points between two gaps, which need a marker to be visible."""
+        is_finite = np.isfinite(self.y)
+        return np.flatnonzero(is_finite & ~np.r_[False, is_finite[:-1]] & ~np.r_[is_finite[1:], False])
+
+    @property
     def columns(self) -> list[FloatArray]:
-        """All that the line shows on the y-axis."""
+        """All columns on the y-axis."""
         return [self.y, *(self.ribbon or ())]
 
 
@@ -90,16 +96,16 @@ class Heatmap:
     """Series as rows, steps as columns.
 
     Attributes:
-        rows: The series' names, the first one at the bottom.
-        row_labels: The same, without what all have in common.
-        x: Shape (columns,), as a line's `x`.
+        rows: The names of the series, from bottom to top.
+        row_labels: The names without their common prefix and suffix.
+        x: Shape (columns,), like a line's `x`.
         steps: Shape (columns,), int64: the first step of each column.
-        last_steps: Shape (columns,), int64: the last one.
-        values: Shape (rows, columns), float64. NaN where nothing finite was logged.
-        is_nonfinite: Shape (rows, columns): where NaN or an infinity was logged.
-        low: The value at the lower end of the colour range.
-        high: The value at its upper end.
-        is_log: Whether the colours are spaced by the logarithm; values of at most 0 are then left out.
+        last_steps: Shape (columns,), int64: the last step of each column.
+        values: Shape (rows, columns), float64. NaN where no finite value was logged.
+        is_nonfinite: Shape (rows, columns): whether a NaN or infinite value was logged.
+        low: The value at the lower end of the color range.
+        high: The value at the upper end of the color range.
+        is_log: Whether the color scale is logarithmic; values of at most 0 are then omitted.
     """
 
     rows: tuple[str, ...]
@@ -116,46 +122,46 @@ class Heatmap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bars:
-    """One run's bars: a value for each category.
+    """The bars of one run: a value per category.
 
     Attributes:
-        label: What the legend says.
-        values: Shape (categories,), float64. NaN where there is no bar.
-        texts: What the hover says of each, with the step.
-        is_nonfinite: Shape (categories,): where the value is NaN or infinite.
-        colour: Their colour.
+        label: The label in the legend.
+        values: Shape (categories,), float64. NaN without a bar.
+        texts: The hover text of each bar, with the step.
+        is_nonfinite: Shape (categories,): whether the value is NaN or infinite.
+        color: The color.
     """
 
     label: str
     values: FloatArray
     texts: tuple[str, ...]
     is_nonfinite: npt.NDArray[np.bool_]
-    colour: Colour = 0
+    color: Color = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A vertical line at something that happened.
+    """A vertical line at an event.
 
     Attributes:
-        x: Where, as a line's `x`: a float, or a numpy.datetime64 on an axis of dates.
-        label: What happened.
-        kind: `"mark"` was logged by the user, `"restart"` began another attempt, `"alert"` was said by a rule, and
-            `"change"` is a change point.
-        step: At which step.
-        colour: Of which line or run; None if it is of all.
+        x: The position, like a line's `x`: a float, or a numpy.datetime64 on a date axis.
+        label: The event.
+        kind: `"mark"` was logged by the user, `"restart"` is the start of another attempt, `"alert"` was raised by a
+            rule, and `"change"` is a change point.
+        step: The step.
+        color: The color of the line or run that it belongs to; None if it belongs to the whole chart.
     """
 
     x: Any
     label: str
     kind: MarkKind
     step: int
-    colour: Colour | None = None
+    color: Color | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A horizontal line at a value that matters."""
+    """A labeled horizontal line."""
 
     y: float
     label: str = ""
@@ -163,25 +169,25 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """A chart, ready to be drawn.
+    """A chart, ready for a renderer. It has lines, a heatmap or bars.
 
     Attributes:
-        kind: Which builder made it.
-        title: Its title, in full.
-        x_label: What the x-axis shows.
-        y_label: What the y-axis shows.
+        kind: The builder that made it.
+        title: The complete title.
+        x_label: The label of the x-axis.
+        y_label: The label of the y-axis.
         x_kind: Whether x is steps, other numbers or dates.
-        lines: Lines and bands, from the back to the front.
-        heatmap: Instead of lines.
-        categories: The bars' names along the x-axis.
-        bars: Instead of lines.
+        lines: Lines and bands, from back to front.
+        heatmap: The heatmap; None for other charts.
+        categories: The labels of the bars on the x-axis.
+        bars: The bars of each run.
         marks: Vertical lines.
         thresholds: Horizontal lines.
         log_y: Whether y is logarithmic; values of at most 0 are then marked on the axis.
-        y_range: What of the y-axis is shown; all if None.
-        note: How the picture came about: `"1 point = 64 steps, min–max shown"`.
-        width: How many steps a point stands for.
-        window: The first step that was asked for and the one after the last; None is open.
+        y_range: The displayed range of the y-axis; all values if None.
+        note: How the data was reduced, such as `"1 point = 64 steps, min–max shown"`.
+        width: The number of steps that a point represents.
+        window: The requested first step and the step after the last; None is unbounded.
     """
 
     kind: ChartKind

@@ -1,4 +1,4 @@
-"""Builds heatmaps: series as rows in the order of their layers, steps as columns."""
+"""Builds heatmaps: series as rows in layer order, steps as columns."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holter import analysis
+from holter._text import counted
 from holter.plots.build.bands import mean_x
-from holter.plots.build.chart import Chart, Heatmap
+from holter.plots.build.chart import Heatmap
 from holter.plots.build.lines import title_of
 from holter.plots.build.marks import run_marks
 from holter.plots.build.notes import note_of
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Run
-    from holter.plots.build.chart import FloatArray
+    from holter.plots.build.chart import Chart, FloatArray
 
 _PIXELS_PER_COLUMN = 2
 
 
 def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: str | None = None) -> Chart:
-    """Build a heatmap of one run: `layer_2` below `layer_10`, colours from the 1st to the 99th percentile.
+    """Build a heatmap of one run: `layer_2` below `layer_10`, colors from the 1st to the 99th percentile.
 
-    A cell is the mean of its steps; one with a NaN or an infinity is marked.
+    A cell is the mean over its steps. Cells with NaN or infinite values are marked.
 
     Args:
         run: The run.
-        names: The series' names, such as those of a family.
-        view: What the user looks through; `log_y` spaces the colours by the logarithm.
-        title: The chart's title; made of the names if None.
+        names: The names of the series, such as those of a family.
+        view: Window, x-axis and smoothing; `log_y` makes the color scale logarithmic.
+        title: The chart's title; derived from the names if None.
 
     Raises:
         KeyError: If the run has none of the series.
@@ -69,25 +70,20 @@ def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: 
         high=high,
         is_log=view.log_y,
     )
-    return Chart(
-        kind="heatmap",
-        title=title if title is not None else title_of(rows),
-        x_label=scene.axis.label,
-        x_kind=scene.axis.kind,
+    return scene.chart(
+        "heatmap",
+        title if title is not None else title_of(rows),
         heatmap=heatmap,
         marks=tuple(run_marks(scene)),
-        log_y=view.log_y,
-        note=note_of(view, _how(scene.reading.width, values, is_log=view.log_y)),
-        width=scene.reading.width,
-        window=(view.start, view.stop),
+        note=note_of(view, _describe(scene.reading.width, values, is_log=view.log_y)),
     )
 
 
-def _how(width: int, values: FloatArray, *, is_log: bool) -> str:
-    parts = ["colours: 1–99 % of the values"]
+def _describe(width: int, values: FloatArray, *, is_log: bool) -> str:
+    parts = ["colors: 1st–99th percentile"]
     if width > 1:
-        parts.append(f"1 column = {width:,} steps, their mean")
+        parts.append(f"1 column = mean of {width:,} steps")
     num_nonpositive = int((values <= 0).sum()) if is_log else 0
     if num_nonpositive:
-        parts.append(f"{num_nonpositive:,} cells of at most 0 have no logarithm")
+        parts.append(f"{counted(num_nonpositive, 'cell')} ≤ 0 not shown on the logarithmic scale")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Builds bar charts of the latest values: one bar for each layer, one colour for each run."""
+"""Builds bar charts of the latest values: one bar per layer, one color per run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import Colour, Threshold
+    from holter.plots.build.chart import Color, Threshold
 
 
-# How many steps before the end of a window are looked at first for the last point of a series.
+# The number of steps before the end of the window to search first for the last point of a series.
 _REACH = 64
 
 
@@ -31,17 +31,17 @@ def latest_chart(
     *,
     title: str | None = None,
     thresholds: Iterable[Threshold] = (),
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
 ) -> Chart:
-    """Build a chart with a bar for the latest value of each series, in the order of the layers.
+    """Build a chart with a bar for the latest value of each series, in layer order.
 
     Args:
-        runs: The runs; one that lacks a series has no bar there.
-        names: The series' names, such as those of a family.
-        view: The latest value is the last one in its window.
-        title: The chart's title; made of the names if None.
+        runs: The runs; a run without a series has no bar for it.
+        names: The names of the series, such as those of a family.
+        view: The window whose last value is shown.
+        title: The chart's title; derived from the names if None.
         thresholds: Horizontal lines.
-        colours: A colour for each run; the palette's by their order if None.
+        colors: A color for each run; the palette in order if None.
 
     Raises:
         KeyError: If no run has any of the series.
@@ -49,11 +49,11 @@ def latest_chart(
     read = [present_buckets(run, names, start=view.start, stop=view.stop) for run in runs]
     if not any(read):
         raise missing(runs, names)
-    last = [_last(run, of_run, view) for run, of_run in zip(runs, read, strict=True)]
-    rows = sorted({name for of_run in last for name in of_run}, key=analysis.natural_key)
+    last = [_last(run, buckets, view) for run, buckets in zip(runs, read, strict=True)]
+    rows = sorted({name for by_name in last for name in by_name}, key=analysis.natural_key)
     bars = [
-        _bars(label, rows, of_run, place if colours is None else colours[place])
-        for place, (label, of_run) in enumerate(zip(analysis.run_labels(runs), last, strict=True))
+        _bars(label, rows, by_name, index if colors is None else colors[index])
+        for index, (label, by_name) in enumerate(zip(analysis.run_labels(runs), last, strict=True))
     ]
     return Chart(
         kind="latest",
@@ -69,11 +69,11 @@ def latest_chart(
 
 
 def _last(run: Run, coarse: Sequence[Buckets], view: View) -> dict[str, Buckets]:
-    """For each series the bucket that ends with its last point in the window."""
+    """For each series, the bucket that ends with its last point in the window."""
     found = {buckets.name: buckets for buckets in coarse if len(buckets.steps)}
     if view.stop is None or not found:
         return found
-    # A coarse bucket may reach beyond the window: the points before its end are looked at, ever more of them.
+    # A coarse bucket may extend beyond the window, so search the points before its end, in growing ranges.
     first = min(int(buckets.steps[0]) for buckets in found.values())
     first = first if view.start is None else max(first, view.start)
     last: dict[str, Buckets] = {}
@@ -86,19 +86,19 @@ def _last(run: Run, coarse: Sequence[Buckets], view: View) -> dict[str, Buckets]
     return last
 
 
-def _bars(label: str, rows: Sequence[str], last: Mapping[str, Buckets], colour: Colour) -> Bars:
+def _bars(label: str, rows: Sequence[str], last: Mapping[str, Buckets], color: Color) -> Bars:
     values = np.array([float(last[row].lasts[-1]) if row in last else np.nan for row in rows])
     texts = [
         f"{row}: {value:.5g} at step {int(last[row].last_steps[-1]):,}" if row in last else ""
         for row, value in zip(rows, values.tolist(), strict=True)
     ]
-    is_there = np.array([row in last for row in rows], np.bool_)
-    return Bars(label, values, tuple(texts), is_there & ~np.isfinite(values), colour)
+    has_value = np.array([row in last for row in rows], np.bool_)
+    return Bars(label, values, tuple(texts), has_value & ~np.isfinite(values), color)
 
 
 def _note(last: Sequence[Mapping[str, Buckets]]) -> str:
-    """At which steps the values were logged."""
-    steps = {int(buckets.last_steps[-1]) for of_run in last for buckets in of_run.values()}
+    """The steps of the values."""
+    steps = {int(buckets.last_steps[-1]) for by_name in last for buckets in by_name.values()}
     if not steps:
         return ""
     return f"step {max(steps):,}" if len(steps) == 1 else f"steps {min(steps):,} to {max(steps):,}"

@@ -1,7 +1,7 @@
-"""Builds line charts: one line for each run and series, from buckets of steps.
+"""Builds line charts: one line per run and series, from buckets of steps.
 
-No spike is hidden: where a point stands for many steps, either the ribbon from the smallest to the largest value is
-drawn, or the line itself goes out to the extremes that lie far from their bucket's mean.
+Spikes stay visible: if a point represents several steps, the chart has either a ribbon from the minimum to the maximum,
+or a line that includes the extremes far from their bucket's mean.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from holter import analysis
-from holter.plots.build.chart import NOTHING_NONFINITE, Chart, Line, Nonfinite
+from holter.plots.build.chart import NOTHING_NONFINITE, Line, Nonfinite
 from holter.plots.build.marks import change_marks, run_marks
 from holter.plots.build.notes import note_of
 from holter.plots.build.ranges import trimmed_range
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import Colour, FloatArray, Threshold, XArray
+    from holter.analysis import Family
+    from holter.plots.build.chart import Chart, Color, FloatArray, Threshold, XArray
     from holter.plots.build.reading import Key
     from holter.plots.build.scene import Scene
 
 Dash: TypeAlias = Literal["solid", "dash", "dot"]
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dot")
-_MOST_RIBBONS = 3
-# An extreme is a spike if it is so many times as far from its bucket's mean as is usual in the series.
+_MAX_RIBBONS = 3
+# An extreme is a spike if its distance from its bucket's mean is this multiple of the median distance.
 _SPIKE = 8.0
-# One in so many points may be a spike; more is noise, of which the mean tells.
+# At most one in this many points is drawn as a spike; more would be noise.
 _POINTS_PER_SPIKE = 8
-_MOST_COLOURS = 10
+_MAX_COLORS = 10
 
 
 def line_chart(
@@ -46,104 +47,100 @@ def line_chart(
     title: str | None = None,
     envelope: bool | None = None,
     thresholds: Iterable[Threshold] = (),
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
     change_points: bool = False,
 ) -> Chart:
     """Build a chart with a line for each run and series.
 
     Args:
-        runs: The runs; one that lacks a series goes without it.
-        names: The series' names.
-        view: What the user looks through.
-        title: The chart's title; made of the names if None.
-        envelope: Whether the ribbon from the smallest to the largest value of each bucket is drawn. If None, it is
-            where it stays readable: for one run and at most three series.
+        runs: The runs; series that a run does not have are skipped.
+        names: The names of the series.
+        view: Window, x-axis and smoothing.
+        title: The chart's title; derived from the names if None.
+        envelope: Whether to draw the ribbon from the minimum to the maximum of each bucket. None draws it where it is
+            readable: for one run and at most three series.
         thresholds: Horizontal lines.
-        colours: A colour for each run; the palette's by their order if None.
-        change_points: Whether the change points of each line are marked.
+        colors: A color for each run; the palette in order if None.
+        change_points: Whether to mark the change points of each line.
 
     Raises:
         KeyError: If no run has any of the series, or the metric on the x-axis.
-        ImportError: If change points are asked for and `ruptures` is not installed.
+        ImportError: If `change_points` is set and `ruptures` is not installed.
     """
     scene = open_scene(runs, names, view)
     keys = scene.keys(names)
     if envelope is None:
-        envelope = len({index for index, _ in keys}) == 1 and len(keys) <= _MOST_RIBBONS
-    blanks = _blanks(runs, names, colours)
-    lines = [line for key in keys for line in _lines_of(scene, key, blanks[key], envelope=envelope)]
+        envelope = len({index for index, _ in keys}) == 1 and len(keys) <= _MAX_RIBBONS
+    styles = _styles(runs, names, colors)
+    lines = [line for key in keys for line in _lines_of(scene, key, styles[key], envelope=envelope)]
     main = [line for line in lines if not line.is_faint]
-    marks = run_marks(scene, colours)
+    marks = run_marks(scene, colors)
     if change_points:
         # Smoothing makes noise look like changes.
         plain = replace(scene, view=replace(view, half_life=0.0))
-        marks += change_marks([_lines_of(plain, key, blanks[key], envelope=False)[0] for key in keys])
+        marks += change_marks([_lines_of(plain, key, styles[key], envelope=False)[0] for key in keys])
     y_range, trimmed = trimmed_range(main, view)
     width = scene.reading.width
-    how = f"1 point = {width:,} steps, {'min–max shown' if envelope else 'mean and spikes shown'}" if width > 1 else ""
-    return Chart(
-        kind="line",
-        title=title if title is not None else title_of(names),
-        x_label=scene.axis.label,
+    reduction = f"1 point = {width:,} steps, {'min–max' if envelope else 'mean and spikes'} shown" if width > 1 else ""
+    return scene.chart(
+        "line",
+        title if title is not None else title_of(names),
         y_label=names[0] if len(names) == 1 else "",
-        x_kind=scene.axis.kind,
         lines=tuple(sorted(lines, key=lambda line: not line.is_faint)),
         marks=tuple(marks),
         thresholds=tuple(thresholds),
-        log_y=view.log_y,
         y_range=y_range,
-        note=note_of(view, how, trimmed),
-        width=width,
-        window=(view.start, view.stop),
+        note=note_of(view, reduction, trimmed),
     )
 
 
 def title_of(names: Sequence[str]) -> str:
-    """Return what several series have in common, or their names."""
-    found = analysis.families(names) if len(names) > 1 else []
-    if len(found) == 1 and len(found[0].names) == len(set(names)):
-        return found[0].pattern
+    """Return the common pattern of several series, or their names."""
+    family = _family_of(names)
+    if family is not None:
+        return family.pattern
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _blanks(runs: Sequence[Run], names: Sequence[str], colours: Sequence[Colour] | None) -> dict[Key, Line]:
-    """For each run and name a line without points: its label, colour and dash.
+def _family_of(names: Sequence[str]) -> Family | None:
+    """The family that consists of exactly these names; None if there is none."""
+    found = analysis.families(names) if len(names) > 1 else []
+    return found[0] if len(found) == 1 and len(found[0].names) == len(set(names)) else None
 
-    Runs differ by their colours, the names of one run by theirs, and the names of several runs by their dashes. Layers
-    go through a sequence of colours, in which one sees their order.
+
+def _styles(runs: Sequence[Run], names: Sequence[str], colors: Sequence[Color] | None) -> dict[Key, Line]:
+    """A line without points for each run and name: its label, color and dash.
+
+    Runs differ in color, the series of one run too, and the series of several runs in dash. The layers of one run have
+    a color sequence that shows their order.
     """
-    own: Sequence[Colour] = range(len(runs)) if colours is None else colours
+    own: Sequence[Color] = range(len(runs)) if colors is None else colors
     unique = list(dict.fromkeys(names))
-    is_sequence = len(runs) == 1 and (len(unique) > _MOST_COLOURS or (len(unique) > 3 and _is_family(unique)))
+    is_sequence = len(runs) == 1 and (len(unique) > _MAX_COLORS or (len(unique) > 3 and _family_of(unique) is not None))
     short = distinct_parts(unique) if len(unique) > 3 else unique
-    none, no_steps = np.empty(0), np.empty(0, np.int64)
-    blanks: dict[Key, Line] = {}
+    empty, no_steps = np.empty(0), np.empty(0, np.int64)
+    styles: dict[Key, Line] = {}
     for index, run in enumerate(analysis.run_labels(runs)):
         for place, name in enumerate(unique):
-            colour, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
+            color, dash = own[index], _DASHES[place % len(_DASHES) if len(runs) > 1 else 0]
             if is_sequence:
-                colour = place / (len(unique) - 1)
+                color = place / (len(unique) - 1)
             elif len(runs) == 1 and place:
-                colour = colour + place if isinstance(colour, int) else place
+                color = color + place if isinstance(color, int) else place
             label = short[place] if len(runs) == 1 else run if len(unique) == 1 else f"{run} · {short[place]}"
-            blank = Line(label, none, none, no_steps, no_steps, colour=colour, dash=dash, run=run, name=name)
-            blanks[index, name] = blank
-    return blanks
+            line = Line(label, empty, empty, no_steps, no_steps, color=color, dash=dash, run=run, name=name)
+            styles[index, name] = line
+    return styles
 
 
-def _is_family(names: Sequence[str]) -> bool:
-    found = analysis.families(names)
-    return len(found) == 1 and len(found[0].names) == len(names)
-
-
-def _lines_of(scene: Scene, key: Key, blank: Line, *, envelope: bool) -> list[Line]:
-    """The line of one series; behind it, if it is smoothed, the values that it smooths."""
+def _lines_of(scene: Scene, key: Key, style: Line, *, envelope: bool) -> list[Line]:
+    """The line of one series; if smoothed, preceded by a faint line of the unsmoothed values."""
     buckets, x = scene.placed(key)
     half_life = scene.view.half_life
     y = scene.reading.smoothed(key, half_life) if half_life else buckets.means
     keep = ~np.isnan(x)
     line = replace(
-        blank,
+        style,
         x=x[keep],
         y=y[keep],
         steps=buckets.steps[keep],
@@ -160,29 +157,29 @@ def _lines_of(scene: Scene, key: Key, blank: Line, *, envelope: bool) -> list[Li
 
 
 def _with_spikes(line: Line, minima: FloatArray, maxima: FloatArray) -> Line:
-    """The line, led out to the extremes that are unusually far from their bucket's mean, and back."""
+    """The line with detours to the extremes that are unusually far from their bucket's mean."""
     reaches = np.fmax(maxima - line.y, line.y - minima)
     is_finite = np.isfinite(reaches)
     if not is_finite.any():
         return line
     is_spike = is_finite & (reaches > _SPIKE * np.median(reaches[is_finite]))
-    most = -(-len(reaches) // _POINTS_PER_SPIKE)
-    if is_spike.sum() > most:
-        is_spike &= reaches >= np.partition(reaches[is_spike], -most)[-most]
+    max_spikes = -(-len(reaches) // _POINTS_PER_SPIKE)
+    if is_spike.sum() > max_spikes:
+        is_spike &= reaches >= np.partition(reaches[is_spike], -max_spikes)[-max_spikes]
     at = np.flatnonzero(is_spike)
     if not len(at):
         return line
     extremes = np.where(maxima - line.y >= line.y - minima, maxima, minima)[at]
 
-    def led(column: XArray, extra: XArray) -> XArray:
+    def with_detours(column: XArray, extra: XArray) -> XArray:
         return np.insert(column, np.repeat(at, 2), np.stack([column[at], extra], axis=1).ravel())
 
     return replace(
         line,
-        x=led(line.x, line.x[at]),
-        y=led(line.y, extremes),
-        steps=led(line.steps, line.steps[at]),
-        last_steps=led(line.last_steps, line.last_steps[at]),
+        x=with_detours(line.x, line.x[at]),
+        y=with_detours(line.y, extremes),
+        steps=with_detours(line.steps, line.steps[at]),
+        last_steps=with_detours(line.last_steps, line.last_steps[at]),
     )
 
 

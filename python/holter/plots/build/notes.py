@@ -1,4 +1,4 @@
-"""The note under a chart: how the picture came about."""
+"""The note below a chart: how its data was reduced."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ if TYPE_CHECKING:
 
 
 def note_of(view: View, *parts: str) -> str:
-    """Return the parts that say something, and whether the curves are smoothed."""
+    """Return the non-empty parts, followed by the smoothing."""
     smoothed = f"smoothed, half-life {view.half_life:,g} steps" if view.half_life else ""
     return "; ".join(part for part in (*parts, smoothed) if part)

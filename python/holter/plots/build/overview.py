@@ -1,6 +1,6 @@
-"""What is shown first of runs: the charts that everybody looks for, found by their names; never nothing.
+"""The default charts of runs, selected by the names of the series.
 
-A request says what a chart shows and not yet with which points, so that a page can ask for it when it is visible.
+A request describes a chart without its data, so that a page can build the chart when it becomes visible.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from holter import Run
     from holter.analysis import Family
     from holter.plots.build.band_columns import BandKind
-    from holter.plots.build.chart import Chart, ChartKind, Colour
+    from holter.plots.build.chart import Chart, ChartKind, Color
 
-_MOST_FAMILIES = 6
-_MOST_SPLITS = 4
-_FEWEST_CHARTS = 4
-_FEW_LAYERS = 3
-# Whose families tell most, in this order: the probes' own names.
-_TELLING = (
+_MAX_FAMILIES = 6
+_MAX_SPLITS = 4
+_MIN_CHARTS = 4
+_MAX_FAMILY_LINES = 3
+# Families to show first, in this order, by parts of the names that probes use.
+_PRIORITY = (
     "attention_entropy",
     "attention_sparsity",
     "effective_rank",
@@ -39,18 +39,18 @@ _TELLING = (
     "activation",
     "loss",
 )
-# Families with one member for each parameter: there are hundreds of them, and none is more telling than another.
-_OF_PARAMETERS = ("grad_norm/", "gradient_norm/", "param_norm/", "weight_norm/", "update_ratio/")
+# Families with one member per parameter are shown last: there are hundreds of them, all equally important.
+_PARAMETER_FAMILIES = ("grad_norm/", "gradient_norm/", "param_norm/", "weight_norm/", "update_ratio/")
 
 
 class ChartRequest(TypedDict):
-    """A chart that could be drawn, as JSON.
+    """The description of a chart, as JSON.
 
     Attributes:
-        key: What it is called among the others; the same for the same runs.
-        title: Its title.
-        kind: Which builder makes it.
-        band: The band's kind, where it is one.
+        key: A unique key, stable for the same runs.
+        title: The title.
+        kind: The builder.
+        band: The kind of band, for band charts.
         names: The series.
     """
 
@@ -62,12 +62,12 @@ class ChartRequest(TypedDict):
 
 
 def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
-    """Return what is shown first: losses, perplexity, gradient norm, speed, families of layers, learning rate.
+    """Return the default charts: losses, perplexity, accuracy, gradient norm, speed, families, learning rate.
 
-    Where too few of these are there, the first series follow. Empty only if no run has any point.
+    If these are fewer than four, the first other series follow. Empty only if no run has any points.
 
     Args:
-        runs: The runs; a series that any of them has counts.
+        runs: The runs; the series of all of them are considered.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.names() if not name.startswith("mark/")))
     if not names:
@@ -79,55 +79,55 @@ def overview_charts(runs: Sequence[Run]) -> list[ChartRequest]:
         ("gradient-norm", "total gradient norm", naming.GRADIENT_NORM),
     )
     charts = []
-    for key, title, wanted in known:
-        found = naming.that_mean(names, wanted)
+    for key, title, metric in known:
+        found = naming.names_for_metric(names, metric)
         if found:
-            charts.append(_request(key, title, "line", found[:_MOST_SPLITS]))
+            charts.append(_request(key, title, "line", found[:_MAX_SPLITS]))
     loss = charts[0]["names"] if charts else []
     charts.append(_request("speed", "steps per second", "speed", loss or names[:1]))
     charts += _family_charts(names, len(runs))
-    rates = naming.that_mean(names, naming.LEARNING_RATE) or [
+    rates = naming.names_for_metric(names, naming.LEARNING_RATE) or [
         name for name in names if naming.meaning(name).metric.startswith("lr_")
     ]
     if rates:
-        charts.append(_request("learning-rate", "learning rate", "line", rates[:_MOST_SPLITS]))
+        charts.append(_request("learning-rate", "learning rate", "line", rates[:_MAX_SPLITS]))
     shown = {name for chart in charts if chart["kind"] != "speed" for name in chart["names"]}
     rest = (name for name in names if name not in shown)
     for name in rest:
-        if len(charts) >= _FEWEST_CHARTS:
+        if len(charts) >= _MIN_CHARTS:
             break
         charts.append(_request(f"series:{name}", name, "line", [name]))
     return charts
 
 
 def build_chart(
-    request: ChartRequest, runs: Sequence[Run], view: View = WHOLE, *, colours: Sequence[Colour] | None = None
+    request: ChartRequest, runs: Sequence[Run], view: View = WHOLE, *, colors: Sequence[Color] | None = None
 ) -> Chart:
     """Build the chart that a request describes.
 
-    Each run is a group of its own; a heatmap is of the first one that has any of the series.
+    Each run forms its own group. A heatmap shows the first run that has any of the series.
 
     Raises:
-        KeyError: If no run has any of its series.
-        ValueError: If its kind or band is none.
+        KeyError: If no run has any of the series.
+        ValueError: If the kind or the band is invalid.
     """
     names, title = request["names"], request["title"]
     if request["kind"] == "line":
-        return line_chart(runs, names, view, title=title, colours=colours)
+        return line_chart(runs, names, view, title=title, colors=colors)
     if request["kind"] == "band":
-        return band_chart(runs, names, request["band"], view, title=title, colours=colours)
+        return band_chart(runs, names, request["band"], view, title=title, colors=colors)
     if request["kind"] == "heatmap":
         return heatmap_chart(_first_with(runs, names), names, view, title=title)
     if request["kind"] == "latest":
-        return latest_chart(runs, names, view, title=title, colours=colours)
+        return latest_chart(runs, names, view, title=title, colors=colors)
     if request["kind"] == "speed":
-        return speed_chart(runs, names, view, title=title, colours=colours)
+        return speed_chart(runs, names, view, title=title, colors=colors)
     raise ValueError(f"kind must be line, band, heatmap, latest or speed, got {request['kind']!r}")
 
 
 def family_request(family: Family, num_runs: int) -> ChartRequest:
-    """Return the chart of a family: its band, or where it has few members and one run, each of them."""
-    kind: ChartKind = "line" if len(family.names) <= _FEW_LAYERS and num_runs == 1 else "band"
+    """Return the chart of a family: a band, or lines for a few members of a single run."""
+    kind: ChartKind = "line" if len(family.names) <= _MAX_FAMILY_LINES and num_runs == 1 else "band"
     return _request(f"family:{family.pattern}", family.pattern, kind, list(family.names))
 
 
@@ -138,11 +138,11 @@ def _first_with(runs: Sequence[Run], names: Iterable[str]) -> Run:
 
 def _family_charts(names: Iterable[str], num_runs: int) -> list[ChartRequest]:
     def place(family: Family) -> tuple[bool, int, int]:
-        rank = next((at for at, word in enumerate(_TELLING) if word in family.pattern), len(_TELLING))
-        return family.pattern.startswith(_OF_PARAMETERS), rank, -len(family.names)
+        rank = next((index for index, part in enumerate(_PRIORITY) if part in family.pattern), len(_PRIORITY))
+        return family.pattern.startswith(_PARAMETER_FAMILIES), rank, -len(family.names)
 
     ordered = sorted(analysis.families(names), key=place)
-    return [family_request(family, num_runs) for family in ordered[:_MOST_FAMILIES]]
+    return [family_request(family, num_runs) for family in ordered[:_MAX_FAMILIES]]
 
 
 def _request(key: str, title: str, kind: ChartKind, names: list[str]) -> ChartRequest:

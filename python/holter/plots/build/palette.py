@@ -1,32 +1,32 @@
-"""Colours: one palette for runs, the same in every chart, list and terminal; and the two themes.
+"""Colors: the palette of runs, the same in every chart, list and terminal, in two themes.
 
-The colours of a palette can be told apart with any of the three colour blindnesses (at least 0.11 apart in OKLab, as
-Machado et al. 2009 simulate them; Okabe and Ito's eight are 0.08 apart), and each has a contrast of at least
-3 : 1 to the background of its theme. The tests compute both.
+The colors of a palette are distinguishable with each of the three types of color blindness (at least 0.11 apart in
+OKLab, simulated as in Machado et al. 2009; Okabe and Ito's eight colors are 0.08 apart), and each has a contrast of at
+least 3 : 1 to the background of its theme. The tests compute both.
 """
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from holter.plots.build.chart import Colour
+from holter.plots.build.chart import Color
 
 ThemeName: TypeAlias = Literal["light", "dark"]
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of a figure.
+    """The colors of a figure.
 
     Attributes:
-        palette: Run i has palette[i % 10].
-        sequence: From the first layer to the last: a part of viridis.
-        background: Behind the lines, and of the page for which the theme is made.
+        palette: Colors of runs: run i has palette[i % 10].
+        sequence: Colors from the first layer to the last: a part of viridis.
+        background: Background of the plot area and of the page.
         text: Titles and values.
         quiet_text: Ticks, legends, notes.
-        grid: The grid.
-        axis: The cursor, and what else should hardly be seen.
-        hover: Behind the hover's text.
-        alarm: NaN, infinities and restarts.
+        grid: Grid lines.
+        axis: Cursor and other unobtrusive lines.
+        hover: Background of the hover label.
+        alarm: NaN, infinite values and restarts.
         change: Change points.
     """
 
@@ -94,35 +94,35 @@ PALETTE = THEMES["light"].palette
 
 
 def theme_named(name: str) -> Theme:
-    """Return a theme.
+    """Return the theme with a name.
 
     Raises:
-        ValueError: If there is none of this name.
+        ValueError: If no theme has this name.
     """
     if name not in THEMES:
-        raise ValueError(f"there is no theme {name!r}; there are {', '.join(THEMES)}")
+        raise ValueError(f"theme must be one of {', '.join(THEMES)}, got {name!r}")
     return THEMES[name]
 
 
-def resolved(colour: Colour, theme: Theme) -> str:
-    """Return `#rrggbb` for a colour of a chart."""
-    if isinstance(colour, str):
-        return colour
-    if isinstance(colour, int):
-        return theme.palette[colour % len(theme.palette)]
-    place = min(max(colour, 0.0), 1.0) * (len(theme.sequence) - 1)
+def resolved(color: Color, theme: Theme) -> str:
+    """Return a chart's color as `#rrggbb`."""
+    if isinstance(color, str):
+        return color
+    if isinstance(color, int):
+        return theme.palette[color % len(theme.palette)]
+    place = min(max(color, 0.0), 1.0) * (len(theme.sequence) - 1)
     before = min(int(place), len(theme.sequence) - 2)
     one, other = _channels(theme.sequence[before]), _channels(theme.sequence[before + 1])
     mixed = (round(a + (b - a) * (place - before)) for a, b in zip(one, other, strict=True))
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
-def translucent(colour: str, opacity: float) -> str:
-    """Return `#rrggbb` as CSS' `rgba(...)`."""
-    red, green, blue = _channels(colour)
+def translucent(color: str, opacity: float) -> str:
+    """Return `#rrggbb` as CSS `rgba(...)`."""
+    red, green, blue = _channels(color)
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 
-def _channels(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+def _channels(color: str) -> tuple[int, int, int]:
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     return red, green, blue

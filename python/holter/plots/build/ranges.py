@@ -1,4 +1,4 @@
-"""What of an axis is shown when it is not everything, and it says what it leaves out."""
+"""Axis ranges without outliers, with a note on the number of omitted values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MARGIN = 0.06
 
 
 def trimmed_range(lines: Sequence[Line], view: View) -> tuple[tuple[float, float] | None, str]:
-    """Return the range from the 1st to the 99th percentile of all that the lines show, and a note of what is outside.
+    """Return the range from the 1st to the 99th percentile of the lines' values, and a note on the values outside.
 
-    None and no note if the view does not ask for it, or nothing is outside.
+    The range is None and the note empty if the view keeps outliers, or if no value is outside.
     """
     if not view.trim_outliers:
         return None, ""
@@ -32,11 +32,11 @@ def trimmed_range(lines: Sequence[Line], view: View) -> tuple[tuple[float, float
     outside = int(((values < low) | (values > high)).sum())
     if not outside or low >= high:
         return None, ""
-    return (low, high), f"y-axis without outliers: {outside:,} of {len(values):,} values are outside"
+    return (low, high), f"outliers trimmed: {outside:,} of {len(values):,} values are outside the y-axis"
 
 
 def percent_range(values: FloatArray) -> tuple[float, float]:
-    """Return the 1st and the 99th percentile of finite values; 0 and 1 if there are none."""
+    """Return the 1st and 99th percentile of finite values; 0 and 1 if there are none."""
     if not len(values):
         return 0.0, 1.0
     low, high = np.percentile(values, _PERCENTS)

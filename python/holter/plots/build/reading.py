@@ -1,7 +1,7 @@
-"""Reads what a chart needs from its runs: all series on one grid of buckets, at most one bucket a pixel.
+"""Reads the data of a chart: all series on one grid of buckets, at most one bucket per pixel.
 
-The grid is absolute (bucket b covers the steps from b * width on), and a width is always a power of two. So the same
-window gives the same picture whenever it is looked at, and series of different runs stand on the same steps.
+The grid is absolute (bucket b starts at step b * width) and widths are powers of two. The same window therefore always
+gives the same chart, and the series of different runs have the same steps.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from holter import analysis
+from holter._text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[int, str]
 """A series: the index of its run, and its name."""
 
-# Run.buckets knows the widths 1, 64, 512, ...: eight times as many buckets as pixels are read, so that merging them
-# leaves between one for two pixels and one for each.
-_FINER = 8
+# Run.buckets supports the widths 1, 64, 512, ... Reading eight buckets per pixel leaves between one bucket per two
+# pixels and one per pixel after merging.
+_OVERSAMPLING = 8
 _FIRST_WIDTH = 64
-# Beyond so many in all, a coarser picture is better than a late one.
-_MOST_BUCKETS = 100_000
-# A value 20 half-lives back weighs a millionth: what lies before that cannot be seen.
+# The maximum total number of buckets; above it, a coarser chart is better than a slow one.
+_MAX_BUCKETS = 100_000
+# A value 20 half-lives back has a weight of a millionth; older values have no visible effect.
 _HISTORY_HALF_LIVES = 20
-# History comes in buckets of at most this part of the half-life: no weight is then off by more than 5 %.
+# History is read in buckets of at most 1/8 of the half-life, so that no weight is off by more than 5 %.
 _HISTORY_FINENESS = 8
 
 
@@ -41,10 +42,10 @@ class Reading:
     """Series of several runs on one grid.
 
     Attributes:
-        width: How many steps a bucket of `shown` covers.
+        width: The number of steps per bucket of `shown`.
         shown: The buckets to draw.
-        fine: The same window as it was read, no coarser than `shown`.
-        history: What lies before the window, where it is wanted.
+        fine: The buckets of the same window as read, not coarser than `shown`.
+        history: The buckets before the window, if needed.
     """
 
     width: int
@@ -53,11 +54,11 @@ class Reading:
     history: dict[Key, list[Buckets]] = field(default_factory=dict)
 
     def parts(self, key: Key) -> list[Buckets]:
-        """Return the series as it was read, its history first."""
+        """Return the series as read, preceded by its history."""
         return [*self.history.get(key, ()), self.fine[key]]
 
     def smoothed(self, key: Key, half_life: float) -> FloatArray:
-        """Return the exponential average at each bucket of `shown`, its past before the window included."""
+        """Return the exponential average at each bucket of `shown`, including its history before the window."""
         parts = self.parts(key)
         steps = np.concatenate([part.last_steps for part in parts])
         means = np.concatenate([part.means for part in parts])
@@ -67,23 +68,23 @@ class Reading:
 
 
 def read(runs: Sequence[Run], names: Sequence[str], view: View, *, px: int, reach: float = 0.0) -> Reading:
-    """Read the series `names` of `runs`; a run that lacks one goes without it.
+    """Read the series `names` of `runs`; series that a run does not have are skipped.
 
     Args:
         runs: The runs.
-        names: The series' names.
-        view: Its window and smoothing are heeded.
-        px: How many buckets a series gets at most.
-        reach: How many steps before the window are wanted as history, besides what smoothing needs.
+        names: The names of the series.
+        view: The window and the smoothing.
+        px: The maximum number of buckets per series.
+        reach: The number of steps before the window to read as history, if more than smoothing needs.
     """
-    limit = min(_FINER * px, max(px, _MOST_BUCKETS // max(1, len(runs) * len(names))))
+    limit = min(_OVERSAMPLING * px, max(px, _MAX_BUCKETS // max(1, len(runs) * len(names))))
     start, stop = _aligned(view, px)
     fine = _read_all(runs, names, start, stop, max_buckets=limit)
     common = max((buckets.width for buckets in fine.values()), default=1)
     if common == _FIRST_WIDTH and max(map(len, fine.values())) < px / 2:
-        # Between points and the first buckets lies a factor of 64: that would be too coarse where points can be had.
+        # The first buckets are 64 times coarser than points, which is too coarse if there are few enough points.
         num_points = sum(int(buckets.counts.sum()) for buckets in fine.values())
-        if num_points <= _MOST_BUCKETS:
+        if num_points <= _MAX_BUCKETS:
             fine, common = _read_all(runs, names, start, stop, width=1), 1
     fine = {key: coarsened(buckets, common) for key, buckets in fine.items()}
     width = _shown_width(fine.values(), common, px)
@@ -108,40 +109,40 @@ def present_buckets(
     try:
         return run.buckets(list(names), width=width, max_buckets=max_buckets, start=start, stop=stop)
     except KeyError:
-        there = set(run.names())
-        wanted = [name for name in names if name in there]
-        return run.buckets(wanted, width=width, max_buckets=max_buckets, start=start, stop=stop) if wanted else []
+        present = set(run.names())
+        found = [name for name in names if name in present]
+        return run.buckets(found, width=width, max_buckets=max_buckets, start=start, stop=stop) if found else []
 
 
 def missing(runs: Sequence[Run], names: Sequence[str]) -> KeyError:
-    """Return the error for series that no run has; of a single one, what the run itself has to say."""
+    """Return the error for series that no run has; for a single series and run, the run's own error."""
     if len(runs) == 1 and len(names) == 1:
         try:
             runs[0].series(names[0], 0, 0)
         except KeyError as error:
             return error
     listed = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
-    return KeyError(f"none of the {len(runs)} runs has any of the series {listed or '(no name was given)'}")
+    return KeyError(f"no series named {listed} in {counted(len(runs), 'run')}" if names else "no series names given")
 
 
 def finite_counts(buckets: Buckets) -> IntArray:
-    """Return how many finite values each bucket has."""
+    """Return the number of finite values in each bucket."""
     return buckets.counts - buckets.nonfinite_counts
 
 
 def share_steps(all_steps: Sequence[IntArray]) -> bool:
-    """Return whether there are several arrays of steps, and all are the same: then a table does what a loop would."""
+    """Return whether there are several arrays of steps and all are equal, so that a table can replace a loop."""
     return len(all_steps) > 1 and all(np.array_equal(steps, all_steps[0]) for steps in all_steps[1:])
 
 
 def middles(buckets: Buckets) -> FloatArray:
-    """Return the step at which each bucket is drawn: a single point where it is, others in their middle."""
+    """Return the step at which to draw each bucket: its middle, or the point of a bucket with a single one."""
     first, last = buckets.steps.astype(np.float64), buckets.last_steps.astype(np.float64)
     return np.where(buckets.counts == 1, last, first + (last - first) / 2)
 
 
 def coarsened(buckets: Buckets, width: int) -> Buckets:
-    """Return the buckets merged to a coarser grid, exactly; `width` is a multiple of theirs."""
+    """Return the buckets merged exactly into a coarser grid; `width` must be a multiple of their width."""
     if width == buckets.width:
         return buckets
     if not len(buckets.steps):
@@ -168,12 +169,12 @@ def coarsened(buckets: Buckets, width: int) -> Buckets:
 def _read_all(
     runs: Sequence[Run], names: Sequence[str], start: int | None, stop: int | None, **how: int
 ) -> dict[Key, Buckets]:
-    read_of_runs = (present_buckets(run, names, start=start, stop=stop, **how) for run in runs)
-    return {(index, buckets.name): buckets for index, of_run in enumerate(read_of_runs) for buckets in of_run}
+    by_run = (present_buckets(run, names, start=start, stop=stop, **how) for run in runs)
+    return {(index, buckets.name): buckets for index, own in enumerate(by_run) for buckets in own}
 
 
 def _aligned(view: View, px: int) -> tuple[int | None, int | None]:
-    """The window, widened to whole buckets where its span tells how wide those will be."""
+    """The window, extended to complete buckets if it is bounded."""
     if view.start is None or view.stop is None:
         return view.start, view.stop
     width = _power_of_two((view.stop - view.start) / px)
@@ -181,7 +182,7 @@ def _aligned(view: View, px: int) -> tuple[int | None, int | None]:
 
 
 def _shown_width(all_buckets: Iterable[Buckets], common: int, px: int) -> int:
-    """The width at which no series has more buckets than there are pixels."""
+    """The width at which no series has more than `px` buckets."""
     filled = [buckets for buckets in all_buckets if len(buckets.steps)]
     if max((len(buckets.steps) for buckets in filled), default=0) <= px:
         return common
@@ -190,10 +191,10 @@ def _shown_width(all_buckets: Iterable[Buckets], common: int, px: int) -> int:
     return max(common, _power_of_two((last - first + 1) / px))
 
 
-def _power_of_two(least: float) -> int:
-    """The smallest power of two that is at least so much."""
+def _power_of_two(minimum: float) -> int:
+    """The smallest power of two that is at least `minimum`."""
     width = 1
-    while width < least:
+    while width < minimum:
         width *= 2
     return width
 
@@ -201,7 +202,7 @@ def _power_of_two(least: float) -> int:
 def _history(
     runs: Sequence[Run], fine: dict[Key, Buckets], window: tuple[int, int], half_life: float
 ) -> dict[Key, list[Buckets]]:
-    """What was logged in the steps before the window: coarsely at first where smoothing cannot tell, then as finely."""
+    """The buckets before the window: old ones coarse if smoothing allows it, recent ones as fine as the window."""
     first, begin = window
     width = max((buckets.width for buckets in fine.values()), default=1)
     coarse = _FIRST_WIDTH

@@ -1,4 +1,4 @@
-"""Builds the chart of steps per second, from the timestamps of a series: nothing has to be logged for it."""
+"""Builds the chart of steps per second from the timestamps of a series; needs no series of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holter import analysis
-from holter.plots.build.chart import Chart, Line
+from holter._text import counted
+from holter.plots.build.chart import Line
 from holter.plots.build.marks import attempt_starts, run_marks
 from holter.plots.build.notes import note_of
 from holter.plots.build.ranges import trimmed_range
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Run
-    from holter.plots.build.chart import Colour, FloatArray, IntArray
+    from holter.plots.build.chart import Chart, Color, FloatArray, IntArray
     from holter.plots.build.reading import Key
     from holter.plots.build.scene import Scene
 
-_MOST_POINTS = 200
-# Timestamps are good to a few milliseconds: a rate over less time than this would be mostly their error.
-_SHORTEST_SECONDS = 0.5
-_FEWEST_POINTS = 20
+_MAX_POINTS = 200
+# Timestamps have a resolution of a few milliseconds; their error would dominate a rate over less time than this.
+_MIN_SECONDS = 0.5
+_MIN_POINTS = 20
 
 
 def speed_chart(
@@ -34,57 +35,52 @@ def speed_chart(
     view: View = WHOLE,
     *,
     title: str | None = None,
-    colours: Sequence[Colour] | None = None,
+    colors: Sequence[Color] | None = None,
 ) -> Chart:
-    """Build a chart with each run's steps per second, a line for each run.
+    """Build a chart of steps per second with a line for each run.
 
-    A point is the steps between two points of a series, divided by the time between them; half a second at least.
-    Between two attempts of a run there is a gap.
+    Each point is the number of steps between two points of a series divided by the time between them, at least half a
+    second. There is a gap between two attempts of a run.
 
     Args:
         runs: The runs.
-        names: The series whose timestamps tell: of each run the first that it has; that with the most points if it
-            has none of these.
-        view: What the user looks through.
+        names: Candidates for the series with the timestamps; each run uses the first that it has, or else its series
+            with the most points.
+        view: Window, x-axis and smoothing.
         title: The chart's title.
-        colours: A colour for each run; the palette's by their order if None.
+        colors: A color for each run; the palette in order if None.
 
     Raises:
         KeyError: If no run has any series.
     """
     references = [_reference(run, names) for run in runs]
     if not any(references):
-        raise KeyError(f"none of the {len(runs)} runs has a point yet, and without points there is no speed")
+        raise KeyError(f"no points in {counted(len(runs), 'run')}; the speed is computed from points")
     scene = open_scene(runs, sorted({*references} - {""}), view)
     keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
     labels = analysis.run_labels(runs)
-    lines = [_line(scene, key, labels[key[0]], key[0] if colours is None else colours[key[0]]) for key in keys]
+    lines = [_line(scene, key, labels[key[0]], key[0] if colors is None else colors[key[0]]) for key in keys]
     y_range, trimmed = trimmed_range(lines, view)
-    return Chart(
-        kind="speed",
-        title="steps per second" if title is None else title,
-        x_label=scene.axis.label,
+    return scene.chart(
+        "speed",
+        "steps per second" if title is None else title,
         y_label="steps per second",
-        x_kind=scene.axis.kind,
         lines=tuple(lines),
-        marks=tuple(run_marks(scene, colours)),
-        log_y=view.log_y,
+        marks=tuple(run_marks(scene, colors)),
         y_range=y_range,
         note=note_of(view, trimmed),
-        width=scene.reading.width,
-        window=(view.start, view.stop),
     )
 
 
 def _reference(run: Run, names: Sequence[str]) -> str:
-    """The series whose timestamps tell; empty if the run has none."""
+    """The series with the timestamps; empty if the run has no series."""
     facts = run.facts()
-    there = {fact.name for fact in facts}
+    present = {fact.name for fact in facts}
     densest = max(facts, key=lambda fact: fact.count).name if facts else ""
-    return next((name for name in names if name in there), densest)
+    return next((name for name in names if name in present), densest)
 
 
-def _line(scene: Scene, key: Key, label: str, colour: Colour) -> Line:
+def _line(scene: Scene, key: Key, label: str, color: Color) -> Line:
     buckets, x = scene.placed(key)
     seconds = (buckets.timestamps - buckets.timestamps[:1]).astype("timedelta64[us]").astype(np.float64) / 1e6
     chosen = _spaced(seconds)
@@ -99,17 +95,17 @@ def _line(scene: Scene, key: Key, label: str, colour: Colour) -> Line:
         rates = analysis.ema(last_steps[1:], rates, scene.view.half_life)
     keep = ~np.isnan(x[chosen][1:])
     columns = (x[chosen][1:][keep], rates[keep], steps[1:][keep], last_steps[1:][keep])
-    return Line(label, *columns, colour=colour, run=label)
+    return Line(label, *columns, color=color, run=label)
 
 
 def _spaced(seconds: FloatArray) -> IntArray:
-    """Indices of points between which enough time has passed for a rate; at most so many."""
+    """Indices of points far enough apart in time for a rate, about `_MAX_POINTS` at most."""
     if len(seconds) < 2:
         return np.arange(len(seconds))
-    whole = float(np.ptp(seconds))
-    least = max(whole / _MOST_POINTS, min(_SHORTEST_SECONDS, whole / _FEWEST_POINTS))
+    total = float(np.ptp(seconds))
+    min_distance = max(total / _MAX_POINTS, min(_MIN_SECONDS, total / _MIN_POINTS))
     chosen = [0]
-    for index, moment in enumerate(seconds.tolist()):
-        if abs(moment - seconds[chosen[-1]]) >= least:
+    for index, time in enumerate(seconds.tolist()):
+        if abs(time - seconds[chosen[-1]]) >= min_distance:
             chosen.append(index)
     return np.array(chosen)

@@ -1,4 +1,4 @@
-"""What the user looks through: the window, the x-axis, the smoothing."""
+"""The view of a chart: window, x-axis, smoothing."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ _METRIC = "metric:"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How runs are looked at, whatever the chart.
+    """Window, x-axis and smoothing of any chart.
 
     Attributes:
-        px: How many pixels wide the chart will be: a line gets at most so many points.
-        start: The first step; from the beginning if None.
-        stop: The step after the last one; to the end if None.
-        x: `"step"`, `"relative"` (time since the run was begun), `"wall"` (UTC), or `"metric:NAME"`.
-        half_life: The half-life of the smoothing, in steps; 0 for none.
-        log_y: Whether the y-axis is logarithmic; for a heatmap, its colours.
-        trim_outliers: Whether the y-axis leaves out the lowest and the highest percent of the points.
-        marks: Whether marks and restarts are shown.
+        px: The width of the chart in pixels, which is the maximum number of points per line.
+        start: The first step; the start of the run if None.
+        stop: The step after the last; the end of the run if None.
+        x: `"step"`, `"relative"` (time since the start of the run), `"wall"` (UTC), or `"metric:NAME"`.
+        half_life: The half-life of the smoothing in steps; 0 disables it.
+        log_y: Whether the y-axis, or a heatmap's color scale, is logarithmic.
+        trim_outliers: Whether the y-axis omits the lowest and the highest percent of the points.
+        marks: Whether to show marks, restarts and alerts.
 
     Raises:
-        ValueError: If one of them makes no sense.
+        ValueError: If an attribute is invalid.
     """
 
     px: int = 800
@@ -37,7 +37,7 @@ class View:
         if not _MIN_PIXELS <= self.px <= _MAX_PIXELS:
             raise ValueError(f"px must be {_MIN_PIXELS} to {_MAX_PIXELS}, got {self.px}")
         if not 0.0 <= self.half_life < float("inf"):
-            raise ValueError(f"half_life must be a number of steps, 0 or more, got {self.half_life}")
+            raise ValueError(f"half_life must be a finite number of steps and at least 0, got {self.half_life}")
         if self.start is not None and self.stop is not None and self.start >= self.stop:
             raise ValueError(f"start must be less than stop, got {self.start} and {self.stop}")
         if self.x not in {"step", "relative", "wall"} and not self.x_metric:
@@ -45,9 +45,9 @@ class View:
 
     @property
     def x_metric(self) -> str:
-        """The metric on the x-axis; empty if it is none."""
+        """The metric on the x-axis; empty if x is not a metric."""
         return self.x[len(_METRIC) :] if self.x.startswith(_METRIC) else ""
 
 
 WHOLE = View()
-"""All steps, as they were logged."""
+"""All steps, without smoothing."""

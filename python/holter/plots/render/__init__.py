@@ -1,5 +1,6 @@
 """Renderers: `Chart` in, figure out.
 
-plotly_figure        a plotly figure: traces in plotly_traces, layout in plotly_layout, typed arrays in plotly_arrays
-matplotlib_figure    a matplotlib figure, and a file of it
+plotly_figure        a plotly figure: traces in plotly_lines, plotly_traces and plotly_marks, layout in plotly_layout,
+                     shared parts in plotly_drawing
+matplotlib_figure    a matplotlib figure, and its file
 """

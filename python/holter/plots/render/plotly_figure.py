@@ -1,6 +1,7 @@
-"""Draws a chart with plotly: a plain dict of traces and layout, strict JSON, made without importing plotly.
+"""Draws a chart with plotly: a dict of traces and layout, strict JSON, made without importing plotly.
 
-Numbers travel as plotly's typed arrays, so NaN survives and is a gap. Every text of a run is escaped; see `text.py`.
+One pass over the chart makes the traces and collects what the layout depends on. Numbers are plotly's typed arrays, so
+that NaN is kept as a gap. Every text of a run is escaped; see `plotly_text`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from holter.plots.build.palette import theme_named
 from holter.plots.render.plotly_layout import layout_of
-from holter.plots.render.plotly_traces import bar_traces, heatmap_traces, line_traces, mark_traces
+from holter.plots.render.plotly_lines import draw_lines
+from holter.plots.render.plotly_marks import draw_marks
+from holter.plots.render.plotly_traces import draw_bars, draw_heatmap
 
 if TYPE_CHECKING:
     from holter.plots.build.chart import Chart
@@ -19,27 +22,28 @@ if TYPE_CHECKING:
 def to_plotly(chart: Chart, theme: ThemeName = "light", *, compact: bool = False) -> dict[str, Any]:
     """Return a chart as a plotly figure: `{"data": [...], "layout": {...}}`, ready for JSON.
 
-    `plotly.graph_objects.Figure(figure)` and `Plotly.newPlot(element, figure)` take it as it is. The `meta` of a line
-    has the run's label and the series' name in full, and what the columns of its `customdata` are; a trace with a
-    `role` in its `meta` goes with a line.
+    Pass it to `plotly.graph_objects.Figure(figure)` or `Plotly.newPlot(element, figure)`. The `meta` of a line has the
+    label of the run, the complete name of the series, and the names of the columns of its `customdata`. A trace with a
+    `role` in its `meta` belongs to a line.
 
     Args:
         chart: The chart.
-        theme: `"light"` or `"dark"`; around the lines the background is transparent in both.
-        compact: Whether title, note, legend and the marks' labels are left out, for a page that shows them itself.
-            Title and note are in the layout's `meta` all the same.
+        theme: `"light"` or `"dark"`; the background around the plot area is transparent in both.
+        compact: Whether to omit title, note, legend and the labels of marks, for a page that shows them itself. Title
+            and note remain in the layout's `meta`.
 
     Raises:
-        ValueError: If there is no such theme.
+        ValueError: If no theme has this name.
     """
-    colours = theme_named(theme)
+    colors = theme_named(theme)
     if chart.heatmap is not None:
-        data = heatmap_traces(chart, chart.heatmap, colours)
+        drawing = draw_heatmap(chart, chart.heatmap, colors)
     elif chart.bars:
-        data = bar_traces(chart, colours)
+        drawing = draw_bars(chart, colors)
     else:
-        data = line_traces(chart, colours)
+        drawing = draw_lines(chart, colors)
+    marks, shapes = draw_marks(chart, colors, compact=compact)
     return {
-        "data": [*data, *mark_traces(chart, colours, compact=compact)],
-        "layout": layout_of(chart, colours, compact=compact),
+        "data": [*drawing.traces, *marks],
+        "layout": layout_of(chart, drawing, shapes, colors, compact=compact),
     }

@@ -1,22 +1,20 @@
-"""The layout of a figure: quiet axes, the hover as a table, and a zoom that live updates keep."""
+"""The layout of a plotly figure: unobtrusive axes, a unified hover, and a zoom that live updates preserve."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from holter.plots.build.palette import translucent
 from holter.plots.build.text import LEGEND_CHARACTERS, TITLE_CHARACTERS, plotly_text
-from holter.plots.render.plotly_traces import heatmap_rows, mark_colour
 
 if TYPE_CHECKING:
-    from holter.plots.build.chart import Chart, FloatArray
+    from holter.plots.build.chart import Chart
     from holter.plots.build.palette import Theme
+    from holter.plots.render.plotly_drawing import Drawing
 
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-# What is left is the picture and the way back. `sendChartToCloud` would upload the user's data.
+_TRANSPARENT = "rgba(0,0,0,0)"
+# Leaves the image download and the zoom reset. `sendChartToCloud` would upload the user's data.
 _REMOVED_BUTTONS = [
     "sendChartToCloud",
     "sendDataToCloud",
@@ -29,26 +27,31 @@ _REMOVED_BUTTONS = [
     "autoScale2d",
     "toggleSpikelines",
 ]
-_LONGEST_LEGEND = 24
+_MAX_LEGEND_ITEMS = 24
 _LEGEND_PIXELS, _CHARACTER_PIXELS, _FIGURE_PIXELS = 50, 6.5, 640
 
 
-def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
+def layout_of(
+    chart: Chart, drawing: Drawing, shapes: list[dict[str, Any]], theme: Theme, *, compact: bool
+) -> dict[str, Any]:
     """Return the layout.
 
     Args:
         chart: The chart.
-        theme: Its colours.
-        compact: Whether title, legend and note are left to the page around the figure.
+        drawing: Its traces.
+        shapes: The shapes of thresholds and marks.
+        theme: The colors.
+        compact: Whether the page around the figure shows title, legend and note.
     """
+    legend = [] if compact or not 1 < len(drawing.labels) <= _MAX_LEGEND_ITEMS else drawing.labels
     layout: dict[str, Any] = {
         "font": {"family": _FONT, "size": 12, "color": theme.text},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        # Opaque: around the cursor plotly draws a halo in this colour, which would be white if it were transparent.
+        "paper_bgcolor": _TRANSPARENT,
+        # Opaque: plotly draws a halo around the cursor in this color, which is white if transparent.
         "plot_bgcolor": theme.background,
-        "margin": {"l": 56, "r": 16, "t": 10 if compact else 46, "b": 40, "pad": 0},
+        "margin": _margin(chart, legend, compact=compact),
         "xaxis": _x_axis(chart, theme),
-        "yaxis": _y_axis(chart, theme),
+        "yaxis": _y_axis(chart, drawing, theme),
         "hovermode": "x unified" if chart.lines else "closest",
         "hoverlabel": {
             "bgcolor": theme.hover,
@@ -59,47 +62,45 @@ def layout_of(chart: Chart, theme: Theme, *, compact: bool) -> dict[str, Any]:
         },
         "hoverdistance": 24,
         "dragmode": "zoom",
-        "showlegend": not compact and bool(_legend(chart)),
+        "showlegend": bool(legend),
         "legend": {
             "orientation": "h",
             "x": 0,
             "y": 1.01,
             "xanchor": "left",
             "yanchor": "bottom",
-            "bgcolor": "rgba(0,0,0,0)",
+            "bgcolor": _TRANSPARENT,
             "font": {"size": 11, "color": theme.quiet_text},
             "itemsizing": "constant",
         },
         "modebar": {
             "orientation": "h",
-            "bgcolor": "rgba(0,0,0,0)",
+            "bgcolor": _TRANSPARENT,
             "color": theme.axis,
             "activecolor": theme.quiet_text,
             "remove": _REMOVED_BUTTONS,
         },
-        # What the user zoomed or hid stays when new points arrive, and goes when the axes mean something else.
+        # Keeps the user's zoom and hidden lines when points arrive, but not when the meaning of the axes changes.
         "uirevision": f"{chart.kind} {chart.x_label} {chart.log_y}",
-        "shapes": _shapes(chart, theme),
+        "shapes": shapes,
         "barmode": "group",
         "bargap": 0.25,
         "meta": {"title": chart.title, "note": chart.note, "width": chart.width, "window": list(chart.window)},
     }
-    if _needs_edge_axis(chart):
+    if chart.lines or chart.bars or chart.marks:
         layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False}
-    if not compact:
-        layout["title"] = _title(chart, theme)
-        layout["margin"]["t"] += (18 if chart.note else 0) + (24 * _legend_rows(_legend(chart)))
-    if chart.heatmap is not None:
-        layout["margin"]["r"] = 8
-        layout["yaxis"] |= {
-            "categoryarray": heatmap_rows(chart.heatmap),
-            "range": [-0.5, len(chart.heatmap.rows) - 0.5],
-        }
-    return layout
+    return layout if compact else {**layout, "title": _title(chart, theme)}
+
+
+def _margin(chart: Chart, legend: list[str], *, compact: bool) -> dict[str, int]:
+    pixels = sum(_LEGEND_PIXELS + _CHARACTER_PIXELS * min(len(label), LEGEND_CHARACTERS) for label in legend)
+    legend_rows = math.ceil(pixels / _FIGURE_PIXELS)
+    top = 10 if compact else 46 + (18 if chart.note else 0) + 24 * legend_rows
+    return {"l": 56, "r": 16 if chart.heatmap is None else 8, "t": top, "b": 40, "pad": 0}
 
 
 def _title(chart: Chart, theme: Theme) -> dict[str, Any]:
-    """The title, and under it the note."""
+    """The title with the note below it."""
     title = {
         "text": plotly_text(chart.title, TITLE_CHARACTERS),
         "font": {"size": 14, "color": theme.text},
@@ -136,8 +137,8 @@ def _x_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
             "spikecolor": theme.axis,
         }
     if chart.x_kind == "step":
-        around = f" · {chart.width:,} steps a point" if chart.width > 1 else ""
-        axis |= {"hoverformat": ",.0f", "unifiedhovertitle": {"text": f"step %{{x:,.0f}}{around}"}}
+        width = f" · {chart.width:,} steps per point" if chart.width > 1 else ""
+        axis |= {"hoverformat": ",.0f", "unifiedhovertitle": {"text": f"step %{{x:,.0f}}{width}"}}
         if chart.window[0] is not None and chart.window[1] is not None:
             axis["range"] = [chart.window[0], chart.window[1] - 1]
     elif chart.x_kind == "number":
@@ -146,15 +147,24 @@ def _x_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
     return axis
 
 
-def _y_axis(chart: Chart, theme: Theme) -> dict[str, Any]:
+def _y_axis(chart: Chart, drawing: Drawing, theme: Theme) -> dict[str, Any]:
     axis = _axis(theme)
     if chart.heatmap is not None:
-        return {**axis, "type": "category", "showgrid": False, "tickmode": "auto", "nticks": 24}
-    # Thousands as 20k and millions as 3M, but a learning rate as 3×10⁻⁴ and not as 300µ.
-    axis |= {"exponentformat": "SI" if _is_large(chart) else "power", "minexponent": 3, "nticks": 7}
+        return {
+            **axis,
+            "type": "category",
+            "showgrid": False,
+            "tickmode": "auto",
+            "nticks": 24,
+            "categoryarray": drawing.rows,
+            "range": [-0.5, len(drawing.rows) - 0.5],
+        }
+    # SI prefixes for large values (20k, 3M); powers for small ones (3×10⁻⁴ instead of 300µ).
+    axis |= {"exponentformat": "SI" if drawing.extent.largest >= 1000 else "power", "minexponent": 3, "nticks": 7}
     if chart.log_y:
+        decades = drawing.extent.decades
         axis |= {"type": "log", "minor": {"showgrid": False}}
-        axis["dtick"] = "D2" if _decades(chart) < 1.5 else max(1, round(_decades(chart) / 8))
+        axis["dtick"] = "D2" if decades < 1.5 else max(1, round(decades / 8))
     if chart.y_range is not None:
         low, high = chart.y_range
         axis["range"] = [math.log10(low), math.log10(high)] if chart.log_y else [low, high]
@@ -172,67 +182,3 @@ def _axis(theme: Theme) -> dict[str, Any]:
         "tickfont": {"size": 11, "color": theme.quiet_text},
         "automargin": True,
     }
-
-
-def _decades(chart: Chart) -> float:
-    """How many powers of ten the values span."""
-    values = _values(chart)
-    values = values[values > 0]
-    return float(np.log10(values.max()) - np.log10(values.min())) if len(values) else 0.0
-
-
-def _is_large(chart: Chart) -> bool:
-    values = np.abs(_values(chart))
-    return bool(len(values) and values.max() >= 1000)
-
-
-def _values(chart: Chart) -> FloatArray:
-    """The finite values of all lines and bars."""
-    columns = [*[line.y for line in chart.lines], *[bars.values for bars in chart.bars]]
-    values: FloatArray = np.concatenate([np.empty(0), *columns])
-    return values[np.isfinite(values)]
-
-
-def _legend(chart: Chart) -> list[str]:
-    """What the legend lists; nothing where one item needs none, or the hover has to do for many."""
-    labels = [line.label for line in chart.lines if not line.is_faint] + [bars.label for bars in chart.bars]
-    return labels if 1 < len(labels) <= _LONGEST_LEGEND else []
-
-
-def _legend_rows(labels: list[str]) -> int:
-    """About how many rows the legend takes."""
-    pixels = sum(_LEGEND_PIXELS + _CHARACTER_PIXELS * min(len(label), LEGEND_CHARACTERS) for label in labels)
-    return math.ceil(pixels / _FIGURE_PIXELS)
-
-
-def _needs_edge_axis(chart: Chart) -> bool:
-    return bool(chart.lines or chart.bars or chart.marks)
-
-
-def _shapes(chart: Chart, theme: Theme) -> list[dict[str, Any]]:
-    """Thresholds across, marks from bottom to top."""
-    shapes: list[dict[str, Any]] = []
-    for threshold in chart.thresholds:
-        shape: dict[str, Any] = {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": threshold.y,
-            "y1": threshold.y,
-            "line": {"color": theme.quiet_text, "width": 1, "dash": "dash"},
-        }
-        if threshold.label:
-            text = plotly_text(threshold.label, LEGEND_CHARACTERS)
-            font = {"size": 10, "color": theme.quiet_text}
-            shape["label"] = {"text": text, "textposition": "end", "yanchor": "bottom", "font": font}
-        shapes.append(shape)
-    for mark in chart.marks:
-        x: Any = mark.x
-        if isinstance(x, np.datetime64):
-            x = int(x.astype("datetime64[us]").astype(np.int64)) / 1000.0
-        shape = {"type": "line", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
-        shape["layer"] = "above" if chart.heatmap is not None else "below"
-        shape["line"] = {"color": translucent(mark_colour(mark, theme), 0.7), "width": 1, "dash": "dash"}
-        shapes.append(shape)
-    return shapes

@@ -12,7 +12,7 @@ import numpy as np
 from holter import analysis
 from holter._summary import summarize
 from holter._text import counted, duration_text, iso_time
-from holter.analysis.naming import LOSS, PERPLEXITY, meaning, that_mean
+from holter.analysis.naming import LOSS, PERPLEXITY, meaning, names_for_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,7 @@ def _latest_loss(summary: RunSummary) -> list[tuple[str, str, str]]:
 def _best_validation(summary: RunSummary) -> list[tuple[str, str, str]]:
     """The smallest perplexity on held-out data, or the smallest loss if no perplexity was logged."""
     names = [facts.name for facts in summary.series]
-    candidates = (that_mean(names, metrics) for metrics in (PERPLEXITY, LOSS))
+    candidates = (names_for_metric(names, metrics) for metrics in (PERPLEXITY, LOSS))
     held_out = next((name for found in candidates for name in found if meaning(name).split in {"val", "test"}), None)
     if held_out is None:
         return []

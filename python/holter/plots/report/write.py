@@ -1,7 +1,7 @@
-"""Writes a report of runs: one HTML file that needs nothing else, opens offline, and runs no script but its own.
+"""Writes a report of runs: one self-contained HTML file that opens offline and runs only its own scripts.
 
-It says how far the runs came and how they went, shows the overview and every family of layers, compares them if
-they are several, and tells how they were made.
+It has the runs' key numbers, the default charts, every family of layers, a comparison of several runs, and the origin
+and configuration of each run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from holter.plots.build.overview import build_chart, family_request, overview_ch
 from holter.plots.build.view import View
 from holter.plots.render.plotly_figure import to_plotly
 from holter.plots.report.facts import read_reported_run
-from holter.plots.report.page import ChartPart, ReportContent, Section, page
+from holter.plots.report.page import ChartPart, ReportContent, Section, load_template, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from holter.plots.build.overview import ChartRequest
 
 Progress: TypeAlias = "Callable[[int, int, str], None]"
-_Wanted: TypeAlias = "tuple[ChartRequest, Sequence[Run]]"
+_Plan: TypeAlias = "list[tuple[str, list[tuple[ChartRequest, Sequence[Run]]]]]"
+"""The headings of the sections, each with its charts."""
 
 _PIXELS = 700
-_MOST_FAMILIES = 48
-# With fewer layers a heatmap shows nothing that the lines do not.
-_FEWEST_ROWS, _MOST_ROWS, _MOST_HEATMAPS = 4, 256, 4
+_MAX_FAMILIES = 48
+# With fewer layers a heatmap shows no more than lines.
+_MIN_ROWS, _MAX_ROWS, _MAX_HEATMAPS = 4, 256, 4
 
 
 def report(
@@ -43,22 +44,22 @@ def report(
     *,
     title: str | None = None,
     at: Sequence[int] = (),
-    progress: Progress | None = None,
+    on_progress: Progress | None = None,
 ) -> None:
-    """Write a report of runs to the file `path`, which is replaced as a whole.
+    """Write a report of runs to a file, replacing it atomically if it exists.
 
     Args:
-        runs: One run, or several to be compared.
+        runs: One run, or several runs to compare.
         path: The HTML file.
-        title: Its title; the runs' names if None.
-        at: The steps at which several runs are compared.
-        progress: Is called before each chart with how many are done, how many there are, and what comes next.
+        title: The title; the names of the runs if None.
+        at: The steps at which to compare several runs.
+        on_progress: Called before each chart with the number of charts done, their total, and the title of the chart.
 
     Raises:
-        FileNotFoundError: If the file's directory does not exist.
-        ImportError: If plotly is not installed.
+        FileNotFoundError: If the directory of the file does not exist.
+        ImportError: If plotly or jinja2 is not installed.
         IsADirectoryError: If `path` is a directory.
-        ValueError: If there is no run.
+        ValueError: If `runs` is empty.
         StoreError: If a run cannot be read.
     """
     several: list[Run] = list(runs) if isinstance(runs, collections.abc.Sequence) else [runs]
@@ -66,81 +67,81 @@ def report(
         raise ValueError("a report needs at least one run, got none")
     target = pathlib.Path(path)
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no directory {os.fspath(target.parent)!r} for the report")
+        raise FileNotFoundError(f"the directory {os.fspath(target.parent)!r} of the report does not exist")
     if target.is_dir():
-        raise IsADirectoryError(f"{os.fspath(path)!r} is a directory; a report is written to a file")
-    script = plotly_file().read_text("utf-8")
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a directory; expected the path of a file")
+    script, template = plotly_file().read_text("utf-8"), load_template()
     labels = analysis.run_labels(several)
-    planned, unseen = _planned(several, labels)
+    plan, omitted = _plan(several, labels)
     content = ReportContent(
         title=title or (labels[0] if len(labels) == 1 else f"{len(labels)} runs: {', '.join(labels)}"),
         generated=dt.datetime.now(dt.timezone.utc),
         runs=tuple(read_reported_run(run, label) for run, label in zip(several, labels, strict=True)),
-        sections=tuple(_drawn(planned, progress)),
+        sections=tuple(_draw(plan, on_progress)),
         comparison=analysis.compare(several, at=at) if len(several) > 1 else None,
-        unseen=tuple(unseen),
+        omitted=tuple(omitted),
     )
-    _write(target, page(content, script))
+    _write(target, page(template, content, script))
 
 
-def _planned(runs: Sequence[Run], labels: Sequence[str]) -> tuple[list[tuple[str, list[_Wanted]]], list[str]]:
-    """The sections to be, and the patterns of the families for which there is no room."""
-    names_of = [set(run.names()) for run in runs]
-    names = sorted(name for name in set().union(*names_of) if not name.startswith(MARK_PREFIX))
+def _plan(runs: Sequence[Run], labels: Sequence[str]) -> tuple[_Plan, list[str]]:
+    """The charts of each section, and the patterns of the families beyond the limit."""
+    run_names = [set(run.names()) for run in runs]
+    names = sorted(name for name in set().union(*run_names) if not name.startswith(MARK_PREFIX))
     families = analysis.families(names)
     overview = [request for request in overview_charts(runs) if not request["key"].startswith("family:")]
-    planned: list[tuple[str, list[_Wanted]]] = [("Overview", [(request, runs) for request in overview])]
-    for family in families[:_MOST_FAMILIES]:
+    plan: _Plan = [("Overview", [(request, runs) for request in overview])]
+    for family in families[:_MAX_FAMILIES]:
         band = family_request(family, len(runs))
-        wanted: list[_Wanted] = [(band, runs)]
-        having = [place for place, of_run in enumerate(names_of) if not of_run.isdisjoint(family.names)]
-        is_tall = _FEWEST_ROWS <= len(family.names) <= _MOST_ROWS
-        for place in having[:_MOST_HEATMAPS] if is_tall else []:
-            of_run = f" · {labels[place]}" if len(runs) > 1 else ""
-            title = f"{family.pattern} by layer{of_run}"
-            wanted.append(({**band, "kind": "heatmap", "title": title}, [runs[place]]))
-        planned.append((family.label, wanted))
-    return planned, [family.pattern for family in families[_MOST_FAMILIES:]]
+        charts: list[tuple[ChartRequest, Sequence[Run]]] = [(band, runs)]
+        members = [index for index, own in enumerate(run_names) if not own.isdisjoint(family.names)]
+        has_heatmap = _MIN_ROWS <= len(family.names) <= _MAX_ROWS
+        for index in members[:_MAX_HEATMAPS] if has_heatmap else []:
+            suffix = f" · {labels[index]}" if len(runs) > 1 else ""
+            title = f"{family.pattern} by layer{suffix}"
+            charts.append(({**band, "kind": "heatmap", "title": title}, [runs[index]]))
+        plan.append((family.label, charts))
+    return plan, [family.pattern for family in families[_MAX_FAMILIES:]]
 
 
-def _drawn(planned: list[tuple[str, list[_Wanted]]], progress: Progress | None) -> list[Section]:
+def _draw(plan: _Plan, on_progress: Progress | None) -> list[Section]:
     """The sections with their charts."""
-    total = sum(len(wanted) for _, wanted in planned)
+    total = sum(len(charts) for _, charts in plan)
     sections, done = [], 0
-    for heading, wanted in planned:
+    for heading, charts in plan:
         parts = []
-        for request, runs in wanted:
-            if progress is not None:
-                progress(done, total, request["title"])
-            parts.append(_part(request, runs))
+        for request, runs in charts:
+            if on_progress is not None:
+                on_progress(done, total, request["title"])
+            parts.append(_part(done, request, runs))
             done += 1
         sections.append(Section(heading, tuple(parts)))
-    if progress is not None:
-        progress(total, total, "")
+    if on_progress is not None:
+        on_progress(total, total, "")
     return sections
 
 
-def _part(request: ChartRequest, runs: Sequence[Run]) -> ChartPart:
+def _part(number: int, request: ChartRequest, runs: Sequence[Run]) -> ChartPart:
     chart = build_chart(request, runs, View(px=_PIXELS))
     light, dark = (to_plotly(chart, theme, compact=True) for theme in ("light", "dark"))
-    return ChartPart(chart, light, tuple(_differences(light, dark)))
+    return ChartPart(number, chart, light, tuple(_differences(light, dark)))
 
 
-def _differences(one: Any, other: Any, at: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Any]]:
-    """Where a figure in one theme is not the same as in the other: the way there, and what it is there."""
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return [found for key in one for found in _differences(one[key], other[key], (*at, key))]
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        pairs = enumerate(zip(one, other, strict=True))
-        return [found for place, pair in pairs for found in _differences(*pair, (*at, place))]
-    return [] if one == other else [(at, other)]
+def _differences(a: Any, b: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Any]]:
+    """The paths at which two figures differ, with the values of the second."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return [found for key in a for found in _differences(a[key], b[key], (*path, key))]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        pairs = enumerate(zip(a, b, strict=True))
+        return [found for index, pair in pairs for found in _differences(*pair, (*path, index))]
+    return [] if a == b else [(path, b)]
 
 
 def _write(target: pathlib.Path, text: str) -> None:
-    """Replace the file in one step, so that nobody sees half of it."""
+    """Replace the file atomically, so that readers never see a part of it."""
     temporary = target.with_name(f".holter-{secrets.token_hex(8)}.tmp")
     try:
-        # A manifest may hold half a surrogate pair, which no file in UTF-8 can.
+        # A manifest may contain a lone surrogate, which UTF-8 cannot encode.
         with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         temporary.replace(target)

@@ -39,7 +39,7 @@ def draw(chart: Chart, canvas: Canvas) -> Iterator[list[Segment]]:
     elif canvas.has_color or len(_main(chart.lines)) < 2:
         yield from draw_frame(chart, chart.lines, canvas)
         for line in _main(chart.lines):
-            key = [Segment("━━ ", str(line.colour))] if canvas.has_color else []
+            key = [Segment("━━ ", str(line.color))] if canvas.has_color else []
             yield [*key, _label(line)]
     else:
         yield from _panels(chart, canvas)
@@ -54,9 +54,9 @@ def _distinct(lines: Sequence[Line]) -> tuple[Line, ...]:
     """The lines with resolved colors; lines that differ only by dashes, which braille cannot show, get other colors."""
     theme = theme_named("dark")  # most terminals are
     if all(line.dash == "solid" for line in lines):
-        return tuple(replace(line, colour=resolved(line.colour, theme)) for line in lines)
+        return tuple(replace(line, color=resolved(line.color, theme)) for line in lines)
     order = {(line.run, line.name): index for index, line in enumerate(_main(lines))}
-    return tuple(replace(line, colour=resolved(order[line.run, line.name], theme)) for line in lines)
+    return tuple(replace(line, color=resolved(order[line.run, line.name], theme)) for line in lines)
 
 
 def _panels(chart: Chart, canvas: Canvas) -> Iterator[list[Segment]]:

@@ -87,7 +87,7 @@ def _draw_line(grid: BrailleGrid, line: Line, xs: Scale, ys: Scale) -> None:
     def down(values: FloatArray) -> FloatArray:
         return grid.height - 1 - ys.places(values, grid.height)
 
-    color = str(line.colour)
+    color = str(line.color)
     if line.ribbon is not None:
         _draw_ribbon(grid, x, down(line.ribbon[1]), down(line.ribbon[0]), f"dim {color}")
     style = f"dim {color}" if line.is_faint else color
