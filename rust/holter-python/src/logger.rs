@@ -93,7 +93,7 @@ impl Logger {
         signature = (first = None, /, name = None, value = None, *, step = None),
         text_signature = "(first=None, /, name=None, value=None, *, step=None)"
     )]
-    fn log(
+    pub(crate) fn log(
         &self,
         py: Python<'_>,
         first: Option<&Bound<'_, PyAny>>,
