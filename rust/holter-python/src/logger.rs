@@ -91,7 +91,7 @@ impl Logger {
     ///     ForkedProcessError: In a forked process.
     #[pyo3(
         signature = (first = None, /, name = None, value = None, *, step = None),
-        text_signature = "(first=None, /, name=None, value=None, *, step=None)"
+        text_signature = "($self, step, name, value)"
     )]
     pub(crate) fn log(
         &self,
