@@ -63,8 +63,7 @@ def band_chart(
         across: The members of the band. `"both"`: every series of every run of the group. `"series"`: the series, each
             averaged over the runs first. `"runs"`: the runs, each averaged over its series first.
         quantiles: The borders of a quantile band.
-        window: The length of the trailing window in steps, for a group with one series; by default 1/50 of the steps
-            displayed.
+        window: The trailing window of a group with one series, in steps; by default 1/50 of the steps displayed.
         title: The chart's title; derived from the names if None.
         thresholds: Horizontal lines.
         colors: A color for each group; the palette in order if None.
@@ -78,15 +77,13 @@ def band_chart(
     _check(band, across, window)
     runs, made = _grouped(groups, colors)
     scene = open_scene(runs, names, view, reach=window or 0.0)
-    trailing = max(_default_window(scene.reading) if window is None else window, scene.reading.width)
-    recipe = Recipe(band, across, quantiles, trailing, view.half_life)
+    recipe = Recipe(band, across, quantiles, _trailing_window(scene.reading, window), view.half_life)
     keys = {group.label: [key for key in scene.keys(names) if key[0] in group.runs] for group in made}
     lines = _lines(scene, made, keys, recipe)
     marks = run_marks(scene, [group.color for group in made for _ in group.runs])
     if change_points:
         # Smoothing and windows wider than a point make noise look like changes.
-        plain = replace(recipe, half_life=0.0, window=float(scene.reading.width))
-        marks += change_marks(_lines(scene, made, keys, plain))
+        marks += change_marks(_lines(scene, made, keys, replace(recipe, half_life=0.0, window=scene.reading.width)))
     y_range, trimmed = trimmed_range(lines, view)
     return scene.chart(
         "band",
@@ -136,12 +133,14 @@ def _grouped(
     return runs, made
 
 
-def _default_window(reading: Reading) -> float:
-    """The default window of a single series, in steps."""
+def _trailing_window(reading: Reading, window: float | None) -> float:
+    """The window of a single series in steps, at least the width of a point."""
+    if window is not None:
+        return max(window, reading.width)
     filled = [buckets for buckets in reading.shown.values() if len(buckets.steps)]
     first = min((int(buckets.steps[0]) for buckets in filled), default=0)
     last = max((int(buckets.last_steps[-1]) for buckets in filled), default=0)
-    return max(1.0, float((last - first) // _WINDOW_PART))
+    return max(float((last - first) // _WINDOW_PART), reading.width)
 
 
 def _lines(scene: Scene, groups: list[_Group], keys: Mapping[str, list[Key]], recipe: Recipe) -> list[Line]:

@@ -164,10 +164,14 @@ impl Database {
     /// The facts of all series, by name.
     pub(super) fn facts(&self) -> Result<Vec<SeriesFacts>> {
         let mut select = self.connection.prepare(
-            "SELECT name, count, nonfinite_count, first_step, last_step, last_value FROM series
+            "SELECT name, count, nonfinite_count, first_step, last_step, last_value,
+                    min_value, min_step, max_value, max_step FROM series
              WHERE first_step IS NOT NULL ORDER BY name",
         )?;
         let facts = select.query_map([], |row| {
+            let extreme = |index: usize| -> rusqlite::Result<_> {
+                Ok(row.get::<_, Option<f64>>(index)?.zip(row.get::<_, Option<Step>>(index + 1)?))
+            };
             Ok(SeriesFacts {
                 name: row.get(0)?,
                 count: row.get::<_, i64>(1)? as u64,
@@ -175,6 +179,8 @@ impl Database {
                 first_step: row.get(3)?,
                 last_step: row.get(4)?,
                 last_value: value(row, 5)?,
+                min: extreme(6)?,
+                max: extreme(8)?,
             })
         })?;
         Ok(facts.collect::<Result<_, _>>()?)

@@ -11,6 +11,7 @@ mod downsample;
 mod facts;
 mod journal;
 mod list;
+mod one_series;
 mod pending;
 mod ranks;
 mod revision;

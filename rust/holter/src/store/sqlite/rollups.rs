@@ -32,7 +32,7 @@ pub(super) struct Stored<'a> {
 
 impl Rollups {
     /// Forgets all that was gathered: what the database has not, or not yet, is read from it when needed.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.open_blocks.clear();
     }
 
