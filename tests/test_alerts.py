@@ -43,7 +43,8 @@ def test_a_value_that_is_not_finite(run_dir):
     assert abs(said[0].time.timestamp() - time.time()) < 60
     lines = [json.loads(line, parse_constant=pytest.fail) for line in (run_dir / EVENTS).read_text().splitlines()]
     assert [line["value"] for line in lines] == ["nan", "-inf"]
-    assert list(lines[0]) == ["time", "level", "series", "step", "value", "rule", "stop", "message"]
+    assert list(lines[0]) == ["version", "time", "level", "series", "step", "value", "rule", "stop", "message"]
+    assert lines[0]["version"] == 1
 
 
 def test_a_spike(run_dir):

@@ -238,7 +238,7 @@ def test_best_is_the_extreme_in_the_direction_of_the_name(run_dir):
         for step, value in enumerate([2.0, math.nan, 1.0, 3.0, math.inf, 1.0]):
             logger.log_many(step, {"val/loss": value, "val/acc": value, "lr": value})
         logger.log(0, "empty/loss", math.nan)
-    accuracy, empty, rate, loss = holter.open_run(run_dir).facts()
+    empty, rate, accuracy, loss = holter.open_run(run_dir).facts()
     for facts in (accuracy, rate, loss):
         assert (facts.min, facts.min_step, facts.max, facts.max_step) == (1.0, 2, 3.0, 3)
     assert (loss.best, loss.best_step) == (1.0, 2)
