@@ -125,7 +125,10 @@ fn error_for_a_damaged_part_names_the_file() {
 fn field_ids(path: &Path) -> Vec<Option<i32>> {
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let fields = reader.metadata().file_metadata().schema().get_fields().to_vec();
-    fields.iter().map(|field| Some(field.get_basic_info()).filter(|info| info.has_id()).map(|info| info.id())).collect()
+    fields
+        .iter()
+        .map(|field| Some(field.get_basic_info()).filter(|info| info.has_id()).map(BasicTypeInfo::id))
+        .collect()
 }
 
 fn write_column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T]) {
