@@ -197,7 +197,7 @@ fn fifos_do_not_block() {
     }
 }
 
-/// Catches a loop over all slots, or an allocation for all names, that a journal header claims.
+/// Catches a loop over all slots, or an allocation for all names, that a false journal header requires.
 #[test]
 fn journal_with_a_false_capacity_is_read_in_time() {
     let scratch = tempfile::tempdir().unwrap();

@@ -333,7 +333,7 @@ proptest! {
     }
 }
 
-/// Catches a reader that looks up every possible row because a file claims to have all steps.
+/// Catches a reader that looks up every possible row because the stored range of steps is false.
 #[test]
 fn file_with_a_false_range_of_steps_is_read_in_time() {
     let mut store = Store::new(DATABASE);
