@@ -1,4 +1,4 @@
-//! Not a test but a measurement: `cargo test --release --test parquet_speed -- --ignored --nocapture`.
+//! A benchmark, run with `cargo test --release --test parquet_speed -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -18,7 +18,7 @@ const STEPS_PER_PART: usize = 1_000;
 const PARTS: usize = 10;
 const BATCH: usize = 100_000;
 
-/// A moment of the thread's processor time, so that other work on the machine counts little.
+/// A point in the thread's CPU time, which other work on the machine affects little.
 struct Cpu(Duration);
 
 impl Cpu {
@@ -78,7 +78,7 @@ fn batches(part: usize, noise: &mut Noise) -> Vec<Batch> {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a benchmark"]
 fn speed_and_size() {
     let names = (0..SERIES).map(|i| format!("train/layer_{:03}/grad_norm_{}", i / 4, i % 4));
     let table = SeriesTable::from_names(names);
