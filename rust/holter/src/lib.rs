@@ -12,7 +12,7 @@
 //! - If the ring is full, callers wait while the writer makes progress; otherwise the point is dropped. Both
 //!   are counted in the [health](record::health::Health), as are the errors of the sinks.
 //! - A [`Reader`](read::Reader) reads the run at any time, including the points in the ring, without blocking the
-//! writer.
+//!   writer.
 //!
 //! ```
 //! use holter::read::Reader;
