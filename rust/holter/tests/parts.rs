@@ -18,6 +18,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::BasicTypeInfo;
 use parquet_support::{JOURNAL, Logged, assert_holds, feed, files, model, options, overlapping_parts, stored, table};
 
 #[test]
