@@ -185,7 +185,7 @@ def test_strides_types_and_offsets_of_buffers_are_respected(logger: holter.Logge
         np.broadcast_to(np.float64(0), 3) + np.arange(3),
     ]
     read_only = np.arange(3.0)
-    read_only.flags.writable = False
+    read_only.flags.writeable = False
     buffers.append(read_only)
     for step, buffer in enumerate(buffers, start=10):
         logger.log_array(step, metrics if step % 2 else names, buffer)
