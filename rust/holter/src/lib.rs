@@ -4,14 +4,14 @@
 //! A [`Session`](record::Session) opens a run. Its [`Recorder`](record::Recorder) accepts points from any
 //! thread and appends them to the [`Journal`](holter_journal::Journal), a bounded ring in a mapped file: no
 //! lock, no I/O, no allocation. One [writer](record::writer) thread drains the ring into the
-//! [sinks](store::sink): the first, a database or Parquet files, is the [primary](store::sink::Primary), the
-//! others are [derived](store::sink::Derived) from what it has committed. Only then does the ring reuse a slot.
+//! [sinks](store::sink): the first, a database or Parquet files, is the [primary](store::sink::Primary) sink, and the
+//! others are [derived](store::sink::Derived) from it. The ring reuses a slot only when the primary sink has its point.
 //!
-//! - A point that was accepted survives SIGKILL: it is in the file, and [recovery](store::recover()) moves it
-//!   into the sinks. A point that was flushed survives a power failure.
-//! - If the ring is full, callers wait while the writer makes progress; otherwise the point is dropped. Both
-//!   are counted in the [health](record::health::Health), as are the errors of the sinks.
-//! - A [`Reader`](read::Reader) reads the run at any time, including the ring, and blocks nothing.
+//! - An accepted point survives SIGKILL: it is in the file, and [recovery](store::recover()) moves it
+//!   into the sinks. A flushed point survives a power failure.
+//! - If the ring is full, callers wait while the writer makes progress, and drop the point otherwise. The
+//!   [health](record::health::Health) counts both, and the errors of the sinks.
+//! - A [`Reader`](read::Reader) reads the run at any time, including the ring, and blocks no writer.
 //!
 //! ```
 //! use holter::read::Reader;

@@ -1,9 +1,9 @@
-//! Patterns for names, as a shell knows them, but `*` also matches `/`.
+//! Patterns for names as in a shell, except that `*` also matches `/`.
 
 /// Whether all of `name` matches `pattern`.
 ///
-/// `*` stands for any characters, `?` for one, `[abc]` and `[a-c]` for one of these, `[!abc]` for one
-/// that is none of these. `[*]` is a star itself; a `[` that nothing closes stands for itself.
+/// `*` matches any characters, `?` one character, `[abc]` and `[a-c]` one of these, `[!abc]` one other than these.
+/// `[*]` matches a star; a `[` without a closing bracket matches itself.
 ///
 /// ```
 /// use holter::pattern::matches;
@@ -16,7 +16,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut done) = (0, 0);
-    // Where the last star is, and up to where it has matched: the only place to come back to.
+    // The position of the last star, and up to where it has matched: the only place to backtrack to.
     let mut star: Option<(usize, usize)> = None;
     while done < name.len() {
         if pattern.get(at) == Some(&'*') {
@@ -36,7 +36,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern[at..].iter().all(|&c| c == '*')
 }
 
-/// Where the pattern goes on if its element at `at` matches `c`.
+/// The position of the next element if the one at `at` matches `c`.
 fn match_one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     match *pattern.get(at)? {
         '?' => Some(at + 1),
@@ -48,10 +48,10 @@ fn match_one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     }
 }
 
-/// What stands between the brackets that open at `at`, and where the pattern goes on behind them.
+/// The content of the brackets that open at `at`, and the position after them.
 fn class(pattern: &[char], at: usize) -> Option<(&[char], usize)> {
     let start = at + 1;
-    // A bracket that closes right after the opening one, or after `!`, is a member.
+    // A closing bracket directly after the opening one, or after `!`, is a member.
     let first = if pattern.get(start) == Some(&'!') { start + 2 } else { start + 1 };
     let end = first + pattern.get(first..)?.iter().position(|&c| c == ']')?;
     Some((&pattern[start..end], end + 1))
@@ -65,13 +65,13 @@ fn in_class(inside: &[char], c: char) -> bool {
     let mut is_in = false;
     loop {
         rest = match rest {
-            [first, '-', last, behind @ ..] => {
+            [first, '-', last, rest @ ..] => {
                 is_in |= (*first..=*last).contains(&c);
-                behind
+                rest
             }
-            [member, behind @ ..] => {
+            [member, rest @ ..] => {
                 is_in |= *member == c;
-                behind
+                rest
             }
             [] => return is_in != is_negated,
         };
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_do_not_take_for_ever() {
+    fn many_stars_match_in_bounded_time() {
         assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
         assert!(!matches(&format!("{}b", "a*".repeat(100)), &"a".repeat(10_000)));
     }

@@ -1,4 +1,4 @@
-//! Fewer points, extremes kept: properties of `downsample`, against their definition.
+//! Properties of `downsample`.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn extremes(values: &[f64]) -> (Option<f64>, Option<f64>) {
 
 proptest! {
     #[test]
-    fn it_is_an_ascending_subset_within_the_bound(values in vec(value(), 0..600), points in 0_usize..300) {
+    fn result_is_an_ascending_subset_within_the_bound(values in vec(value(), 0..600), points in 0_usize..300) {
         let all = columns(values);
         let kept = downsample(all.clone(), points);
         prop_assert!(kept.len() <= points.max(5));
@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn it_keeps_the_ends_and_the_extremes(values in vec(value(), 1..600), points in 0_usize..300) {
+    fn ends_and_extremes_are_kept(values in vec(value(), 1..600), points in 0_usize..300) {
         let all = columns(values);
         let kept = downsample(all.clone(), points);
         prop_assert_eq!(rows(&kept)[0], rows(&all)[0]);
@@ -60,8 +60,7 @@ proptest! {
         prop_assert_eq!(has_nonfinite(&kept), has_nonfinite(&all));
     }
 
-    /// Whatever the neighbourhood that is looked at: between two kept points nothing sticks out of the
-    /// extremes of the bucket, so a point that is the largest of its surroundings is kept.
+    /// No point between two kept ones exceeds the extremes of its bucket, so a local maximum is kept.
     #[test]
     fn a_spike_of_one_step_is_kept(at in 0_usize..100_000, points in 5_usize..2000, height in prop_oneof![Just(10.0), Just(-10.0), Just(f64::NAN), Just(f64::INFINITY)]) {
         let mut values: Vec<f64> = (0..100_000).map(|i| f64::from(i % 100) / 100.0).collect();
@@ -73,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn buckets_are_of_equal_count(len in 1_usize..2000, points in 4_usize..400) {
+    fn buckets_have_equal_counts(len in 1_usize..2000, points in 4_usize..400) {
         let all = columns((0..len).map(|i| i as f64).collect());
         let kept = downsample(all, points);
         // Ascending values: first and last of each bucket are its extremes.

@@ -1,7 +1,7 @@
-//! Whatever bytes a run's files hold, reading and recovering it end in time, with an answer or an error: never a panic.
+//! Reading and recovering a run with damaged files ends in bounded time with a result or an error, never with a panic.
 //!
-//! Files of a crashed run are damaged by seeded strokes. `HOLTER_FUZZ_CASES` says how many cases a file gets, and
-//! `HOLTER_FUZZ_SEED` where they begin; bytes that once mattered are in `tests/corpus/`, one folder for each file.
+//! Files of a crashed run are damaged with seeded random changes. `HOLTER_FUZZ_CASES` is the number of cases per file, and
+//! `HOLTER_FUZZ_SEED` the first seed. Earlier findings are in `tests/corpus/`, in a directory per file.
 #![allow(clippy::unwrap_used)]
 
 mod hostile_support;
@@ -36,10 +36,10 @@ const FILES: [(&str, &str); 7] = [
     ("log", "metrics.sqlite-wal"),
 ];
 const ALL: &[&str] = &["sqlite", "parquet", "summary"];
-/// Numbers at which lengths and offsets go wrong.
+/// Numbers that are problematic as lengths and offsets.
 const EDGES: [u64; 8] = [0, 1, 0x7F, 0xFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 62, u64::MAX];
 
-/// Numbers that look random, from a seed (`SplitMix64`).
+/// Pseudo-random numbers from a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -50,7 +50,7 @@ impl Random {
         (mixed ^ (mixed >> 31)) as usize % bound.max(1)
     }
 
-    /// Mostly where a file tells of itself: at its beginning or its end.
+    /// An offset, often near the start or the end, where files have their metadata.
     fn place(&mut self, length: usize) -> usize {
         match self.below(4) {
             0 => self.below(length.min(256)),
@@ -59,8 +59,8 @@ impl Random {
         }
     }
 
-    /// One stroke of damage.
-    fn strike(&mut self, bytes: &mut Vec<u8>) {
+    /// Damages the bytes once.
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return bytes.push(self.below(256) as u8);
         }
@@ -86,7 +86,7 @@ impl Random {
     }
 }
 
-/// A crashed run with points in a closed part, in the primary sink and in the journal alone, with a summary and an alert.
+/// A crashed run with points in a closed part, in the primary sink, and only in the journal, with a summary and an alert.
 fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     let path = scratch.path().join("live");
     let rules = r#"[{"pattern": "*", "rule": "non_finite", "level": "error", "stop": false}]"#;
@@ -121,7 +121,7 @@ fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     copy(&path, scratch.path().join("base"))
 }
 
-/// Reads all that there is, recovers, and reads again; what comes of it does not matter.
+/// Reads everything, recovers, and reads again; ignores the results.
 fn use_run(path: &Path) {
     let read = || {
         if let Ok(parts) = parts::list(&path.join("parquet")) {
@@ -157,7 +157,7 @@ fn number(variable: &str, default: u64) -> u64 {
     env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The name of the first part in a run's folder; which number it has depends on what was merged.
+/// The path of the first part, whose number depends on merges.
 fn first_part(run: &Path) -> String {
     let parts = parts::list(&run.join("parquet")).unwrap();
     parts[0].path.strip_prefix(run).unwrap().to_str().unwrap().to_owned()
@@ -177,9 +177,9 @@ fn fuzz(folder: &str, sinks: &[&str]) {
         let mut random = Random(seed);
         let mut bytes = whole.clone();
         for _ in 0..=random.below(6) {
-            random.strike(&mut bytes);
+            random.damage(&mut bytes);
         }
-        // Otherwise a header's checksum hides what is behind it.
+        // With a valid checksum, so that damage in the header is not always detected by it.
         if folder == "journal" && bytes.len() >= 48 && random.below(2) == 0 {
             sealed(&mut bytes);
         }
@@ -188,36 +188,36 @@ fn fuzz(folder: &str, sinks: &[&str]) {
 }
 
 #[test]
-fn journals() {
+fn damaged_journals() {
     fuzz("journal", ALL);
 }
 
 #[test]
-fn manifests() {
+fn damaged_manifests() {
     fuzz("manifest", ALL);
 }
 
 #[test]
-fn closed_parts() {
+fn damaged_parts() {
     fuzz("part", ALL);
     fuzz("part", &["parquet"]);
 }
 
 #[test]
-fn summaries_and_events() {
+fn damaged_summaries_and_events() {
     fuzz("summary", ALL);
     fuzz("events", ALL);
 }
 
 #[test]
-fn databases_and_their_logs() {
+fn damaged_databases_and_logs() {
     fuzz("database", ALL);
     fuzz("log", ALL);
 }
 
-/// Catches what was found before.
+/// Catches regressions of earlier findings.
 #[test]
-fn the_corpus() {
+fn corpus() {
     let scratch = tempfile::tempdir().unwrap();
     let base = base(&scratch, ALL);
     for (folder, name) in FILES {

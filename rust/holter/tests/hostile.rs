@@ -1,4 +1,4 @@
-//! A run's folder that somebody else has prepared: links are not written through, sizes not believed, pipes not waited for.
+//! Crafted run directories: symbolic links are not written through, sizes are not trusted, and FIFOs do not block.
 #![allow(clippy::unwrap_used)]
 
 mod hostile_support;
@@ -49,7 +49,7 @@ fn log(attempt: &Session, step: i64) {
     let _ = attempt.recorder().record(id, step, 0.5);
 }
 
-/// A run that was closed.
+/// A closed run.
 fn closed(path: &Path) -> PathBuf {
     let attempt = attempt(path, 0).unwrap();
     (0..100).for_each(|step| log(&attempt, step));
@@ -57,7 +57,7 @@ fn closed(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// A run as a crash leaves it, with points in the journal alone and some in the database.
+/// A run after a crash, with points in the database, and others only in the journal.
 fn crashed(scratch: &Path) -> PathBuf {
     let path = scratch.join("live");
     let attempt = open(&path, ALL, patient());
@@ -67,17 +67,17 @@ fn crashed(scratch: &Path) -> PathBuf {
     copy(&path, scratch.join("crashed"))
 }
 
-/// What `action` returns, which must be within [`PATIENCE`].
+/// The result of `action`, which must return within [`PATIENCE`].
 fn in_time<T: Send + 'static>(what: &str, action: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(action()));
     receiver.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// All names below a folder, with what the files hold.
-fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+/// All files below a directory, with their content.
+fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(contents(&path));
@@ -89,7 +89,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Catches a file that is appended to, replaced, or cut through a link that lies in its place.
+/// Catches writes to the target of a symbolic link in place of a file.
 #[test]
 fn nothing_is_written_through_a_link() {
     let names = [
@@ -107,15 +107,15 @@ fn nothing_is_written_through_a_link() {
         "parquet/.part-000001.parquet.tmp",
     ];
     for name in names {
-        for is_there in [true, false] {
-            let what = format!("{name}, {}", if is_there { "to a file" } else { "to nothing" });
+        for exists in [true, false] {
+            let what = format!("{name}, {}", if exists { "to a file" } else { "to nothing" });
             let scratch = tempfile::tempdir().unwrap();
             let outside = scratch.path().join("outside");
             fs::create_dir(&outside).unwrap();
             let run = closed(&scratch.path().join("run"));
             let (place, target) = (run.join(name), outside.join("target"));
-            if is_there {
-                // What was there, so that it is good enough to be gone on with.
+            if exists {
+                // The original content, so that the run can be resumed.
                 if fs::copy(&place, &target).is_err() {
                     fs::write(&target, "kept").unwrap();
                 }
@@ -134,9 +134,9 @@ fn nothing_is_written_through_a_link() {
     }
 }
 
-/// Catches a part whose name is taken while the run is recorded.
+/// Catches a part that is written through a link that appears during the recording.
 #[test]
-fn a_part_is_not_written_through_a_link_that_comes_later() {
+fn parts_are_not_written_through_new_links() {
     let scratch = tempfile::tempdir().unwrap();
     let (run, target) = (scratch.path().join("run"), scratch.path().join("target"));
     fs::write(&target, "kept").unwrap();
@@ -151,7 +151,7 @@ fn a_part_is_not_written_through_a_link_that_comes_later() {
 }
 
 #[test]
-fn a_folder_of_a_run_that_is_a_link_is_refused_and_said() {
+fn linked_directory_in_a_run_is_rejected() {
     for (name, rank) in [("parquet", 0), ("rank-00001", 1)] {
         let scratch = tempfile::tempdir().unwrap();
         let (run, outside) = (scratch.path().join("run"), scratch.path().join("outside"));
@@ -164,9 +164,9 @@ fn a_folder_of_a_run_that_is_a_link_is_refused_and_said() {
     }
 }
 
-/// Catches a refusal of what people do: `runs` is a link to a larger disk.
+/// Catches the rejection of a common setup: `runs` is a link to a larger disk.
 #[test]
-fn a_folder_of_runs_below_a_link_is_written_and_read() {
+fn runs_below_a_link_are_written_and_read() {
     let scratch = tempfile::tempdir().unwrap();
     fs::create_dir(scratch.path().join("disk")).unwrap();
     symlink(scratch.path().join("disk"), scratch.path().join("runs")).unwrap();
@@ -179,9 +179,9 @@ fn a_folder_of_runs_below_a_link_is_written_and_read() {
     }
 }
 
-/// Catches a reader, or a recovery, that waits for ever for somebody at the other end.
+/// Catches a reader or a recovery that blocks on a FIFO.
 #[test]
-fn pipes_are_not_waited_for() {
+fn fifos_do_not_block() {
     for name in ["run.json", "journal.holter", "events.jsonl", "parquet/part-000000.parquet", "metrics.sqlite"] {
         let scratch = tempfile::tempdir().unwrap();
         let run = crashed(scratch.path());
@@ -197,9 +197,9 @@ fn pipes_are_not_waited_for() {
     }
 }
 
-/// Catches a loop over all the slots, or memory for all the names, that a header of a few bytes promises.
+/// Catches a loop over all the slots, or memory for all the names, that a forged header claims.
 #[test]
-fn a_journal_that_promises_too_much_is_read_in_time() {
+fn forged_journal_header_is_read_in_bounded_time() {
     let scratch = tempfile::tempdir().unwrap();
     let run = crashed(scratch.path());
     let journal = run.join("journal.holter");
@@ -208,7 +208,7 @@ fn a_journal_that_promises_too_much_is_read_in_time() {
         let mut bytes = whole.clone();
         bytes[16..24].copy_from_slice(&(1_u64 << bits).to_le_bytes());
         sealed(&mut bytes);
-        // A live ring's counters, so that `Pending` goes over its end.
+        // Counters of a live ring, so that `Pending` reads beyond its end.
         bytes[128..136].copy_from_slice(&(u64::MAX >> 2).to_le_bytes());
         fs::write(&journal, &bytes).unwrap();
         let path = journal.clone();
@@ -221,7 +221,7 @@ fn a_journal_that_promises_too_much_is_read_in_time() {
 }
 
 #[test]
-fn a_file_with_a_hole_is_no_reason_to_take_memory() {
+fn sparse_files_do_not_exhaust_memory() {
     const HUGE: u64 = 1 << 40;
     let scratch = tempfile::tempdir().unwrap();
     let run = crashed(scratch.path());
@@ -237,9 +237,9 @@ fn a_file_with_a_hole_is_no_reason_to_take_memory() {
     assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
 }
 
-/// Catches a name of which a chunk holds the first half alone, wherever the chunk ends.
+/// Catches a name that is lost because it spans two chunks.
 #[test]
-fn names_are_read_over_the_ends_of_chunks() {
+fn names_that_span_chunks_are_read() {
     let scratch = tempfile::tempdir().unwrap();
     let run = scratch.path().join("run");
     let attempt = open(&run, ALL, Pace::default());
@@ -252,7 +252,7 @@ fn names_are_read_over_the_ends_of_chunks() {
 }
 
 #[test]
-fn a_manifest_that_nobody_could_read_is_not_written() {
+fn manifest_above_the_maximum_length_is_rejected() {
     let scratch = tempfile::tempdir().unwrap();
     let run = closed(&scratch.path().join("run"));
     let before = fs::read(run.join("run.json")).unwrap();
@@ -264,9 +264,9 @@ fn a_manifest_that_nobody_could_read_is_not_written() {
     assert!(before.len() < 1 << 20 && Reader::open(&run).is_ok());
 }
 
-/// Catches a view that never ends in the place of a table, and a trigger that changes what is written.
+/// Catches an endless view in place of a table, and a trigger that changes written points.
 #[test]
-fn a_database_with_a_program_in_it_is_refused() {
+fn database_with_views_or_triggers_is_rejected() {
     let endless = "WITH RECURSIVE e(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM e)";
     let view = format!(
         "DROP VIEW metrics; ALTER TABLE points RENAME TO kept; CREATE VIEW Points AS {endless}
@@ -287,9 +287,9 @@ fn a_database_with_a_program_in_it_is_refused() {
     }
 }
 
-/// Catches points that another user of the machine has put where the run's local journal would be.
+/// Catches points that another user of the machine planted in a local journal.
 #[test]
-fn another_users_journal_is_not_the_runs() {
+fn journal_of_another_user_is_ignored() {
     let scratch = tempfile::tempdir().unwrap();
     let run = crashed(scratch.path());
     if fs::metadata(&run).unwrap().uid() != 0 {
@@ -302,11 +302,11 @@ fn another_users_journal_is_not_the_runs() {
     manifest.journal = Some(local.to_str().unwrap().to_owned());
     manifest.write(&dir).unwrap();
     let num_points = || Reader::open(&run).unwrap().series("loss", None, None).unwrap().len();
-    assert_eq!(num_points(), 100, "our own is read");
+    assert_eq!(num_points(), 100, "the own journal is read");
     chown(&local, Some(12_345), None).unwrap();
     assert_eq!(num_points(), 50);
     let recovery = recover(&dir).unwrap();
     assert!(!recovery.found_journal);
     assert!(recovery.damaged_journal.unwrap().contains("is another user's"));
-    assert!(File::open(&local).unwrap().read_at(&mut [0; 8], 0).is_ok(), "it is left where it is");
+    assert!(File::open(&local).unwrap().read_at(&mut [0; 8], 0).is_ok(), "it is not removed");
 }

@@ -1,4 +1,4 @@
-//! A reader sees what was logged, whatever has become of it: against a dict, in every state of a run.
+//! A reader returns the logged points in every state of a run, compared with a model.
 #![allow(clippy::unwrap_used)]
 
 mod reader_support;
@@ -34,8 +34,19 @@ fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
     all
 }
 
+/// Replaces points, and logs new ones.
+fn log_again(model: &mut Model, attempt: &Session) {
+    for step in 250..350 {
+        model.log(attempt, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
+    }
+    model.log(attempt, "train/loss", 349, -1.0);
+    model.log(attempt, "odd", 0, 3.0);
+    model.log(attempt, "odd", i64::MAX, 4.0);
+    model.log(attempt, "new", 7, 7.0);
+}
+
 #[test]
-fn every_state_of_a_run_reads_the_same() {
+fn every_state_of_a_run_has_the_same_points() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("run");
@@ -63,13 +74,7 @@ fn every_state_of_a_run_reads_the_same() {
         model.check(&path, "flushed");
         model.check_with(&long_lived, "flushed, long-lived reader");
 
-        for step in 250..350 {
-            model.log(&attempt, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
-        }
-        model.log(&attempt, "train/loss", 349, -1.0);
-        model.log(&attempt, "odd", 0, 3.0);
-        model.log(&attempt, "odd", i64::MAX, 4.0);
-        model.log(&attempt, "new", 7, 7.0);
+        log_again(&mut model, &attempt);
         model.check(&path, "logged again");
         model.check_with(&long_lived, "logged again, long-lived reader");
         assert_eq!(long_lived.status().unwrap(), Status::Running);
@@ -80,7 +85,7 @@ fn every_state_of_a_run_reads_the_same() {
         assert_eq!(reader.status().unwrap(), Status::Crashed);
         assert!(!reader.is_live());
         model.check_with(&reader, "crashed");
-        assert_eq!(listing(&crashed), before, "a reader leaves no trace");
+        assert_eq!(listing(&crashed), before, "a reader changes no files");
         recover(&RunDir::new(&crashed)).unwrap();
         model.check_with(&reader, "recovered under a reader");
         model.check(&crashed, "recovered");
@@ -90,7 +95,7 @@ fn every_state_of_a_run_reads_the_same() {
         let before = listing(&path);
         model.check(&path, "closed");
         model.check_with(&long_lived, "closed, long-lived reader");
-        assert_eq!(listing(&path), before, "a reader leaves no trace");
+        assert_eq!(listing(&path), before, "a reader changes no files");
         assert_eq!(long_lived.status().unwrap(), Status::Finished);
 
         let attempt = open(&path, sinks, patient());
@@ -134,9 +139,9 @@ fn ranges_of_steps_are_half_open() {
     assert_eq!(reader.names(Some("b*")).unwrap(), [""; 0]);
 }
 
-/// Several batches, from the database, the journal, and parts that have steps in common.
+/// Several batches, from the database, the journal, and parts with common steps.
 #[test]
-fn a_table_of_many_batches_is_whole() {
+fn table_of_many_batches_is_complete() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         let attempt = open(scratch.path(), sinks, Pace::default());
@@ -165,7 +170,7 @@ fn a_table_of_many_batches_is_whole() {
 }
 
 #[test]
-fn a_table_of_long_names_and_short_series_is_whole() {
+fn table_of_long_names_and_short_series_is_complete() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         let attempt = open(scratch.path(), sinks, Pace::default());
@@ -186,9 +191,9 @@ fn a_table_of_long_names_and_short_series_is_whole() {
     }
 }
 
-/// A writer at full speed, whose ring is overwritten again and again while it is read.
+/// Reads while a writer overwrites its ring at full speed.
 #[test]
-fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() {
+fn reader_beside_a_fast_writer_finds_a_prefix_with_all_accepted_points() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         let pace = Pace { points_per_series: 10, min_interval: Duration::from_millis(2), ..Pace::default() };
@@ -216,7 +221,7 @@ fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() 
                             assert!(found.len() as i64 >= at_least, "{name}: {} of {at_least}", found.len());
                         } else {
                             let before = seen.insert(*name, found.len()).unwrap_or(0);
-                            assert!(found.len() >= before, "{name} has shrunk from {before} to {}", found.len());
+                            assert!(found.len() >= before, "{name} shrank from {before} to {}", found.len());
                         }
                     }
                     let facts = fresh.series_facts(Some("a")).unwrap();
@@ -241,9 +246,9 @@ fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() 
     }
 }
 
-/// Attempts that open, log, and close as fast as they can, under a reader.
+/// Reads while sessions open, log and close as fast as possible.
 #[test]
-fn a_reader_stands_by_while_attempts_come_and_go() {
+fn reader_works_while_sessions_open_and_close() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         open(scratch.path(), sinks, Pace::default()).close(Status::Finished).unwrap();
@@ -261,7 +266,7 @@ fn a_reader_stands_by_while_attempts_come_and_go() {
                             let found = found.unwrap();
                             assert!(found.steps.iter().copied().eq(0..found.len() as i64));
                             assert!(found.len() as i64 >= at_least, "{} of {at_least}", found.len());
-                            // Each attempt logs the last step of the one before again.
+                            // Each session logs the last step of the previous one again.
                             let at = |i: usize| found.values[i];
                             assert!((0..found.len().saturating_sub(1)).all(|i| at(i) == i as f64 + 0.5));
                         }
@@ -288,7 +293,7 @@ fn a_reader_stands_by_while_attempts_come_and_go() {
 }
 
 #[test]
-fn runs_are_found_in_the_order_of_their_creation() {
+fn runs_are_listed_in_the_order_of_their_creation() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
     let make = |below: &str| open(&root.join(below), &["sqlite"], Pace::default()).close(Status::Finished).unwrap();
@@ -327,7 +332,7 @@ fn record_rank(path: &Path, rank: u32) -> Session {
 }
 
 #[test]
-fn ranks_are_read_one_by_one() {
+fn each_rank_is_read_separately() {
     let scratch = tempfile::tempdir().unwrap();
     let mut models = Vec::new();
     for rank in [12, 0, 1] {
@@ -356,7 +361,7 @@ fn ranks_are_read_one_by_one() {
 }
 
 #[test]
-fn parts_alone_are_enough() {
+fn run_without_its_database_is_read_from_parts() {
     let scratch = tempfile::tempdir().unwrap();
     let attempt = open(scratch.path(), &["sqlite", "parquet"], Pace::default());
     let mut model = Model::default();
@@ -369,7 +374,7 @@ fn parts_alone_are_enough() {
 }
 
 #[test]
-fn what_is_no_run_is_told_apart() {
+fn other_directories_are_rejected() {
     let scratch = tempfile::tempdir().unwrap();
     assert!(matches!(Reader::open(scratch.path()), Err(Error::NoRun(_))));
     assert!(matches!(Reader::open(scratch.path().join("nowhere")), Err(Error::NoRun(_))));

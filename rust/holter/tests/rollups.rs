@@ -1,5 +1,5 @@
-//! Buckets against a dict: whatever is logged, in whatever order, sealed, spoiled, reopened, cut off by a crash or
-//! damaged, a bucket is what its points come to.
+//! Buckets against a model: after any sequence of logging, replacing, reopening, crashing and damaging rows, a bucket has
+//! the aggregates of its points.
 #![allow(clippy::unwrap_used)]
 
 mod run_support;
@@ -29,25 +29,25 @@ type Model = BTreeMap<&'static str, BTreeMap<i64, f64>>;
 
 #[derive(Clone, Debug)]
 enum Action {
-    /// Single points of one series, in any order.
+    /// Points of one series in any order.
     Log(usize, Vec<(i64, f64)>),
-    /// So many points from a step on, each so many steps after the one before.
+    /// First step, number of points, and distance between them.
     Stretch(usize, i64, i64, i64),
-    /// From behind the last step on, as a training does.
+    /// Points after the last step, as in a training: number and distance.
     Onwards(usize, i64, i64),
     Flush,
     Reopen,
     Crash,
-    /// Some of the rows go: every so many.
+    /// Deletes some rows.
     DropRows(i64),
-    /// A byte of every so many rows is another one.
+    /// Changes a byte of some rows.
     DamageRows(i64, usize, u8),
-    Check(Wish),
+    Check(Query),
 }
 
-/// A question.
+/// A request for buckets.
 #[derive(Clone, Debug)]
-struct Wish {
+struct Query {
     names: Vec<usize>,
     width: Option<i64>,
     max_buckets: usize,
@@ -73,14 +73,14 @@ fn values() -> impl Strategy<Value = f64> {
     ]
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn queries() -> impl Strategy<Value = Query> {
     let names = prop_oneof![Just(vec![0, 1, 2]), vec(0..NAMES.len(), 1..4)];
     let widths: Vec<Option<i64>> =
         [1].into_iter().chain(Level::all().map(Level::width)).map(Some).chain([None; 12]).collect();
     let max_buckets = prop_oneof![1_usize..20, 100_usize..5_000, Just(usize::MAX)];
     let bound = || prop_oneof![Just(None), steps().prop_map(Some)];
     (names, prop::sample::select(widths), max_buckets, bound(), bound())
-        .prop_map(|(names, width, max_buckets, start, stop)| Wish { names, width, max_buckets, start, stop })
+        .prop_map(|(names, width, max_buckets, start, stop)| Query { names, width, max_buckets, start, stop })
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -97,7 +97,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
             1 => Just(Action::Crash),
             1 => (1_i64..5).prop_map(Action::DropRows),
             1 => (1_i64..5, any::<usize>(), 1_u8..=255).prop_map(|(every, at, flip)| Action::DamageRows(every, at, flip)),
-            6 => wishes().prop_map(Action::Check),
+            6 => queries().prop_map(Action::Check),
         ],
         1..40,
     )
@@ -108,7 +108,7 @@ struct Store {
     number: usize,
     sinks: &'static [&'static str],
     attempt: Option<Session>,
-    /// One that has seen earlier states of the run.
+    /// A reader that has read earlier states of the run.
     reader: Reader,
     model: Model,
 }
@@ -168,7 +168,7 @@ impl Store {
                 rows.execute("DELETE FROM rollups WHERE (start / 512 + level) % ?1 = 0", [every]).unwrap();
             }),
             Action::DamageRows(every, at, flip) => self.change_rows(|rows| damage(rows, *every, *at, *flip)),
-            Action::Check(wish) => self.check(&self.reader, wish),
+            Action::Check(query) => self.check(&self.reader, query),
         }
     }
 
@@ -184,53 +184,53 @@ impl Store {
         }
     }
 
-    /// All of the steps, in the widths of runs and in the widest.
+    /// Checks all steps in several widths.
     fn check_all(&self) {
         let names: Vec<usize> = (0..NAMES.len()).collect();
         for width in [1, 64, 512, 4096, 32_768, 1 << 60] {
-            let wish = Wish { names: names.clone(), width: Some(width), max_buckets: 1, start: None, stop: None };
-            self.check(&self.reader, &wish);
-            self.check(&Reader::open(self.path()).unwrap(), &wish);
+            let query = Query { names: names.clone(), width: Some(width), max_buckets: 1, start: None, stop: None };
+            self.check(&self.reader, &query);
+            self.check(&Reader::open(self.path()).unwrap(), &query);
         }
     }
 
-    fn check(&self, reader: &Reader, wish: &Wish) {
-        let names: Vec<String> = wish.names.iter().map(|&name| NAMES[name].to_owned()).collect();
-        let found = reader.buckets(Names::Exact(&names), wish.width, wish.max_buckets, wish.start, wish.stop);
+    fn check(&self, reader: &Reader, query: &Query) {
+        let names: Vec<String> = query.names.iter().map(|&name| NAMES[name].to_owned()).collect();
+        let found = reader.buckets(Names::Exact(&names), query.width, query.max_buckets, query.start, query.stop);
         if let Some(unknown) = names.iter().find(|name| !self.model.contains_key(name.as_str())) {
             assert!(matches!(found, Err(Error::NoSeries(name)) if name == *unknown));
             return;
         }
         let (width, found) = found.unwrap();
         assert!(found.iter().map(|series| &series.name).eq(&names));
-        assert_eq!(width, wish.width.unwrap_or_else(|| self.narrowest(wish)), "{wish:?}");
+        assert_eq!(width, query.width.unwrap_or_else(|| self.narrowest(query)), "{query:?}");
         for series in found {
             let points = reader.series(&series.name, None, None).unwrap();
             assert!(points.steps.iter().eq(self.model[series.name.as_str()].keys()));
             let points = points.steps.into_iter().zip(points.values).zip(points.times_micros);
-            let expected = expected(points.map(|((step, value), time)| (step, value, time)), width, &wish.window());
+            let expected = expected(points.map(|((step, value), time)| (step, value, time)), width, &query.window());
             compare(&series.buckets, width, &expected);
         }
     }
 
-    /// The width that the finest buckets have that are few enough.
-    fn narrowest(&self, wish: &Wish) -> i64 {
-        let is_wanted = |step: &&i64| wish.window().contains(&i128::from(**step));
-        let all = wish.names.iter().map(|&name| self.model[NAMES[name]].keys().filter(is_wanted));
-        if all.clone().all(|steps| steps.count() <= wish.max_buckets) {
+    /// The expected default width.
+    fn narrowest(&self, query: &Query) -> i64 {
+        let is_wanted = |step: &&i64| query.window().contains(&i128::from(**step));
+        let all = query.names.iter().map(|&name| self.model[NAMES[name]].keys().filter(is_wanted));
+        if all.clone().all(|steps| steps.count() <= query.max_buckets) {
             return 1;
         }
         let (first, last) = (all.clone().flatten().min().unwrap(), all.flatten().max().unwrap());
         let span = i128::from(*last) - i128::from(*first) + 1;
         let mut width: i128 = 64;
-        while width < 1 << 60 && span > width.saturating_mul(wish.max_buckets as i128) {
+        while width < 1 << 60 && span > width.saturating_mul(query.max_buckets as i128) {
             width *= 8;
         }
         width as i64
     }
 }
 
-impl Wish {
+impl Query {
     fn window(&self) -> Range<i128> {
         self.start.unwrap_or(i64::MIN).into()..self.stop.map_or(i128::from(i64::MAX) + 1, i128::from)
     }
@@ -239,7 +239,7 @@ impl Wish {
 /// Step, value and time of a point.
 type Point = (i64, f64, i64);
 
-/// By the number of the bucket the points of each that the window meets: all of them.
+/// All points of each bucket that overlaps the window, by the number of the bucket.
 fn expected(points: impl Iterator<Item = Point>, width: i64, window: &Range<i128>) -> BTreeMap<i64, Vec<Point>> {
     let mut all: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
     for point in points {
@@ -272,13 +272,13 @@ fn compare(found: &[Bucket], width: i64, expected: &BTreeMap<i64, Vec<Point>>) {
     }
 }
 
-/// Whether `found` is the sum of these, to twelve digits of the sum of their sizes.
+/// Asserts that `found` is the sum of the terms, to twelve digits of the sum of their magnitudes.
 fn assert_near(found: f64, terms: impl Iterator<Item = f64> + Clone) {
     let (sum, size): (f64, f64) = (terms.clone().sum(), terms.map(f64::abs).sum());
     assert!((found - sum).abs() <= 1e-12 * size, "{found} is not {sum}");
 }
 
-/// One byte of every so many rows becomes another one, or is cut off.
+/// Changes a byte of every `every`-th row, or truncates the row.
 fn damage(rows: &Connection, every: i64, at: usize, flip: u8) {
     type Found = ((i64, i64, i64), Vec<u8>);
     let mut select = rows.prepare("SELECT series_id, level, start, buckets FROM rollups").unwrap();
@@ -312,7 +312,7 @@ fn play(actions: &[Action], sinks: &'static [&'static str]) {
     store.check_all();
 }
 
-/// A case opens a run a few times and asks it much: fewer than usual unless `PROPTEST_CASES` says how many.
+/// A case opens a run several times and reads a lot: fewer cases than usual unless `PROPTEST_CASES` is set.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
 }
@@ -320,21 +320,21 @@ fn cases() -> u32 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Catches a row that is believed although it is damaged, or of points that have been replaced since.
+    /// Catches a row that is used although it is damaged or outdated.
     #[test]
-    fn buckets_are_what_the_points_come_to(actions in actions()) {
+    fn buckets_are_aggregates_of_their_points(actions in actions()) {
         play(&actions, DATABASE);
     }
 
     #[test]
-    fn parts_alone_have_the_same_buckets(actions in actions()) {
+    fn buckets_of_parts_are_aggregates_of_their_points(actions in actions()) {
         play(&actions, PARTS);
     }
 }
 
-/// Catches a reader that looks for every row there might be, because a file says that it has all steps there are.
+/// Catches a reader that searches every possible row because a file claims to have all steps.
 #[test]
-fn a_file_that_promises_too_much_is_read_in_time() {
+fn forged_counts_do_not_slow_down_reading() {
     let mut store = Store::new(DATABASE);
     store.log_stretch(0, 0, 2_000, 1);
     store.close();

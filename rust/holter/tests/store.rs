@@ -1,5 +1,5 @@
-//! The whole store against a map: whatever is logged, flushed, closed, opened again or cut off by a crash, its
-//! files hold for each (name, step) the value that was logged last, and nothing else.
+//! The whole store against a model: after any sequence of logging, flushing, closing, reopening and crashing, its files
+//! have for each (name, step) the value that was logged last, and nothing else.
 #![allow(clippy::unwrap_used)]
 
 mod store_support;
@@ -15,9 +15,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use store_support::{Action, NAMES, Store, play};
 
-/// The sinks that keep every point stay the same for a run, the summary may come and go.
+/// The sinks that store every point are the same in all sessions of a run; the summary may be added and removed.
 const ALL: &[&[&str]] = &[&["sqlite", "parquet", "summary"]];
-const ALL_BUT_THE_SUMMARY_AT_TIMES: &[&[&str]] = &[&["sqlite", "parquet", "summary"], &["sqlite", "parquet"]];
+const SUMMARY_ADDED_AND_REMOVED: &[&[&str]] = &[&["sqlite", "parquet", "summary"], &["sqlite", "parquet"]];
 const PARTS: &[&[&str]] = &[&["parquet"]];
 const PARTS_AND_SUMMARY: &[&[&str]] = &[&["parquet", "summary"]];
 
@@ -51,7 +51,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     )
 }
 
-/// A case opens a run a few times, which takes its time: fewer than usual unless `PROPTEST_CASES` says how many.
+/// A case opens a run several times, which is slow: fewer cases than usual unless `PROPTEST_CASES` is set.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
 }
@@ -59,35 +59,34 @@ fn cases() -> u32 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Catches any difference between the database, its facts, the parts, the summary and what was logged.
+    /// Catches any difference between the logged points and the database, its facts, the parts or the summary.
     #[test]
-    fn the_database_and_all_that_follows_from_it(actions in actions()) {
+    fn database_and_derived_sinks_match_the_model(actions in actions()) {
         play(&actions, ALL);
     }
 
-    /// Catches parts that take the absence of the summary for a sign that they have everything.
+    /// Catches parts that are considered complete because there is no summary.
     #[test]
-    fn a_summary_that_comes_and_goes(actions in actions()) {
-        play(&actions, ALL_BUT_THE_SUMMARY_AT_TIMES);
+    fn parts_are_complete_when_the_summary_is_added_and_removed(actions in actions()) {
+        play(&actions, SUMMARY_ADDED_AND_REMOVED);
     }
 
-    /// Catches a point that is in no part and has left the journal.
+    /// Catches a point that has left the journal and is not in a part.
     #[test]
-    fn parts_alone(actions in actions()) {
+    fn parts_as_the_primary_sink_match_the_model(actions in actions()) {
         play(&actions, PARTS);
     }
 
-    /// The same with a summary made from parts.
+    /// As above, with a summary derived from parts.
     #[test]
-    fn parts_and_a_summary(actions in actions()) {
+    fn parts_and_a_derived_summary_match_the_model(actions in actions()) {
         play(&actions, PARTS_AND_SUMMARY);
     }
 }
 
-/// Catches a writer that never frees the journal because the points, all of one (name, step), are few by the time
-/// they would fill a part.
+/// Catches a writer that never releases the journal because the points, all of one (name, step), never fill a part.
 #[test]
-fn one_step_logged_for_ever_does_not_stop_the_parts() {
+fn logging_one_step_repeatedly_does_not_fill_the_journal() {
     let mut store = Store::new(PARTS[0]);
     let since = Instant::now();
     store.run(&Action::Repeat(0, 7, 20_000), PARTS);
@@ -97,8 +96,8 @@ fn one_step_logged_for_ever_does_not_stop_the_parts() {
     store.check();
 }
 
-/// Catches points dropped that are counted twice, or not at all, when the process dies at the end of a close or of a
-/// recovery, before the journal is gone.
+/// Catches dropped points that are counted twice or not at all when the process dies at the end of a close or a recovery,
+/// before the removal of the journal.
 #[test]
 fn dropped_points_are_counted_once() {
     let mut store = Store::new(ALL[0]);
@@ -124,10 +123,10 @@ fn dropped_points_are_counted_once() {
     store.check();
 }
 
-/// Catches a file that a process was making when it ended, and that stays because the run's journal lies elsewhere; and a
-/// journal there that is removed although it has points.
+/// Catches an unfinished file that is left because the journal of the run is in another directory, and a journal in the
+/// run's directory that is removed although it has points.
 #[test]
-fn what_was_never_used_goes_where_the_journal_lies_elsewhere() {
+fn unused_files_are_removed_when_the_journal_is_elsewhere() {
     let mut store = Store::new(ALL[0]);
     store.log(0, 1, 0.5);
     store.attempt.take().unwrap().close(Status::Finished).unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Types of file systems that other machines write to as well, or that do not support shared mappings reliably.
+/// Types of file systems that are shared with other machines or do not support shared mappings reliably.
 const REMOTE: [u32; 13] = [
     0x6969,      // NFS
     0x517B,      // SMB

@@ -1,7 +1,6 @@
-//! A run's points as Arrow record batches, for whoever speaks Arrow.
+//! Points of a run as Arrow record batches.
 //!
-//! Batches are read when they are asked for, each within one short transaction: a stream that nobody
-//! reads on keeps nothing open and nothing locked.
+//! Batches are read on demand, each in a short transaction: an unfinished stream keeps no file open and no lock.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
@@ -25,7 +24,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let fields = [
         (column::RUN, DataType::Utf8),
         (column::RANK, DataType::Int32),
-        // Never Arrow's dictionary type: it keeps readers from skipping what they do not need.
+        // Not Arrow's dictionary type, which prevents readers from skipping rows.
         (column::NAME, DataType::Utf8),
         (column::STEP, DataType::Int64),
         (column::VALUE, DataType::Float64),
@@ -35,15 +34,15 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(fields))
 });
 
-/// A stream of rows `run`, `rank`, `name`, `step`, `value`, `timestamp`, by name and step.
+/// A stream of rows with `run`, `rank`, `name`, `step`, `value` and `timestamp`, sorted by name and step.
 ///
-/// Beside a live writer each batch is as of when it is read: a series that grows meanwhile is given up
-/// to its last point then, each step once, and a series that begins meanwhile is not in it.
+/// Beside a live writer, each batch has the state at the time of its read: points that are appended to a series before
+/// it is read are included, each step once; series that begin after the start of the stream are not.
 #[derive(Debug)]
 pub struct Table {
     reader: Reader,
     scan: Scan,
-    /// Batches that were read together with one that was asked for.
+    /// Batches that were read together with an earlier one.
     ready: VecDeque<RecordBatch>,
     has_failed: bool,
 }
@@ -64,23 +63,23 @@ impl Table {
         Self { reader, scan: Scan::new(names), ready: VecDeque::new(), has_failed: false }
     }
 
-    /// The columns' names and types.
+    /// The names and types of the columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&SCHEMA)
     }
 
-    /// Tables one after the other, in the form in which libraries of any language take a stream over.
+    /// Concatenates tables into a stream of the Arrow C stream interface.
     pub fn into_ffi(tables: impl IntoIterator<Item = Self>) -> FFI_ArrowArrayStream {
         FFI_ArrowArrayStream::new(Box::new(Chain(tables.into_iter().collect())))
     }
 
     /// The next batch; `None` at the end.
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        while self.ready.is_empty() && !self.scan.is_over() {
+        while self.ready.is_empty() && !self.scan.is_done() {
             let (stretches, position) = self.reader.view(|view| self.scan.read(view)).map_err(external)?;
             self.scan.advance(position);
             let batch = self.batch(stretches)?;
-            // A primary sink that cannot stop at a row gives more than one batch's worth.
+            // Parts may return more rows than one batch has.
             let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
             self.ready.extend(starts.map(|start| batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start))));
         }
@@ -131,7 +130,7 @@ impl Iterator for Table {
     }
 }
 
-/// The rows of several tables; an error ends them all.
+/// The rows of several tables; an error ends the stream.
 #[derive(Debug)]
 struct Chain(VecDeque<Table>);
 
@@ -159,7 +158,7 @@ impl RecordBatchReader for Chain {
     }
 }
 
-/// As an error of input and output, which is not taken for a wrong argument on the other side.
+/// Wraps the error as an I/O error, which consumers do not report as an invalid argument.
 fn external(error: Error) -> ArrowError {
     ArrowError::IoError(error.to_string(), std::io::Error::other(error))
 }

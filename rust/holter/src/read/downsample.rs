@@ -1,19 +1,19 @@
-//! Fewer points, extremes kept: a spike of one step stays visible at any zoom.
+//! Downsampling that keeps extremes: a spike of one step stays visible at any zoom.
 
 use crate::points::Columns;
 
-/// Of `all`, at most `max(points, 5)` points that look alike.
+/// Selects at most `max(points, 5)` points of `all` with a similar plot.
 ///
-/// If there are no more than `points`, all are returned. Otherwise they are divided, in their order,
-/// into buckets of equal count, give or take one, as many as can have four points each, or five where
-/// some value is not finite. Of each bucket these points are kept, as they are and in their order:
+/// If there are at most `points`, all are returned. Otherwise they are divided in order into buckets of equal count
+/// (give or take one): as many buckets as `points` allows with four points each, or five if some value is not finite.
+/// In each bucket these points are kept, unchanged and in order:
 ///
 /// * the first and the last,
-/// * the one with the smallest and the one with the largest finite value, of equal ones the first,
+/// * the first with the smallest and the first with the largest finite value,
 /// * the first whose value is NaN or infinite.
 ///
-/// Buckets are of equal count and not of equal width in steps, so that one far-off step does not
-/// squeeze all others into one bucket. The method without the last rule is known as M4: Jugel et al.,
+/// Buckets have equal counts instead of equal widths in steps, so that a distant step does not
+/// force all others into one bucket. Without the last rule, the method is known as M4: Jugel et al.,
 /// "M4: A Visualization-Oriented Time Series Data Aggregation", PVLDB 7(10), 2014.
 ///
 /// ```
@@ -44,7 +44,7 @@ pub fn downsample(all: Columns, points: usize) -> Columns {
     kept
 }
 
-/// Where bucket number `bucket` begins; the product may exceed 64 bits.
+/// The start of bucket number `bucket`. The product may exceed 64 bits.
 fn boundary(len: usize, bucket: usize, num_buckets: usize) -> usize {
     (len as u128 * bucket as u128 / num_buckets as u128) as usize
 }
@@ -52,7 +52,7 @@ fn boundary(len: usize, bucket: usize, num_buckets: usize) -> usize {
 /// The indices of the points to keep, ascending.
 fn landmarks(values: &[f64]) -> Vec<usize> {
     let finite = || values.iter().enumerate().filter(|(_, value)| value.is_finite());
-    // Of equal ones `min_by` gives the first, `max_by` the last: hence the reversed order.
+    // Of equal values, `min_by` returns the first and `max_by` the last: hence the reversed order.
     let min = finite().min_by(|(_, a), (_, b)| a.total_cmp(b));
     let max = finite().min_by(|(_, a), (_, b)| b.total_cmp(a));
     let nonfinite = values.iter().position(|value| !value.is_finite());

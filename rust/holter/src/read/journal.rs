@@ -1,4 +1,4 @@
-//! The run's journal for readers: its points are read again only if it has changed, or after a while.
+//! The journal for readers: cached, and reread only if it has changed, or after a delay.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,15 +14,15 @@ use crate::store::manifest::Manifest;
 use crate::store::run_dir::RunDir;
 use crate::store::run_lock::is_live;
 
-/// A journal with fewer points is read again whenever it has changed.
+/// A journal with fewer points is reread whenever it has changed.
 const QUICK_POINTS: usize = 1 << 14;
-/// One with more is left alone for so long for each point: about ten times what reading it takes, so
-/// that who asks for one series after the other does not spend the time on that.
+/// The minimum age per point before a larger journal is reread: about ten times the cost of reading, so that reading
+/// many series in turn does not spend its time on the journal.
 const AGE_NANOS_PER_POINT: u64 = 500;
-/// And none goes unread for longer than this.
+/// The maximum age of a cached journal that has changed.
 const MAX_AGE: Duration = Duration::from_millis(500);
 
-/// What distinguishes one state of a file from another: its number, its length, its last change.
+/// Identifies the state of a file: its inode, length and modification time.
 pub(super) type FileIdentity = (u64, u64, i64, i64);
 
 /// The identity of the file at `path`, if it exists.
@@ -31,32 +31,32 @@ pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
     Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
 }
 
-/// The run's journal, as it was last read.
+/// The journal as last read.
 #[derive(Debug, Default)]
 pub(super) struct CachedJournal {
     recent: Mutex<Option<Recent>>,
     place: Mutex<Option<Place>>,
-    /// The end of the journal that a revision covered: later reads must have seen it.
+    /// The end of the journal that a revision covers: later reads must include it.
     promised: Mutex<Option<JournalEnd>>,
 }
 
 #[derive(Debug)]
 struct Recent {
     pending: Arc<Pending>,
-    /// Where the journal lay.
+    /// The path of the journal.
     path: Arc<Path>,
     read_at: Instant,
     max_age: Duration,
 }
 
 impl Recent {
-    /// Whether it need not be read again yet.
+    /// Whether the cached points can be used without checking the file.
     fn is_young(&self, promised: Option<JournalEnd>) -> bool {
-        self.read_at.elapsed() < self.max_age && promised.is_none_or(|promised| self.pending.has_seen(promised))
+        self.read_at.elapsed() < self.max_age && promised.is_none_or(|promised| self.pending.includes(promised))
     }
 }
 
-/// Where the journal lies according to the manifest of this identity.
+/// The path of the journal according to the manifest with this identity.
 #[derive(Debug)]
 struct Place {
     manifest: Option<FileIdentity>,
@@ -64,7 +64,7 @@ struct Place {
 }
 
 impl CachedJournal {
-    /// What the journal holds, read now or a moment ago, and where it lies.
+    /// The content of the journal, possibly cached, and its path.
     pub(super) fn pending(&self, dir: &RunDir, is_fresh: bool) -> Result<(Arc<Pending>, Arc<Path>)> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let promised = *self.promised.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,8 +75,8 @@ impl CachedJournal {
         }
         let read_at = Instant::now();
         let path: Arc<Path> = Manifest::read(dir)?.readable_journal_path(dir).into();
-        // A journal whose process is dead does not change any more: whatever its counters say, each slot that
-        // holds a point counts, as it does for recovery.
+        // The journal of a dead process does not change, and its counters can be outdated: every slot with a point
+        // counts, as in recovery.
         let was_live = is_live(dir);
         let mut pending = Pending::read(&path, if was_live { Records::Pending } else { Records::All })?;
         if !was_live && is_live(dir) {
@@ -91,7 +91,7 @@ impl CachedJournal {
         Ok((pending, path))
     }
 
-    /// The journal's end, if there is a journal; later reads have seen it. `manifest` is the manifest's identity.
+    /// The end of the journal, if it exists; later reads include it. `manifest` is the identity of the manifest.
     pub(super) fn promise_end(&self, dir: &RunDir, manifest: Option<FileIdentity>) -> Result<Option<JournalEnd>> {
         let path = self.place(dir, manifest)?;
         let Some((origin, pending)) = Snapshot::extent(&path)? else { return Ok(None) };
@@ -100,7 +100,7 @@ impl CachedJournal {
         Ok(Some(end))
     }
 
-    /// Where the journal lies; the manifest is read only if it has changed since last time.
+    /// The path of the journal; reads the manifest only if it has changed.
     fn place(&self, dir: &RunDir, manifest: Option<FileIdentity>) -> Result<Arc<Path>> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {

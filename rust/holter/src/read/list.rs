@@ -1,4 +1,4 @@
-//! Finds the runs below a directory. What cannot be read is told, and keeps nothing else from being found.
+//! Finds the runs below a directory, and reports directories that cannot be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::run::Reader;
 use crate::error::{Error, Result};
 use crate::store::schema::file;
 
-/// How deep below the directory a run may lie.
+/// The maximum depth of a run below the directory.
 const MAX_DEPTH: usize = 3;
 
 /// What [`list_runs`] found.
@@ -16,14 +16,14 @@ const MAX_DEPTH: usize = 3;
 pub struct Runs {
     /// The lowest rank of each run, the oldest first.
     pub runs: Vec<Reader>,
-    /// Directories that hold a run or may hold one, and why they cannot be read.
+    /// Directories that contain a run, or may contain one, and why they cannot be read.
     pub unreadable: Vec<(PathBuf, Error)>,
 }
 
 /// The runs at or below `root`, at most three levels down, the oldest first.
 ///
-/// A run's ranks belong to it and are not listed. Of a run whose rank 0 has recorded nothing the lowest rank
-/// that can be read stands for it. Symbolic links below `root` and hidden directories are not followed.
+/// The ranks of a run are not listed separately: the lowest rank that can be read represents the run. Symbolic links
+/// below `root` and hidden directories are ignored.
 ///
 /// # Errors
 ///
@@ -44,8 +44,8 @@ fn visit(directory: &Path, depth: usize, found: &mut Runs) {
         return;
     }
     if directory.join(file::DATABASE).is_file() {
-        // Whoever records makes it after the manifest.
-        let reason = format!("it has {} but no {}: a run that was copied in part", file::DATABASE, file::MANIFEST);
+        // The writer creates it after the manifest, so it never exists alone in a complete run.
+        let reason = format!("it has {} but no {}; copy the rest of the run", file::DATABASE, file::MANIFEST);
         found.unreadable.push((directory.to_owned(), Error::damaged(directory, reason)));
     }
     let below = match subdirectories(directory) {
@@ -68,7 +68,7 @@ fn visit(directory: &Path, depth: usize, found: &mut Runs) {
     }
 }
 
-/// Takes in the run of this directory; whether it can be read.
+/// Adds the run in this directory, and returns whether it can be read.
 fn open(directory: &Path, found: &mut Runs) -> bool {
     match Reader::open(directory) {
         Ok(reader) => {
@@ -87,7 +87,7 @@ fn subdirectories(directory: &Path) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let entry = entry.map_err(Error::io("list", directory))?;
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        // The entry's own type: a link to a directory is a link.
+        // The type of the entry itself: a link to a directory counts as a link.
         if !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             below.push(entry.path());
         }

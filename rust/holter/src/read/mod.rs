@@ -1,7 +1,7 @@
 //! Reads runs: beside a live writer, after a close, or after a crash that nothing recovered.
 //!
-//! [`Reader`] reads one run. Each read combines what the primary sink has (`committed`, the database or the Parquet
-//! parts) with what only the journal has (`pending`) into a `view` of one moment.
+//! [`Reader`] reads one run. Each read combines the points of the primary sink (`committed`: the database or the Parquet
+//! parts) with those that only the journal has (`pending`) into a `view` of one moment.
 
 mod arrow;
 mod buckets;

@@ -1,8 +1,8 @@
-//! Read-only view of a run: beside a live writer, after a close, or after a crash nobody recovered.
+//! Reads a run: beside a live writer, after a close, or after a crash.
 //!
-//! A reader takes no lock that a writer waits for, and creates or changes no file. What the sinks do not
-//! have yet it reads in the journal: it sees a point at once, or half a second after its log where very
-//! many wait in the journal.
+//! A reader takes no lock that a writer waits for, and neither creates nor changes a file. It reads points that are not in
+//! the sinks from the journal, so it finds a point immediately after it was logged, or up to half a second later if the
+//! journal is very full.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,10 +26,11 @@ use crate::store::run_dir::RunDir;
 use crate::store::run_lock::is_live;
 use crate::store::schema::sink;
 
-/// How often a read is begun again because the run's journal was replaced meanwhile.
+/// How often a read is retried if the journal is replaced during it.
 const ATTEMPTS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
-/// One rank of a run to be read: all of the run where it has no others. Cheap to clone, and free to be shared between threads.
+
+/// Reads one rank of a run, which is the whole run if it is not distributed. Cheap to clone; can be shared between threads.
 #[derive(Clone, Debug)]
 pub struct Reader {
     inner: Arc<Inner>,
@@ -51,7 +52,7 @@ impl Reader {
     /// # Errors
     ///
     /// [`Error::NoRun`] if there is no run, [`Error::FormatVersion`] if a newer Holter wrote it,
-    /// [`Error::Damaged`] if its manifest lacks what a manifest has.
+    /// [`Error::Damaged`] if its manifest is not valid.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let dir = RunDir::new(path.as_ref());
         let manifest = Manifest::read(&dir)?;
@@ -71,35 +72,35 @@ impl Reader {
         self.inner.dir.path()
     }
 
-    /// The name that users know the run by.
+    /// The run's name.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// The process of a distributed run.
+    /// The rank.
     pub fn rank_number(&self) -> u32 {
         self.inner.rank
     }
 
-    /// When the run was begun.
+    /// When the run began.
     pub fn started(&self) -> Timestamp {
         self.inner.started
     }
 
-    /// The manifest as it is now: a JSON object.
+    /// The current manifest, a JSON object.
     ///
     /// # Errors
     ///
-    /// As [`Reader::open`].
+    /// Those of [`Reader::open`].
     pub fn manifest_json(&self) -> Result<String> {
         let path = self.inner.dir.manifest();
-        // The text itself: numbers that no machine type holds must arrive as they were written.
+        // The original text, since numbers may exceed every machine type.
         let text = Manifest::read_text(&self.inner.dir)?;
         Manifest::parse(&path, &text)?;
         String::from_utf8(text).map_err(|error| Error::damaged(&path, error.to_string()))
     }
 
-    /// The whole lines of the run's events file; none if no rule has said anything.
+    /// The complete lines of the events file; empty if there are no events.
     ///
     /// # Errors
     ///
@@ -110,14 +111,14 @@ impl Reader {
 
     /// The run's status.
     ///
-    /// A run whose manifest says that it is running, and that no process writes to, has crashed.
+    /// A run with the status `running` in its manifest has crashed if no process writes to it.
     ///
     /// # Errors
     ///
-    /// As [`Reader::open`].
+    /// Those of [`Reader::open`].
     pub fn status(&self) -> Result<Status> {
         let mut status = self.manifest()?.status;
-        // Twice, for the run may have been closed, or resumed, between the two looks.
+        // Twice, because the run may be closed or resumed between the two checks.
         for _ in 0..2 {
             if status != Status::Running || self.is_live() {
                 return Ok(status);
@@ -132,36 +133,36 @@ impl Reader {
         is_live(&self.inner.dir)
     }
 
-    /// The names of the series that have a point, ascending by code point. `pattern` is as a shell's,
-    /// but `*` also matches `/`: `*`, `?`, `[abc]`, `[!abc]`.
+    /// The names of the series that have a point, ascending by code point. `pattern` is a shell pattern whose
+    /// `*` also matches `/`: `*`, `?`, `[abc]`, `[!abc]`.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the run from being read.
+    /// Any error that prevents reading the run.
     pub fn names(&self, pattern: Option<&str>) -> Result<Vec<String>> {
         self.view(|view| view.names(pattern.unwrap_or("*")))
     }
 
-    /// The facts of the series that [`Reader::names`] gives, in the same order. No point is read for
-    /// it, unless the run has no database.
+    /// The facts of the series of [`Reader::names`], in the same order. No points are read, unless the run has no
+    /// database, or pending points replace an extreme.
     ///
     /// # Errors
     ///
-    /// As [`Reader::names`].
+    /// Those of [`Reader::names`].
     pub fn series_facts(&self, pattern: Option<&str>) -> Result<Vec<SeriesFacts>> {
         self.view(|view| view.facts(pattern.unwrap_or("*")))
     }
 
     /// The points of `name` with `start <= step < stop`, steps strictly ascending.
     ///
-    /// NaN and infinities are as they were logged; the database gives -0.0 back as 0.0.
+    /// NaN and infinities are returned as logged; the database returns 0.0 for -0.0.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSeries`] if no series has this name; or as [`Reader::names`].
+    /// [`Error::NoSeries`] if no series has this name; otherwise those of [`Reader::names`].
     pub fn series(&self, name: &str, start: Option<Step>, stop: Option<Step>) -> Result<Columns> {
         let start = start.unwrap_or(Step::MIN);
-        // Exclusive to inclusive; below the smallest step there is none.
+        // From exclusive to inclusive; there is nothing below the smallest step.
         let (steps, is_empty) = match stop {
             Some(Step::MIN) => (start..=start, true),
             Some(stop) => (start..=stop - 1, start >= stop),
@@ -180,21 +181,21 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`Reader::series`].
+    /// Those of [`Reader::series`].
     pub fn downsample(&self, name: &str, points: usize, start: Option<Step>, stop: Option<Step>) -> Result<Columns> {
         Ok(downsample(self.series(name, start, stop)?, points))
     }
 
     /// The points of all series that match `pattern`, in the order of their names: faster than
-    /// [`Reader::series`] for each of them, and like [`Table`](super::Table) beside a live writer.
+    /// [`Reader::series`] for each. Beside a live writer it behaves like [`Table`](super::Table).
     ///
     /// # Errors
     ///
-    /// As [`Reader::names`].
+    /// Those of [`Reader::names`].
     pub fn all_series(&self, pattern: Option<&str>) -> Result<Vec<(String, Columns)>> {
         let mut scan = Scan::new(self.names(pattern)?);
         let mut all: Vec<Stretch> = Vec::new();
-        while !scan.is_over() {
+        while !scan.is_done() {
             let (stretches, position) = self.view(|view| scan.read(view))?;
             scan.advance(position);
             for Stretch { series, points } in stretches {
@@ -218,28 +219,27 @@ impl Reader {
         &self.inner.journal
     }
 
-    /// Calls `action` with the run as it is at one moment; perhaps several times, of which the last
-    /// one counts.
+    /// Calls `action` with a consistent view of the run. It may call `action` several times, and returns the last result.
     pub(super) fn view<T>(&self, mut action: impl FnMut(&View<'_>) -> Result<T>) -> Result<T> {
         for attempt in 0..ATTEMPTS {
-            if let Some(seen) = self.try_view(attempt > 0, &mut action)? {
-                return Ok(seen);
+            if let Some(result) = self.try_view(attempt > 0, &mut action)? {
+                return Ok(result);
             }
             std::thread::sleep(PAUSE);
         }
-        Err(Error::damaged(self.path(), "its journal is replaced faster than it can be read"))
+        Err(Error::damaged(self.path(), "its journal is replaced faster than it can be read; try again"))
     }
 
-    /// As [`Reader::view`]; `None` if the journal was replaced meanwhile.
+    /// As [`Reader::view`]; `None` if the journal was replaced during the read.
     fn try_view<T>(&self, is_fresh: bool, action: &mut impl FnMut(&View<'_>) -> Result<T>) -> Result<Option<T>> {
-        // The journal first: what leaves it from now on is in the primary sink when that is read.
+        // The journal first: points that leave it from now on are in the primary sink when that is read.
         let (pending, path) = self.inner.journal.pending(&self.inner.dir, is_fresh)?;
         let mut look = |committed: Committed<'_>, committed_until: Option<u64>| {
             let cursor = match (pending.journal_id, committed_until) {
                 (None, _) => 0,
                 (Some(_), Some(cursor)) => cursor,
-                // The primary sink has nothing of this journal yet if it is the run's journal still. Else it
-                // has all of it, and newer points, too.
+                // If this is still the journal of the run, the primary sink has none of its points. Otherwise it has
+                // all of them, and newer points.
                 (Some(id), None) if Snapshot::extent(&path)?.is_some_and(|(origin, _)| origin.id == id) => 0,
                 (Some(_), None) => return Ok(None),
             };
@@ -247,7 +247,7 @@ impl Reader {
         };
         let id = pending.journal_id.unwrap_or_default();
         let dir = &self.inner.dir;
-        // The parts also when somebody took them along without the database.
+        // Parts are also read if a run was copied without its database.
         if self.inner.has_database && (dir.database().exists() || !dir.parquet().is_dir()) {
             database::read(dir, |found| match found {
                 Some(database) => look(Committed::Database(database), database.committed_until(id)),

@@ -1,4 +1,4 @@
-//! Reads series after series, faster than one by one, in pieces of bounded size.
+//! Reads series in order, faster than one by one, in batches of bounded size.
 
 use holter_journal::Step;
 
@@ -8,41 +8,41 @@ use crate::error::Result;
 use crate::points::Columns;
 use crate::store::parquet::parts::SeriesMerge;
 
-/// How many rows a piece has, but for the last one.
+/// The number of rows in a batch; the last one may be smaller.
 pub(super) const BATCH_ROWS: usize = 100_000;
-/// How many bytes the names of a piece take at most: Arrow counts them in 32 bits.
+/// The maximum total length of the names in a batch: Arrow uses 32-bit offsets.
 const BATCH_NAME_BYTES: usize = 1 << 28;
 
-/// The series that are still to be read, and from where on.
+/// The series to read, and the current position.
 #[derive(Debug)]
 pub(super) struct Scan {
     names: Vec<String>,
-    /// The first point that is not read yet.
+    /// The next point to read.
     position: Position,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
-    /// Which of the names.
+    /// The index of the name.
     series: usize,
-    /// From which step on.
+    /// The first step.
     start: Step,
 }
 
-/// Some points of one series.
+/// Consecutive points of one series.
 pub(super) struct Stretch {
-    /// Which of the names.
+    /// The index of the name.
     pub(super) series: usize,
     pub(super) points: Columns,
 }
 
 impl Scan {
-    /// Reads the series of these names, which ascend.
+    /// A scan of the series of these names, which ascend.
     pub(super) fn new(names: Vec<String>) -> Self {
         Self { names, position: Position { series: 0, start: Step::MIN } }
     }
 
-    /// The name of a stretch's series.
+    /// The name at an index.
     pub(super) fn name(&self, series: usize) -> &str {
         &self.names[series]
     }
@@ -52,17 +52,17 @@ impl Scan {
         self.names
     }
 
-    /// Whether everything is read.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether everything has been read.
+    pub(super) fn is_done(&self) -> bool {
         self.position.series >= self.names.len()
     }
 
-    /// Moves on behind a piece that was read.
+    /// Moves to the position that [`Scan::read`] returned.
     pub(super) fn advance(&mut self, position: Position) {
         self.position = position;
     }
 
-    /// The points of the next piece, and where the one after it begins. Changes nothing, so that it can be repeated.
+    /// Reads the next batch, and the position after it. Does not change the scan, so it can be retried.
     pub(super) fn read(&self, view: &View<'_>) -> Result<(Vec<Stretch>, Position)> {
         let mut stretches = Vec::new();
         let mut at = self.position;
@@ -93,10 +93,10 @@ impl Scan {
     }
 }
 
-/// Reads series after series, faster than one by one.
+/// Reads series in the order of their names.
 struct InOrder<'a> {
     view: &'a View<'a>,
-    /// Where the parts are read, if it is them.
+    /// Present if the points are in parts.
     merge: Option<SeriesMerge<'a>>,
 }
 
@@ -109,9 +109,9 @@ impl<'a> InOrder<'a> {
         Ok(Self { view, merge })
     }
 
-    /// The points of `name` from step `start` on. No name may come before one that was asked for before.
+    /// The points of `name` from step `start` on. Names must ascend from call to call.
     ///
-    /// There may be more than `limit`. If there are not fewer, then more may follow them.
+    /// May return more than `limit` points. If it returns fewer, no more follow.
     fn points(&mut self, name: &str, start: Step, limit: usize) -> Result<Columns> {
         let steps = start..=Step::MAX;
         let older = match &mut self.merge {

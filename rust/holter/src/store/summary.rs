@@ -18,7 +18,7 @@ use crate::fs::open_to_extend;
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::schema::{self, FORMAT_VERSION};
-use crate::store::sink::{Derived, Sink, Primary};
+use crate::store::sink::{Derived, Primary, Sink};
 use holter_journal::Step;
 
 /// How many steps the run moves past a step before the line of that step is written.

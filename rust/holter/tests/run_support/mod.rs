@@ -1,4 +1,4 @@
-//! Runs for tests: one that commits only on a flush, and one as a crash leaves it.
+//! Runs for tests, which commit only on a flush, and copies of them as after a crash.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -98,8 +98,7 @@ impl Store {
         self.has_full_summary &= sinks.contains(&"summary");
         self.ids.clear();
         let config = self.config();
-        let options =
-            SessionOptions { path: self.dir(), resume: Resume::Allow, config, ..SessionOptions::default() };
+        let options = SessionOptions { path: self.dir(), resume: Resume::Allow, config, ..SessionOptions::default() };
         self.attempt = Some(Session::open(options).unwrap());
     }
 
