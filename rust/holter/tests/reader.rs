@@ -34,6 +34,17 @@ fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
     all
 }
 
+/// Replaces points, and logs new ones.
+fn log_again(model: &mut Model, session: &Session) {
+    for step in 250..350 {
+        model.log(session, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
+    }
+    model.log(session, "train/loss", 349, -1.0);
+    model.log(session, "odd", 0, 3.0);
+    model.log(session, "odd", i64::MAX, 4.0);
+    model.log(session, "new", 7, 7.0);
+}
+
 #[test]
 fn points_are_readable_in_every_state_of_a_run() {
     for sinks in SINKS {
@@ -63,13 +74,7 @@ fn points_are_readable_in_every_state_of_a_run() {
         model.check(&path, "flushed");
         model.check_with(&long_lived, "flushed, long-lived reader");
 
-        for step in 250..350 {
-            model.log(&session, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
-        }
-        model.log(&session, "train/loss", 349, -1.0);
-        model.log(&session, "odd", 0, 3.0);
-        model.log(&session, "odd", i64::MAX, 4.0);
-        model.log(&session, "new", 7, 7.0);
+        log_again(&mut model, &session);
         model.check(&path, "logged again");
         model.check_with(&long_lived, "logged again, long-lived reader");
         assert_eq!(long_lived.status().unwrap(), Status::Running);

@@ -23,7 +23,7 @@ pub const MAX_BYTES: u64 = 64 << 20;
 
 /// The status of a run or of one of its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "String")]
 pub enum Status {
     /// It is being recorded, or its process died and nothing has recovered it.
     Running,
@@ -37,10 +37,18 @@ pub enum Status {
     Stopped,
     /// Its process died.
     Crashed,
+    /// It ended, with a status that this version does not know.
+    Unknown,
+}
+
+impl From<String> for Status {
+    fn from(name: String) -> Self {
+        Self::from_name(&name).unwrap_or(Self::Unknown)
+    }
 }
 
 impl Status {
-    /// Every status.
+    /// Every status that this version knows.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::Finished, Self::Failed, Self::Interrupted, Self::Stopped, Self::Crashed];
 
@@ -53,6 +61,7 @@ impl Status {
             Self::Interrupted => "interrupted",
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
+            Self::Unknown => "unknown",
         }
     }
 
