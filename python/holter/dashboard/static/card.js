@@ -52,6 +52,8 @@ export class Card {
   /** @type {string | null} ID of the run that the heatmap shows */
   heatmapRun = null;
   noteText = "";
+  /** @type {string | null} the mode that its buttons show */
+  shownMode = null;
 
   /**
    * @param {ChartSpec} spec
@@ -162,7 +164,10 @@ export class Card {
     const nonfinite = names.reduce((sum, name) => sum + (model.names.get(name)?.nonfinite ?? 0), 0);
     this.alarm.textContent = nonfinite ? `${count(nonfinite)} NaN/Inf` : "";
     this.alarm.title = nonfinite ? "NaN or infinite values" : "";
-    if (isFamily) fill(this.modes, segmented(`display mode of ${key}`, MODES, this.mode, (mode) => this.#choose(mode)));
+    // Buttons that don't change stay in place: replacing them would drop the focus and clicks.
+    if (!isFamily || this.mode === this.shownMode) return;
+    this.shownMode = this.mode;
+    fill(this.modes, segmented(`display mode of ${key}`, MODES, this.mode, (mode) => this.#choose(mode)));
   }
 
   /** @param {string} mode */

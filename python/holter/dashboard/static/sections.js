@@ -90,6 +90,8 @@ class Section {
   /** @type {Map<string, Card>} */
   cards = new Map();
   columns = 1;
+  /** @type {string | null} the mode that its buttons show; null: it has no buttons */
+  shownMode = null;
 
   /** @param {string} name */
   constructor(name) {
@@ -145,10 +147,13 @@ class Section {
   /** Shows buttons that set the mode of all families, in sections with several families. */
   updateModes() {
     const families = this.charts.filter((spec) => spec.isFamily).length;
-    if (families < 2 || !this.isOpen) return fill(this.modes);
     const key = `@${this.name}`;
-    const current = valuesByKey(store.now.mode).get(key)?.[0] ?? store.now.band;
-    fill(this.modes, segmented(`display mode of all families of ${this.name}`, MODES, current, (mode) => this.#choose(mode, key)));
+    const mode = valuesByKey(store.now.mode).get(key)?.[0] ?? store.now.band;
+    const current = families > 1 && this.isOpen ? mode : null;
+    if (current === this.shownMode) return;
+    this.shownMode = current;
+    const label = `display mode of all families of ${this.name}`;
+    fill(this.modes, current === null ? null : segmented(label, MODES, current, (choice) => this.#choose(choice, key)));
   }
 
   /**
