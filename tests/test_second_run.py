@@ -158,7 +158,7 @@ def test_exit_status_after_sigterm_is_that_of_the_signal(tmp_path):
 
 
 def test_run_whose_journal_is_left_is_resumed(tmp_path):
-    """Closing with a failing disk leaves points in the journal, which only a resume or a recovery moves to the sinks."""
+    """Closing with a failing disk leaves points in the journal, which a resume or a recovery moves to the sinks."""
     train(tmp_path, "SIGKILL")
     manifest = tmp_path / "runs/run-1/run.json"
     manifest.write_text(manifest.read_text().replace('"running"', '"finished"'))
