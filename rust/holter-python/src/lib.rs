@@ -14,6 +14,7 @@ mod names;
 mod parts;
 mod run;
 mod session;
+mod settings;
 mod values;
 
 use std::path::PathBuf;

@@ -16,7 +16,8 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::health::Health;
 use crate::metrics::{Metric, Metrics};
-use crate::session::{Session, Settings, close_at_exit};
+use crate::session::{Session, close_at_exit};
+use crate::settings::Settings;
 use crate::values::{self, Buffer};
 
 /// Records a training run into plain files.

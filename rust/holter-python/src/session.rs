@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use holter::SeriesId;
 use holter::error::Error;
-use holter::record::{self, Config, NoRoom, Outcome, Overflow, Recorder, Resume, SessionOptions, Start};
-use holter::store::{Facts, Status};
-use pyo3::exceptions::PyValueError;
+use holter::record::{self, NoRoom, Outcome, Recorder, Start};
+use holter::store::Status;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::error::{to_py, warn};
 use crate::feed::Feed;
 use crate::names::Names;
+use crate::settings::{Settings, not_among};
 use crate::values;
 
 /// An open run, shared by a logger and its metrics. Without a session of the core (`HOLTER_MODE=disabled`) it discards
@@ -346,61 +346,4 @@ pub(crate) fn close_all(py: Python<'_>, status: &str) -> PyResult<()> {
     let results: Vec<PyResult<()>> =
         sessions.iter().filter_map(Weak::upgrade).map(|session| session.close(py, status)).collect();
     results.into_iter().collect()
-}
-
-/// What `holter._logger.read_settings` returns.
-#[derive(FromPyObject)]
-pub(crate) struct Settings<'py> {
-    path: PathBuf,
-    name: Option<String>,
-    rank: u32,
-    resume: Bound<'py, PyString>,
-    overflow: Bound<'py, PyString>,
-    sinks: Vec<String>,
-    summary_every: u64,
-    journal_points: usize,
-    alerts: String,
-    webhook: Option<Bound<'py, PyAny>>,
-    facts: String,
-    is_enabled: bool,
-}
-
-impl Settings<'_> {
-    /// The settings as the core's types; `None` if recording is disabled.
-    fn options(&self, py: Python<'_>) -> PyResult<Option<SessionOptions>> {
-        let resume = match self.resume.to_str()? {
-            "auto" => Resume::Auto,
-            "never" => Resume::Never,
-            "allow" => Resume::Allow,
-            "must" => Resume::Must,
-            other => return Err(not_among("resume", &["auto", "never", "allow", "must"], other)),
-        };
-        let overflow = match self.overflow.to_str()? {
-            "block" => Overflow::Block,
-            "drop" => Overflow::Drop,
-            other => return Err(not_among("overflow", &["block", "drop"], other)),
-        };
-        let config = Config {
-            overflow,
-            sinks: self.sinks.clone(),
-            summary_every: self.summary_every,
-            journal_capacity: self.journal_points,
-            alerts: record::alerts::parse_rules(&self.alerts).map_err(|error| to_py(py, &error))?,
-            ..Config::default()
-        };
-        config.check().map_err(|error| to_py(py, &error))?;
-        let facts = Facts::parse(&self.facts).map_err(|error| to_py(py, &error))?;
-        Ok(self.is_enabled.then(|| SessionOptions {
-            path: self.path.clone(),
-            name: self.name.clone(),
-            rank: self.rank,
-            resume,
-            config,
-            facts,
-        }))
-    }
-}
-
-fn not_among(setting: &str, words: &[&str], found: &str) -> PyErr {
-    PyValueError::new_err(format!("{setting} must be one of {words:?}, got {found:?}"))
 }
