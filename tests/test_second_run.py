@@ -90,6 +90,13 @@ def test_requeued_job_resumes_its_run(tmp_path, environment):
     assert train(tmp_path, **environment).stdout.split() == ["runs/run-1", "True"]
 
 
+def test_requeued_job_resumes_the_newest_of_its_runs(tmp_path):
+    train(tmp_path)
+    train(tmp_path, "SIGTERM")
+    assert train(tmp_path, SLURM_RESTART_COUNT="1").stdout.split() == ["runs/run-1-2", "True"]
+    assert train(tmp_path, SLURM_RESTART_COUNT="2").stdout.split() == ["runs/run-1-2", "True"]
+
+
 def test_first_start_of_a_job_does_not_resume(tmp_path):
     train(tmp_path)
     assert train(tmp_path, SLURM_RESTART_COUNT="0").stdout.split() == ["runs/run-1-2", "False"]
@@ -126,7 +133,7 @@ def test_explicit_resume_is_respected(tmp_path):
     for resume in ("allow", "must"):
         with holter.Logger(tmp_path / "run", resume=resume) as logger:
             assert logger.resumed
-    with pytest.raises(ValueError, match='"auto", "never", "allow", "must"'):
+    with pytest.raises(ValueError, match='"auto", "never", "allow", "must", "newest"'):
         holter.Logger(tmp_path / "run", resume="always")
 
 

@@ -29,8 +29,8 @@ class Environment:
         is_enabled: False if `HOLTER_MODE` is `disabled`: loggers then discard all points.
         directory: `HOLTER_DIR`, the directory of runs without a path; `runs` by default.
         name: `HOLTER_NAME`, the run's name.
-        resume: `HOLTER_RESUME`: `auto`, `never`, `allow` or `must`. If it is not set and the scheduler has restarted
-            this job (`SLURM_RESTART_COUNT` or `TORCHELASTIC_RESTART_COUNT` above 0), `allow`.
+        resume: `HOLTER_RESUME`: `auto`, `never`, `allow`, `must` or `newest`. If it is not set and the scheduler has restarted
+            this job (`SLURM_RESTART_COUNT` or `TORCHELASTIC_RESTART_COUNT` above 0), `newest`.
         tags: `HOLTER_TAGS`, separated by commas.
 
     Raises:
@@ -45,7 +45,7 @@ class Environment:
         self.is_enabled: bool = mode == "on"
         self.directory: str = os.environ.get("HOLTER_DIR") or "runs"
         self.name: str | None = os.environ.get("HOLTER_NAME") or None
-        self.resume: str | None = os.environ.get("HOLTER_RESUME") or ("allow" if _is_restarted() else None)
+        self.resume: str | None = os.environ.get("HOLTER_RESUME") or ("newest" if _is_restarted() else None)
         self.tags: tuple[str, ...] = tuple(tag for tag in os.environ.get("HOLTER_TAGS", "").split(",") if tag)
 
 

@@ -11,7 +11,7 @@ from holter._ranks import listed, opened
 from holter._run import Run
 from holter.exceptions import HolterError, HolterWarning
 
-__all__ = ["list_runs", "open_run"]
+__all__ = ["list_runs", "open_run", "report_unreadable"]
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -60,16 +60,23 @@ def list_runs(
     found = []
     for run in (Run(listed(reader, root)) for reader in readers):
         try:
-            if wanted <= set(run.tags if wanted else ()) and (where is None or _accepts(where, run)):
+            if all(tag in run.tags for tag in wanted) and (where is None or _accepts(where, run)):
                 found.append(run)
         except (HolterError, OSError) as error:  # noqa: PERF203  one unreadable run must not hide the others
             unreadable.append((run.path, str(error)))
     for path, reason in unreadable:
-        if on_unreadable is None:
-            warnings.warn(f"{path} is skipped: {reason}", HolterWarning, stacklevel=2)
-        else:
-            on_unreadable(path, reason)
+        report_unreadable(path, reason, on_unreadable)
     return found
+
+
+def report_unreadable(
+    path: pathlib.Path, reason: str, on_unreadable: Callable[[pathlib.Path, str], object] | None
+) -> None:
+    """Call `on_unreadable`, or issue a warning without it."""
+    if on_unreadable is None:
+        warnings.warn(f"{path} is skipped: {reason}", HolterWarning, stacklevel=3)
+    else:
+        on_unreadable(path, reason)
 
 
 def _accepts(where: Callable[[Run], object], run: Run) -> bool:

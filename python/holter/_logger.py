@@ -75,7 +75,7 @@ def read_settings(
     directory = local_path(pathlib.Path(environment.directory, name or _new_name()) if path is None else path)
     resume = resume if resume is not None else environment.resume or "auto"
     if not isinstance(resume, str):
-        message = f"resume must be 'auto', 'never', 'allow' or 'must', got {resume!r}"
+        message = f"resume must be 'auto', 'never', 'allow', 'must' or 'newest', got {resume!r}"
         raise TypeError(message)
     rules = _rules_json(alerts)
     webhook = _checked_webhook(webhook, rules)

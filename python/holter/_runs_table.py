@@ -6,11 +6,12 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from holter._find import list_runs
+from holter._find import list_runs, report_unreadable
 from holter._run import Run
 from holter._series import load
 from holter._summary import RunSummary, summarize
 from holter._text import iso_time
+from holter.exceptions import HolterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,10 +109,14 @@ def runs(
 
     Raises:
         FileNotFoundError: If the directory does not exist.
-        StoreError: If a run becomes unreadable while it is read.
     """
-    found = list_runs(root, tags=tags, where=where, on_unreadable=on_unreadable)
-    return RunsTable(summarize(run) for run in found)
+    summaries = []
+    for run in list_runs(root, tags=tags, where=where, on_unreadable=on_unreadable):
+        try:
+            summaries.append(summarize(run))
+        except (HolterError, OSError) as error:  # noqa: PERF203  one unreadable run must not hide the others
+            report_unreadable(run.path, str(error), on_unreadable)
+    return RunsTable(summaries)
 
 
 def _row(summary: RunSummary) -> dict[str, Any]:

@@ -35,7 +35,8 @@ use crate::values::{self, Buffer};
 ///     notes: Free text about the run.
 ///     resume: What to do with an existing run (`HOLTER_RESUME`). `"auto"`, the default, resumes a run that did not
 ///         complete and starts a new one next to a completed run (`run-1-2` next to `run-1`). `"allow"` resumes any
-///         run, `"must"` requires one, `"never"` rejects one. A job that its scheduler restarted resumes by default.
+///         run, `"must"` requires one, `"never"` rejects one. `"newest"` resumes the newest of `run-1`, `run-1-2`, …;
+///         it is the default in a job that its scheduler restarted.
 ///     sinks: Where points are written: `"sqlite"`, `"parquet"`, `"summary"`; default: all. At least one of the first two.
 ///     summary_every: The summary has a line for every step that is a multiple of this.
 ///     overflow: What to do when the journal is full.

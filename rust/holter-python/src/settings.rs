@@ -35,7 +35,8 @@ impl Settings<'_> {
             "never" => Resume::Never,
             "allow" => Resume::Allow,
             "must" => Resume::Must,
-            other => return Err(not_among("resume", &["auto", "never", "allow", "must"], other)),
+            "newest" => Resume::Newest,
+            other => return Err(not_among("resume", &["auto", "never", "allow", "must", "newest"], other)),
         };
         let overflow = match self.overflow.to_str()? {
             "block" => Overflow::Block,

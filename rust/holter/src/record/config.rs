@@ -30,6 +30,8 @@ pub enum Resume {
     Allow,
     /// The run must exist.
     Must,
+    /// Resume the newest of `run-1`, `run-1-2`, …, even if it is complete, as a job does that its scheduler restarted.
+    Newest,
 }
 
 /// The settings of a session.

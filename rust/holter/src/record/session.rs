@@ -91,11 +91,11 @@ impl Session {
             recovery = recover_locked(&dir, &lock, Purpose::Resume)?;
             Manifest::read(&dir)?
         };
-        let is_automatic = resume == Resume::Auto && !is_new;
-        let start = Start { is_automatic, ..Start::of(&path, &root, &dir, &manifest, &facts, is_new)? };
         if let Some(name) = name {
             manifest.name = name;
         }
+        let is_automatic = resume == Resume::Auto && !is_new;
+        let start = Start { is_automatic, ..Start::of(&path, &root, &dir, &manifest, &facts, is_new)? };
         if !is_new {
             check_same_sinks(&dir, &manifest, &config)?;
         }

@@ -22,13 +22,16 @@ pub(super) struct Target {
 
 impl Target {
     /// Locks the directory at `path`, or with [`Resume::Auto`] the first of `path`, `path-2`, `path-3`, … that has no
-    /// completed run.
+    /// completed run, or with [`Resume::Newest`] the last that has a run.
     ///
     /// # Errors
     ///
     /// [`Error::RunExists`] or [`Error::NoRun`] according to `resume`; [`Error::Locked`]; [`Error::Io`].
     pub(super) fn acquire(path: &Path, rank: u32, resume: Resume) -> Result<Self> {
         let mut number = 1;
+        while resume == Resume::Newest && RunDir::new(sibling(path, number + 1)?).exists() {
+            number += 1;
+        }
         loop {
             let root = sibling(path, number)?;
             let dir = RunDir::new(if rank == 0 { root.clone() } else { root.join(file::rank_dir(rank)) });
