@@ -162,6 +162,10 @@ class AttentionProbe:
             handle.remove()
         self._handles.clear()
 
+    def replaced_functions(self) -> list[str]:
+        """Return the attention functions that other code has replaced since this watch patched them."""
+        return [patch.name for patch in self._patches if patch.is_replaced] if self._cadence.due(self._step()) else []
+
     def end_step(self, step: int) -> None:
         """Mark the step as recorded under this number."""
         self._running.clear()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from holter.torch._clipping import unobserved_clip_functions
+from holter.torch._clipping import replaced_clip_functions, unobserved_clip_functions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _log = logging.getLogger("holter.torch")
 
@@ -45,6 +49,24 @@ class Notes:
                 "through torch.nn.utils, or import it after the watch has started"
             )
         return bool(functions)
+
+    def warn_replaced_clipping(self) -> bool:
+        """Warn if other code has replaced a clipping function during the watch; return whether it has."""
+        functions = replaced_clip_functions()
+        if functions:
+            self._warn(
+                f"{', '.join(functions)} was replaced while the watch was open; where the new function does not call "
+                "the previous one, the recorded gradient norms may be those after clipping. To record the norms "
+                "before clipping, replace the function before the watch starts"
+            )
+        return bool(functions)
+
+    def warn_replaced_attention(self, names: Iterable[str]) -> None:
+        """Warn that other code has replaced an attention function during the watch."""
+        self._warn(
+            f"{', '.join(names)} was replaced while the watch was open; its calls are not recorded unless the new "
+            "function calls the previous one. To record them, replace the function before the watch starts"
+        )
 
     def _warn(self, text: str) -> None:
         if text not in self.texts:

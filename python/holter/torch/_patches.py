@@ -11,6 +11,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,27 @@ L = TypeVar("L")
 _lock = threading.Lock()
 
 _ORIGINAL = "_holter_original"
-"""Attribute of a replacement that holds the function it replaces."""
+"""Attribute of a replacement that holds a pair: the replacement itself, and the function it replaces.
+
+The first of the two is compared, because `functools.wraps` copies the attribute to other code's wrappers.
+"""
+
+_running = threading.local()
+"""The `call` functions that run on this thread, as the attribute `calls`: calls nested in them are not notified."""
+
+
+def _running_calls() -> set[Callable[..., Any]]:
+    calls: set[Callable[..., Any]] | None = getattr(_running, "calls", None)
+    if calls is None:
+        calls = _running.calls = set()
+    return calls
+
+
+def original_of(function: Any) -> Any:
+    """Return the function below all replacements of watches; other code's wrappers are not removed."""
+    while (pair := getattr(function, "__dict__", {}).get(_ORIGINAL)) is not None and pair[0] is function:
+        function = pair[1]
+    return function
 
 
 def find_bindings(function: Any, home: Any) -> list[tuple[Any, str]]:
@@ -45,9 +67,12 @@ def find_bindings(function: Any, home: Any) -> list[tuple[Any, str]]:
 def _wraps(value: Any, function: Any) -> bool:
     """Return whether a value is this function, a compiled version of it, or a watch's replacement of either."""
     while value is not function:
-        if not inspect.isfunction(value):
+        inner = original_of(value)
+        if inner is value:
+            inner = vars(value).get("_torchdynamo_orig_callable") if inspect.isfunction(value) else None
+        if inner is None:
             return False
-        value = vars(value).get(_ORIGINAL, vars(value).get("_torchdynamo_orig_callable"))
+        value = inner
     return True
 
 
@@ -103,6 +128,22 @@ class Patch(Generic[L]):
         """Return whether this patch belongs to `owner` itself, not to an earlier object with the same id."""
         return self._owner is owner
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether other code has replaced the function since the patch was installed."""
+        return self._replacement is not None and self._get() is not self._replacement
+
+    @property
+    def original(self) -> Any:
+        """The function that a call reaches after the listeners: what was installed when the patch was."""
+        return self._original if self._replacement is not None else self._get()
+
+    @property
+    def name(self) -> str:
+        """The function's name, with that of its module or class if it has one."""
+        owner = getattr(self._owner, "__name__", None)
+        return self._attribute if owner is None else f"{owner}.{self._attribute}"
+
     def add(self, listener: L) -> None:
         """Add a listener, and install the patch unless it is already the outermost function."""
         with _lock:
@@ -111,7 +152,10 @@ class Patch(Generic[L]):
                 self._install()
 
     def remove(self, listener: L) -> None:
-        """Remove a listener; the last one restores the original, unless other code has replaced the patch since."""
+        """Remove a listener; the last one restores the original, unless other code has replaced the patch since.
+
+        Other code may hold a replacement and install it again later. Without listeners it only calls its original.
+        """
         with _lock:
             self._listeners = tuple(other for other in self._listeners if other is not listener)
             if not self._listeners:
@@ -124,12 +168,21 @@ class Patch(Generic[L]):
 
         @functools.wraps(original)
         def replacement(*args: Any, **kwargs: Any) -> Any:
-            # Another library's wrapper may still call an earlier replacement: only the latest one notifies listeners.
-            if self._replacement is not replacement:
+            # Another library's wrapper may still call an earlier replacement, inside or instead of the latest one.
+            if torch.compiler.is_dynamo_compiling():
+                if self._replacement is not replacement:
+                    return original(*args, **kwargs)
+                return self._call(self._listeners, original, *args, **kwargs)
+            running = _running_calls()
+            if not self._listeners or self._call in running:
                 return original(*args, **kwargs)
-            return self._call(self._listeners, original, *args, **kwargs)
+            running.add(self._call)
+            try:
+                return self._call(self._listeners, original, *args, **kwargs)
+            finally:
+                running.discard(self._call)
 
-        setattr(replacement, _ORIGINAL, original)
+        setattr(replacement, _ORIGINAL, (replacement, original))
         self._replacement = replacement
         self._set(replacement)
 

@@ -78,6 +78,7 @@ class Recording:
         self._options = options
         self._step = 0
         self._has_had_gradients = False
+        self._is_flagged = False
         self._cadence = Cadence(options.every)
         # Run in reverse order by `close`, also if a later part cannot be set up.
         self._undo: list[Callable[[], None]] = [self.staging.close]
@@ -158,6 +159,8 @@ class Recording:
         with torch.no_grad():
             if self._cadence.due(self.step):
                 if self._options.gradients:
+                    if not self._is_flagged and self.notes.warn_replaced_clipping():
+                        self._flag_clipping()
                     self.faults.run("gradient norms", self._gradients.measure, parameters, scale, found_inf)
                 self.faults.run("parameters", self._parameters.read, scale, found_inf)
             self.faults.run("parameter changes", self._parameters.read_changes, self.staging, self.step)
@@ -249,10 +252,15 @@ class Recording:
             patch.add(self)
             self._undo.append(functools.partial(patch.remove, self))
         if self._options.gradients and self.notes.warn_unobserved_clipping():
-            self._clipped.record(self._step, np.ones(1))
+            self._flag_clipping()
         self._optimizers = Optimizers(optimizers, self) if optimizers else None
         if self._optimizers is not None:
             self._undo.append(self._optimizers.close)
+
+    def _flag_clipping(self) -> None:
+        """Record once that norms may be those after clipping."""
+        self._is_flagged = True
+        self._clipped.record(self._step, np.ones(1))
 
     def _stage(self) -> None:
         is_first_with_gradients = not self._has_had_gradients and self._gradients.has_norms
@@ -265,6 +273,8 @@ class Recording:
         self.staging.commit(self._step)
         self._cadence.done(self._step)
         if self._attention is not None:
+            if replaced := self._attention.replaced_functions():
+                self.notes.warn_replaced_attention(replaced)
             self._attention.end_step(self._step)
 
     def _is_due(self) -> bool:

@@ -53,95 +53,107 @@ def _patch(key: tuple[str, str], owner: Any, call: Callable[..., Any]) -> Patch[
     return patch
 
 
-def _notify(listeners: tuple[CallListener, ...], module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
+def _notify(
+    listeners: tuple[CallListener, ...],
+    describe: Callable[..., AttentionCall | None],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Notify listeners of a call, whose module is its first argument; `describe` builds its description."""
+    module = args[0] if args else kwargs.get("module")
+    if not isinstance(module, torch.nn.Module):
+        return
     if torch.compiler.is_dynamo_compiling():
         for listener in listeners:
-            listener.targets.attend(call(), module)
+            listener.targets.attend(describe(*args, **kwargs), module)
     elif module.training and not torch.compiler.is_compiling():
         for listener in listeners:
-            listener.on_module_call(module, call)
+            listener.on_module_call(module, lambda: describe(*args, **kwargs))
 
 
-def _eager(  # noqa: PLR0917  the signature of the replaced function
-    listeners: tuple[CallListener, ...],
-    original: Callable[..., Any],
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
+def _eager(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Replace `eager_attention_forward`."""
-
-    def call() -> AttentionCall | None:
-        return _make_call(module, query, key, kwargs, mask=attention_mask, scale=args[0] if args else None)
-
-    _notify(listeners, module, call)
-    return original(module, query, key, value, attention_mask, *args, **kwargs)
+    _notify(listeners, _call_of_eager, args, kwargs)
+    return original(*args, **kwargs)
 
 
-def _flex(  # noqa: PLR0917  as above
-    listeners: tuple[CallListener, ...],
-    original: Callable[..., Any],
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Any,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
+def _flex(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Replace the registry's `flex_attention_forward`."""
-
-    def call() -> AttentionCall | None:
-        if kwargs.get("position_bias") is not None:
-            return None
-        mask, block_mask = split_mask(attention_mask)
-        if mask is not None:
-            mask = mask[..., : key.shape[-2]]
-        found = _make_call(module, query, key, kwargs, mask=mask)
-        return None if found is None else with_functions(found, block_mask)
-
-    _notify(listeners, module, call)
-    return original(module, query, key, value, attention_mask, *args, **kwargs)
+    _notify(listeners, _call_of_flex, args, kwargs)
+    return original(*args, **kwargs)
 
 
-def _flash(  # noqa: PLR0917  as above
-    listeners: tuple[CallListener, ...],
-    original: Callable[..., Any],
+def _flash(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Replace the registry's `flash_attention_forward`."""
+    _notify(listeners, _call_of_flash, args, kwargs)
+    return original(*args, **kwargs)
+
+
+def _call_of_eager(  # noqa: PLR0917  the signature of transformers' functions
     module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
-    *args: Any,
+    attention_mask: Tensor | None = None,
+    scaling: float | None = None,
+    *_rest: Any,
     **kwargs: Any,
-) -> Any:
-    """Replace the registry's `flash_attention_forward`, whose mask is True for tokens that are not padding."""
+) -> AttentionCall | None:
+    """Return the call of an `eager_attention_forward`."""
+    del value
+    return _make_call(module, query, key, kwargs, mask=attention_mask, scale=scaling)
 
-    def call() -> AttentionCall | None:
-        # `cu_seq_lens` separates sequences packed into one row in a format that only the kernel interprets.
-        is_packed = kwargs.get("cu_seq_lens_q") is not None
-        if is_packed or (attention_mask is not None and attention_mask.ndim != 2):
-            return None
-        is_causal = kwargs.get("is_causal")
-        if is_causal is None:
-            is_causal = getattr(module, "is_causal", True)
-        mask = None if attention_mask is None else attention_mask[:, None, None, -key.shape[-2] :].bool()
-        window = kwargs.get("sliding_window")
-        found = _make_call(module, query, key, kwargs, mask=mask, is_causal=is_causal, window=window)
-        if found is None:
-            return None
-        positions = kwargs.get("position_ids")
-        if positions is not None and (mask is not None or positions.shape != (1, key.shape[-2])):
-            positions = None
-        ahead = None if is_causal else window
-        return found if ahead is None and positions is None else found.adjusted(_flash_mask(ahead, positions))
 
-    _notify(listeners, module, call)
-    return original(module, query, key, value, attention_mask, *args, **kwargs)
+def _call_of_flex(  # noqa: PLR0917  as above
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Any = None,
+    scaling: float | None = None,
+    *_rest: Any,
+    **kwargs: Any,
+) -> AttentionCall | None:
+    """Return the call of a `flex_attention_forward`."""
+    del value
+    if kwargs.get("position_bias") is not None:
+        return None
+    mask, block_mask = split_mask(attention_mask)
+    if mask is not None:
+        mask = mask[..., : key.shape[-2]]
+    found = _make_call(module, query, key, kwargs, mask=mask, scale=scaling)
+    return None if found is None else with_functions(found, block_mask)
+
+
+def _call_of_flash(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    *_rest: Any,
+    **kwargs: Any,
+) -> AttentionCall | None:
+    """Return the call of a `flash_attention_forward`, whose mask is True for tokens that are not padding."""
+    del value
+    # `cu_seq_lens` separates sequences packed into one row in a format that only the kernel interprets.
+    is_packed = kwargs.get("cu_seq_lens_q") is not None
+    if is_packed or (attention_mask is not None and attention_mask.ndim != 2):
+        return None
+    is_causal = kwargs.get("is_causal")
+    if is_causal is None:
+        is_causal = getattr(module, "is_causal", True)
+    mask = None if attention_mask is None else attention_mask[:, None, None, -key.shape[-2] :].bool()
+    window = kwargs.get("sliding_window")
+    scale = kwargs.get("scaling")
+    found = _make_call(module, query, key, kwargs, mask=mask, is_causal=is_causal, window=window, scale=scale)
+    if found is None:
+        return None
+    positions = kwargs.get("position_ids")
+    if positions is not None and (mask is not None or positions.shape != (1, key.shape[-2])):
+        positions = None
+    ahead = None if is_causal else window
+    return found if ahead is None and positions is None else found.adjusted(_flash_mask(ahead, positions))
 
 
 def _flash_mask(window: int | None, positions: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
@@ -171,7 +183,6 @@ def _make_call(
     """Return the call; None for a model with attention sinks, whose weights depend on more than queries and keys."""
     if getattr(module, "sinks", None) is not None or kwargs.get("s_aux") is not None:
         return None
-    scale = kwargs.get("scaling", scale)
     return make_call(query, key, scale=scale, softcap=kwargs.get("softcap"), **others)
 
 
