@@ -14,12 +14,13 @@ import torch.nn.functional as F
 
 from holter.torch._attention_math import AttentionCall, exact, make_call, sampled, stratum_offset
 from holter.torch._cadence import Cadence
-from holter.torch._compiled import AttentionTargets, in_capture_or_functorch
+from holter.torch._compiled import AttentionTargets
 from holter.torch._flex import flex_calls
 from holter.torch._hooks import Hook
 from holter.torch._multihead import multihead_calls
 from holter.torch._names import labels, selected
 from holter.torch._patches import Patch, Patches
+from holter.torch._tracing import has_data, is_abstract
 from holter.torch._transformers import patches_for
 
 if TYPE_CHECKING:
@@ -191,13 +192,13 @@ class AttentionProbe:
     def _measure_if_due(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
         if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or self._values.has(layer.names):
             return
-        if in_capture_or_functorch():
+        if is_abstract():
             return
         self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
 
     def _measure(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
         found = call()
-        if found is None:
+        if found is None or not (has_data(found.query) and has_data(found.key)):
             return
         settings = self._settings
         if settings.exact:

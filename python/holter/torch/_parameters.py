@@ -16,8 +16,9 @@ import torch
 from holter.torch._cadence import Cadence
 from holter.torch._columns import Columns, cached_plans
 from holter.torch._distributed import full_tensor
-from holter.torch._gradients import norms, to_device
 from holter.torch._names import clean_path, labels, matches
+from holter.torch._norms import norms, to_device
+from holter.torch._tracing import has_data
 from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class Parameters:
             gradients: Whether to read gradients.
         """
         if not self._pending:
-            self._keep([self._value(followed) for followed in self._followed if followed.settings.value])
+            values = [self._value(followed) for followed in self._followed if followed.settings.value]
+            self._keep([(reading, value) for reading, value in values if has_data(value)])
             if gradients:
                 found = [self._gradient(followed) for followed in self._followed if followed.settings.gradient]
                 self._keep([reading for reading in found if reading is not None], scale)
@@ -165,7 +167,7 @@ class Parameters:
     @staticmethod
     def _gradient(followed: _Followed) -> tuple[_Reading, Tensor] | None:
         gradient = followed.parameter.grad
-        if gradient is None:
+        if gradient is None or not has_data(gradient):
             return None
         gradient = full_tensor(gradient.detach())
         if gradient.numel() != 1:

@@ -5,16 +5,18 @@ Watches share a patch: the first listener installs it, and the last one to leave
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 L = TypeVar("L")
 
@@ -35,6 +37,23 @@ def _running_calls() -> set[Callable[..., Any]]:
     if calls is None:
         calls = _running.calls = set()
     return calls
+
+
+_installed: weakref.WeakSet[Patch[Any]] = weakref.WeakSet()
+"""The patches that have listeners."""
+
+
+@contextlib.contextmanager
+def suspended_patches() -> Iterator[None]:
+    """Restore all original functions inside the block, except those that other code has replaced since."""
+    patches = [patch for patch in list(_installed) if not patch.is_replaced]
+    for patch in patches:
+        patch.suspend()
+    try:
+        yield
+    finally:
+        for patch in patches:
+            patch.resume()
 
 
 def original_of(function: Any) -> Any:
@@ -162,6 +181,19 @@ class Patch(Generic[L]):
                 if self._get() is self._replacement:
                     self._set(self._original)
                 self._original = self._replacement = None
+                _installed.discard(self)
+
+    def suspend(self) -> None:
+        """Restore the original until `resume`."""
+        with _lock:
+            if self._replacement is not None:
+                self._set(self._original)
+
+    def resume(self) -> None:
+        """Install the patch again, unless other code has replaced the original since `suspend`."""
+        with _lock:
+            if self._replacement is not None and self._get() is self._original:
+                self._set(self._replacement)
 
     def _install(self) -> None:
         original = self._original = self._get()
@@ -184,6 +216,7 @@ class Patch(Generic[L]):
 
         setattr(replacement, _ORIGINAL, (replacement, original))
         self._replacement = replacement
+        _installed.add(self)
         self._set(replacement)
 
     def _get(self) -> Any:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from holter.torch._compiled import EmitTargets, ProbeTargets
-from holter.torch._gradients import norms
 from holter.torch._hooks import Hook
 from holter.torch._names import labels, layer_number, matches
+from holter.torch._norms import norms
+from holter.torch._tracing import all_have_data, has_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -113,7 +114,7 @@ class ProbeHooks:
 
     def emit(self, module: nn.Module, metric: str, value: Any) -> None:
         """Record a value that a module emits, reduced like a probe's result."""
-        if not self._due():
+        if not self._due() or not all_have_data(value):
             return
         name = self.emitted_name(module, metric)
         if not self._values.has((name,)):
@@ -192,7 +193,7 @@ class ProbeHooks:
         return hook
 
     def _run(self, probes: Iterable[_BoundProbe], arguments: tuple[Any, ...]) -> None:
-        if not arguments[0].training or not self._due():
+        if not arguments[0].training or not self._due() or not all_have_data(arguments[1:]):
             return
         for probe in probes:
             if not self._values.has((probe.name,)):
@@ -205,7 +206,7 @@ class ProbeHooks:
     def _record(self, name: str, value: Any) -> None:
         with torch.no_grad():
             reduced = reduce(value)
-        if reduced is not None:
+        if reduced is not None and has_data(reduced):
             self._values.put((name,), reduced)
 
 

@@ -19,7 +19,6 @@ from holter.torch._attention import Attention, AttentionProbe
 from holter.torch._cadence import Cadence
 from holter.torch._clipping import clip_calls, notify_others
 from holter.torch._columns import Columns
-from holter.torch._compiled import in_capture_or_functorch, is_capturing
 from holter.torch._faults import Faults
 from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, Gradients
 from holter.torch._names import clean_path, unwrapped
@@ -30,6 +29,7 @@ from holter.torch._probes import Probe, ProbeHooks
 from holter.torch._rank import Rank, Ranks
 from holter.torch._scalars import Scalars
 from holter.torch._staging import Staging
+from holter.torch._tracing import is_abstract, is_capturing, script_calls
 from holter.torch._values import Ratio, StepValues
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Recording:
         notify_others(self, self._gradients.parameters if parameters is None else parameters)
         with torch.no_grad():
             if is_due:
-                self.faults.run("parameters", self._parameters.read)
+                self.faults.attempt("parameters", self._parameters.read)
             keep = self._options.gradients and is_due
             total = self.faults.run("clipping", self._gradients.clip, parameters, max_norm, keep=keep)
         if total is None:
@@ -155,31 +155,32 @@ class Recording:
             return
         if is_capturing():
             self.notes.warn_graph_capture()
+        if is_abstract():
             return
         with torch.no_grad():
             if self._cadence.due(self.step):
                 if self._options.gradients:
                     if not self._is_flagged and self.notes.warn_replaced_clipping():
                         self._flag_clipping()
-                    self.faults.run("gradient norms", self._gradients.measure, parameters, scale, found_inf)
-                self.faults.run("parameters", self._parameters.read, scale, found_inf)
+                    self.faults.attempt("gradient norms", self._gradients.measure, parameters, scale, found_inf)
+                self.faults.attempt("parameters", self._parameters.read, scale, found_inf)
             self.faults.run("parameter changes", self._parameters.read_changes, self.staging, self.step)
             self.faults.run("ranks", self._ranks.measure, self.staging, self.step)
 
     def on_skipped_step(self) -> None:
         """Discard gradients that have overflowed and mark the step as skipped."""
-        if self.is_closed:
+        if self.is_closed or is_abstract():
             return
         self._gradients.skip()
         if self._cadence.due(self.step):
-            self.faults.run("parameters", self._parameters.drop_gradients)
-        self.faults.run("skipped steps", self._skipped.record, self.step, np.ones(1))
+            self.faults.attempt("parameters", self._parameters.drop_gradients)
+        self.faults.attempt("skipped steps", self._skipped.record, self.step, np.ones(1))
 
     def on_step_end(self) -> None:
         """Stage and commit the current step."""
-        if self.is_closed or is_capturing():
+        if self.is_closed or is_abstract():
             return
-        self.faults.run("staging", self._stage)
+        self.faults.attempt("staging", self._stage)
         self.step += 1
 
     # Callback of the clipping functions.
@@ -188,14 +189,14 @@ class Recording:
         """Measure gradients before torch clips them, or clip them with the measured norms."""
         if not self._is_due():
             return None
-        self.faults.run("parameters", self._parameters.read)
+        self.faults.attempt("parameters", self._parameters.read)
         if not self._options.gradients:
             return None
         total: Tensor | None = None
         if max_norm is not None:
             total = self.faults.run("clipping", self._gradients.clip_as_torch, parameters, max_norm)
         if total is None:
-            self.faults.run("gradient norms", self._gradients.measure, parameters)
+            self.faults.attempt("gradient norms", self._gradients.measure, parameters)
         return total
 
     # Callbacks of `emit` and `attention` in the modules' forward passes.
@@ -226,7 +227,7 @@ class Recording:
             [probe for probe in options.probes if isinstance(probe, Probe)],
             values=self._values,
             faults=self.faults,
-            due=lambda: torch.is_grad_enabled() and self._is_due() and not in_capture_or_functorch(),
+            due=lambda: torch.is_grad_enabled() and self._is_due(),
             emitters=_explicit.modules_calling(_explicit.emit, paths.values()),
         )
         self._undo.append(self._probes.close)
@@ -248,7 +249,7 @@ class Recording:
         """Register for the callbacks of modules, clipping functions and optimizers."""
         _explicit.add_listener(paths.values(), self)
         self._undo.append(lambda: _explicit.remove_listener(paths.values(), self))
-        for patch in clip_calls:
+        for patch in (*clip_calls, *script_calls):
             patch.add(self)
             self._undo.append(functools.partial(patch.remove, self))
         if self._options.gradients and self.notes.warn_unobserved_clipping():
@@ -266,10 +267,10 @@ class Recording:
         is_first_with_gradients = not self._has_had_gradients and self._gradients.has_norms
         self._has_had_gradients = self._has_had_gradients or is_first_with_gradients
         on_not_traced = self._warn_not_traced if is_first_with_gradients else None
-        self.faults.run("recording of the forward pass", self._values.stage, self.staging, on_not_traced)
-        self.faults.run("recording of gradient norms", self._gradients.stage, self.staging)
-        self.faults.run("recording of parameters", self._parameters.stage, self.staging)
-        self.faults.run("recording of scalars", self.scalars.stage, self.staging)
+        self.faults.attempt("recording of the forward pass", self._values.stage, self.staging, on_not_traced)
+        self.faults.attempt("recording of gradient norms", self._gradients.stage, self.staging)
+        self.faults.attempt("recording of parameters", self._parameters.stage, self.staging)
+        self.faults.attempt("recording of scalars", self.scalars.stage, self.staging)
         self.staging.commit(self._step)
         self._cadence.done(self._step)
         if self._attention is not None:
@@ -278,8 +279,8 @@ class Recording:
             self._attention.end_step(self._step)
 
     def _is_due(self) -> bool:
-        """Return whether the current step is recorded, and no CUDA graph is being captured."""
-        return not self.is_closed and self._cadence.due(self._step) and not is_capturing()
+        """Return whether the current step is recorded, and the code computes values that may be kept."""
+        return not self.is_closed and self._cadence.due(self._step) and not is_abstract()
 
     def _warn_not_traced(self, kind: str) -> None:
         if not self.faults.disabled:  # a failed probe has already logged its own warning

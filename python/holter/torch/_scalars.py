@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from holter.torch._columns import Columns, cached_plans
+from holter.torch._tracing import has_data
 from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Scalars:
         if isinstance(value, torch.Tensor):
             if value.numel() != 1:
                 raise ValueError(f"value must be a tensor with one element, not of shape {tuple(value.shape)}")
+            if not has_data(value):
+                return
             tensor = value.detach()
         elif isinstance(value, (int, float)):
             tensor = torch.tensor(value, dtype=torch.float64, device="cpu")

@@ -112,7 +112,7 @@ class Watch:
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats about the recorded numbers. Each was also logged once as a warning."""
-        return tuple(self._recording.notes.texts)
+        return (*self._recording.notes.texts, *self._recording.faults.failures.values())
 
     @property
     def disabled(self) -> dict[str, str]:
