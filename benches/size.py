@@ -35,6 +35,7 @@ def set_back(run: pathlib.Path, days: float) -> None:
     holter.Logger(run).close()
     manifest = json.loads((run / "run.json").read_text("utf-8"))
     manifest["started_micros"] -= int(days * 86_400e6)
+    manifest["status"] = "interrupted"  # a completed run would not be resumed
     (run / "run.json").write_text(json.dumps(manifest), "utf-8")
     (run / "metrics.sqlite").unlink()  # recreated with the start time of the manifest
 

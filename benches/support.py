@@ -88,7 +88,7 @@ def values(num_steps: int, num_series: int, seed: int = 0) -> np.ndarray:
 
 def record(path: pathlib.Path, num_series: int, num_steps: int, *, flush_each_step: bool = False) -> None:
     """Record a run of `values` as fast as possible without drops, or with a commit per step."""
-    with holter.Logger(path) as logger:
+    with holter.Logger(path, resume="allow") as logger:
         metrics = logger.metrics(names(num_series))
         for step, row in enumerate(values(num_steps, num_series)):
             if flush_each_step:

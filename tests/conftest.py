@@ -3,9 +3,14 @@
 import importlib.util
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# On a busy machine a single example can take longer than any useful deadline.
+hypothesis.settings.register_profile("holter", deadline=None)
+hypothesis.settings.load_profile("holter")
 
 
 def pytest_configure() -> None:

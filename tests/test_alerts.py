@@ -129,7 +129,7 @@ def test_resumed_run_appends_after_the_last_complete_line(run_dir):
     with (run_dir / EVENTS).open("a") as file:
         file.write('{"time":"half a li')
     assert keys(holter.open_run(run_dir).events) == [("loss", 0, "non_finite")]
-    with holter.Logger(run_dir, alerts=[alerts.NonFinite()]) as logger:
+    with holter.Logger(run_dir, alerts=[alerts.NonFinite()], resume="allow") as logger:
         logger.log(1, "loss", math.nan)
         logger.flush(60)
         assert keys(logger.alerts) == [("loss", 1, "non_finite")]
@@ -149,7 +149,7 @@ def test_events_file_is_bounded_but_should_stop_still_works(run_dir):
     assert len(events) == 10_000
     assert events[-1].rule == "limit"
     assert events[-1].series is None
-    with holter.Logger(run_dir, alerts=[alerts.NonFinite()]) as logger:
+    with holter.Logger(run_dir, alerts=[alerts.NonFinite()], resume="allow") as logger:
         logger.log(0, "loss", math.nan)
     assert repr(holter.open_run(run_dir).events) == repr(events)
 

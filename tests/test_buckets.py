@@ -91,7 +91,9 @@ def test_every_state_of_a_run_has_the_same_buckets(sinks, run_dir: Path) -> None
     assert_all_right(run)
     logger.close()
     assert_all_right(run)
-    with holter.Logger(run_dir, sinks=sinks) as logger:  # resumes from an earlier step, as from a checkpoint
+    with holter.Logger(
+        run_dir, sinks=sinks, resume="must"
+    ) as logger:  # resumes from an earlier step, as from a checkpoint
         log_walk(logger, "loss", range(12_000, 25_000), seed=2)
         assert_all_right(run)
     assert_all_right(run)
@@ -158,7 +160,7 @@ def test_a_run_resumed_from_a_checkpoint_rewrites_its_rows(run_dir: Path) -> Non
     with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
         log_walk(logger, "loss", range(20_000))
     once = rollups(run_dir)
-    with holter.Logger(run_dir, sinks=("sqlite",)) as logger:
+    with holter.Logger(run_dir, sinks=("sqlite",), resume="must") as logger:
         for step in range(9_000, 20_000):
             logger.log(step, "loss", 0.25)
             if step % 300 == 0:
@@ -182,7 +184,7 @@ def test_a_database_without_the_rollup_table_is_read_and_gets_one(run_dir: Path)
     connection.execute("DROP TABLE rollups")
     connection.close()
     assert_all_right(holter.open_run(run_dir))
-    with holter.Logger(run_dir) as logger:
+    with holter.Logger(run_dir, resume="must") as logger:
         log_walk(logger, "loss", range(3_000, 6_000))
     assert_all_right(holter.open_run(run_dir))
     assert (0, 512 * 6) in rollups(run_dir)
@@ -266,7 +268,7 @@ def test_the_revision_changes_with_every_change(sinks, run_dir: Path) -> None:
     assert_new()
     logger.close()
     assert_new()
-    logger = holter.Logger(run_dir, sinks=sinks)
+    logger = holter.Logger(run_dir, sinks=sinks, resume="must")
     assert_new()
     logger.log_many(2, {"a": 1.0, "b": 1.0})
     assert_new()

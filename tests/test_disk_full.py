@@ -190,7 +190,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", holter.HolterWarning)
             try:
-                logger = holter.Logger(run, journal_points=1 << 14)
+                logger = holter.Logger(run, resume="must", journal_points=1 << 14)
             except holter.StoreError as error:
                 assert "full" in str(error) or "No space" in str(error), error
             else:
@@ -199,7 +199,7 @@ os.kill(os.getpid(), signal.SIGKILL)
                 with contextlib.suppress(holter.HolterError):
                     logger.close()
         make_room(disk)
-    with holter.Logger(run, journal_points=1 << 14) as logger:
+    with holter.Logger(run, resume="must", journal_points=1 << 14) as logger:
         logger.log(3_000, "loss", 1_500.0)
     points = run_files.sqlite_points(run)
     assert points == {("loss", step): step * 0.5 for step in range(3_001)}
@@ -222,7 +222,7 @@ def test_closing_a_run_on_a_full_disk_times_out_and_keeps_the_points(disk: Path)
         logger.log(10_000, "loss", 1.0)
     logger.close()
     make_room(disk)
-    with holter.Logger(run, journal_points=1 << 14) as again:
+    with holter.Logger(run, resume="must", journal_points=1 << 14) as again:
         assert again.recovered > 0
     points = run_files.sqlite_points(run)
     assert points == {("loss", step): step * 0.5 for step in range(10_000)}
@@ -282,9 +282,9 @@ def test_opening_a_run_on_a_read_only_file_system_raises_one_clear_error(disk: P
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", holter.HolterWarning)
-            holter.Logger(run, journal_points=1 << 10)
+            holter.Logger(run, resume="allow", journal_points=1 << 10)
     assert json.dumps(run_files.manifest(disk / "existing")) == before
     mount("-o", "remount,rw", str(disk))
-    with holter.Logger(disk / "existing", journal_points=1 << 10) as logger:
+    with holter.Logger(disk / "existing", resume="must", journal_points=1 << 10) as logger:
         logger.log(1, "loss", 0.25)
     assert run_files.sqlite_points(disk / "existing") == {("loss", 0): 0.5, ("loss", 1): 0.25}

@@ -52,7 +52,7 @@ def test_resume_is_a_default_for_the_argument_and_is_validated(tmp_path: Path, m
     with pytest.raises(FileNotFoundError):
         log_one(tmp_path / "run")
     log_one(tmp_path / "run", resume="never")
-    log_one(tmp_path / "run")
+    assert log_one(tmp_path / "run") == tmp_path / "run"
     monkeypatch.setenv("HOLTER_RESUME", "never")
     with pytest.raises(FileExistsError):
         log_one(tmp_path / "run")

@@ -55,7 +55,7 @@ def assert_complete(run: Path, status: str) -> None:
         ("sys.exit(0)", 0, "finished", ""),
         ("sys.exit()", 0, "finished", ""),
         ("1 / 0", 1, "failed", "ZeroDivisionError"),
-        ("raise KeyboardInterrupt", -signal.SIGINT, "failed", "KeyboardInterrupt"),
+        ("raise KeyboardInterrupt", -signal.SIGINT, "interrupted", "KeyboardInterrupt"),
         ("with logger: pass", 0, "finished", ""),
         ("with logger: 1 / 0", 1, "failed", "ZeroDivisionError"),
         ("with logger: sys.exit(0)", 0, "finished", ""),
@@ -91,7 +91,14 @@ def test_ctrl_c_closes_the_run(run_dir: Path) -> None:
     code, errors = run_program(run_dir, "time.sleep(60)", send=signal.SIGINT)
     assert code == -signal.SIGINT
     assert "KeyboardInterrupt" in errors
-    assert_complete(run_dir, "failed")
+    assert_complete(run_dir, "interrupted")
+
+
+def test_sigterm_closes_the_run_and_ends_the_program(run_dir: Path) -> None:
+    """Cluster schedulers send SIGTERM before they preempt a job."""
+    code, errors = run_program(run_dir, "time.sleep(60)", send=signal.SIGTERM)
+    assert (code, errors) == (-signal.SIGTERM, "")
+    assert_complete(run_dir, "interrupted")
 
 
 def test_ctrl_c_interrupts_a_flush_that_waits_for_a_locked_database(run_dir: Path) -> None:
@@ -123,7 +130,6 @@ other.communicate()
     ("end", "code"),
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
-        ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", -signal.SIGTERM),
         ("os._exit(7)", 7),
         ("os.abort()", -signal.SIGABRT),
         ("os.execv('/bin/true', ['true'])", 0),
@@ -140,8 +146,7 @@ def test_a_program_that_dies_leaves_a_run_that_can_be_recovered(run_dir: Path, e
     assert holter._core.recover(str(run_dir)) == 0
 
 
-def test_a_sigterm_handler_that_exits_closes_the_run(run_dir: Path) -> None:
-    """Cluster schedulers send SIGTERM."""
+def test_a_sigterm_handler_that_exits_closes_the_run_as_finished(run_dir: Path) -> None:
     end = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print(flush=True); time.sleep(60)"
     with subprocess.Popen(
         [sys.executable, "-c", START + end, str(run_dir)], stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""In a forked child the logger records nothing and warns once; the parent is not affected."""
+"""In a forked child logging raises an error; the parent is not affected."""
 
 import multiprocessing
 import os
@@ -46,30 +46,31 @@ def in_child(action: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
-def log_in_every_way(logger: holter.Logger, metric: holter.Metric, metrics: holter.Metrics) -> None:
+def logging_calls(logger: holter.Logger, metric: holter.Metric, metrics: holter.Metrics) -> list[Callable[[], object]]:
     import numpy
 
-    logger.log(5, "known", 9.0)
-    logger.log(5, "unknown", 9.0)
-    metric.log(5, 9.0)
-    logger.log_many(5, {"known": 9.0, "another": 9.0})
-    logger.log_array(5, metrics, numpy.full(1, 9.0))
-    logger.log_array(5, ["yet another"], numpy.full(1, 9.0))
-    logger.metric("one more").log(5, 9.0)
+    return [
+        lambda: logger.log(5, "known", 9.0),
+        lambda: logger.log(5, "unknown", 9.0),
+        lambda: logger.log({"known": 9.0}, step=5),
+        lambda: metric.log(5, 9.0),
+        lambda: logger.log_many(5, {"known": 9.0, "another": 9.0}),
+        lambda: logger.log_array(5, metrics, numpy.full(1, 9.0)),
+        lambda: logger.log_array(5, ["yet another"], numpy.full(1, 9.0)),
+        lambda: logger.metric("one more"),
+        lambda: logger.update_config({"lr": 1}),
+    ]
 
 
-def test_the_child_records_nothing_and_warns_once(run_dir: Path) -> None:
+def test_logging_in_the_child_raises_an_error_with_a_hint(run_dir: Path) -> None:
     logger = holter.Logger(run_dir, journal_points=1 << 10)
     logger.log(0, "known", 1.0)
     metric, metrics = logger.metric("known"), logger.metrics(["known"])
 
     def action() -> None:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            for _ in range(3):
-                log_in_every_way(logger, metric, metrics)
-        assert [warning.category for warning in caught] == [holter.HolterWarning]
-        assert "forked" in str(caught[0].message)
+        for call in logging_calls(logger, metric, metrics):
+            with pytest.raises(holter.ForkedProcessError, match="return the value to the main process"):
+                call()
         assert logger.health.accepted == 1
         logger.close()
         logger.__exit__(None, None, None)
@@ -82,16 +83,6 @@ def test_the_child_records_nothing_and_warns_once(run_dir: Path) -> None:
     logger.close()
     assert run_files.sqlite_points(run_dir) == {("known", 0): 1.0, ("known", 1): 2.0}
     assert run_files.manifest(run_dir)["status"] == "finished"
-
-
-def test_the_warning_does_not_stop_the_child_if_warnings_are_errors(run_dir: Path) -> None:
-    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
-
-        def action() -> None:
-            warnings.simplefilter("error")
-            logger.log(5, "loss", 9.0)
-
-        in_child(action)
 
 
 def test_forks_while_other_threads_log_do_not_deadlock(run_dir: Path) -> None:
@@ -108,11 +99,10 @@ def test_forks_while_other_threads_log_do_not_deadlock(run_dir: Path) -> None:
                 stop.wait(0.0002)
 
     def action() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with pytest.raises(holter.ForkedProcessError):
             logger.log(1, "child", 1.0)
-            assert logger.health.dropped == 0
-            logger.close()
+        assert logger.health.dropped == 0
+        logger.close()
 
     threads = [threading.Thread(target=produce, args=(index,)) for index in range(2)]
     for thread in threads:
@@ -184,7 +174,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _log_in_process(logger: holter.Logger) -> None:
-    logger.log(3, "child", 1.0)
+    with pytest.raises(holter.ForkedProcessError):
+        logger.log(3, "child", 1.0)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -218,7 +209,9 @@ class LoggingDataset(torch.utils.data.Dataset[int]):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*pin_memory.*")
 @pytest.mark.parametrize("persistent", [False, True])
-def test_data_loader_workers_that_log_do_not_hang_or_record(run_dir: Path, *, persistent: bool) -> None:
+def test_a_data_loader_worker_that_logs_raises_the_error_in_the_main_process(
+    run_dir: Path, *, persistent: bool
+) -> None:
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
         loader = torch.utils.data.DataLoader(
             LoggingDataset(logger),
@@ -228,16 +221,12 @@ def test_data_loader_workers_that_log_do_not_hang_or_record(run_dir: Path, *, pe
             persistent_workers=persistent,
             timeout=120,
         )
-        seen = []
         for epoch in range(2):
-            for step, batch in enumerate(loader):
-                seen.extend(batch.tolist())
-                logger.log(epoch * 100 + step, "loss", 0.5)
+            with pytest.raises(holter.ForkedProcessError, match="DataLoader worker"):
+                next(iter(loader))
+            logger.log(epoch, "loss", 0.5)
         del loader
-    assert sorted(seen) == sorted([*range(40)] * 2)
-    points = run_files.sqlite_points(run_dir)
-    assert {name for name, _ in points} == {"loss"}
-    assert len(points) == 20
+    assert run_files.sqlite_points(run_dir) == {("loss", 0): 0.5, ("loss", 1): 0.5}
 
 
 def test_a_logger_cannot_be_pickled_for_a_spawned_process(run_dir: Path) -> None:
@@ -254,6 +243,6 @@ def test_started_programs_do_not_inherit_descriptors_of_the_run(run_dir: Path) -
             logger.close()
             descriptors = [str(path.readlink()) for path in Path(f"/proc/{program.pid}/fd").iterdir()]
             assert not [path for path in descriptors if str(run_dir) in path]
-            holter.Logger(run_dir, journal_points=1 << 10).close()
+            holter.Logger(run_dir, resume="must", journal_points=1 << 10).close()
         finally:
             program.kill()

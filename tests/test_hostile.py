@@ -125,7 +125,7 @@ def test_unusual_names_are_distinct_and_unchanged(run_dir: Path) -> None:
     ):
         of_step = {name: value for (name, step), value in found.items() if step == 100}
         assert of_step == {str(name): float(index) for index, name in enumerate(GOOD_NAMES)}
-    with holter.Logger(run_dir, journal_points=1 << 12) as again:
+    with holter.Logger(run_dir, resume="allow", journal_points=1 << 12) as again:
         again.log(101, GOOD_NAMES[0], 1.0)
     assert len(run_files.sqlite_points(run_dir)) == len(points) + 1
 

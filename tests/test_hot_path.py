@@ -80,7 +80,7 @@ def test_logging_makes_no_system_call(run_dir: Path, tmp_path: Path, kind: str) 
             pytest.skip(f"strace cannot attach: {attached.strip()}")
         child.stdin.write("\n")
         child.stdin.flush()
-        assert child.wait(300) == 0
+        assert child.wait(240) == 0
         tracer.communicate(timeout=120)
     calls = log.read_text().splitlines()
     marks = [index for index, line in enumerate(calls) if re.match(rf"kill\(\d+, (SIGRT_\d+|{MARK})", line)]

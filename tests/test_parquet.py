@@ -29,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             logger.log_many(step, {name: randomness.gauss(0, 1) for name in NAMES})
             logger.log(step, "special", special[step % len(special)])
     for attempt in range(3):
-        with holter.Logger(root / "run-2", journal_points=1 << 10, name="the second run") as logger:
+        with holter.Logger(root / "run-2", resume="allow", journal_points=1 << 10, name="the second run") as logger:
             for _ in range(3_000):
                 logger.log(randomness.randrange(-500, 500), randomness.choice(NAMES), attempt + randomness.random())
             logger.log(attempt, "special", special[attempt])

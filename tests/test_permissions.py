@@ -14,7 +14,8 @@ import holter
 from holter.alerts import NonFinite
 for rank in (0, 1):
     for attempt in range(2):
-        with holter.Logger(sys.argv[1], rank=rank, alerts=[NonFinite("*")], journal_points=1 << 10) as logger:
+        rules = [NonFinite("*")]
+        with holter.Logger(sys.argv[1], resume="allow", rank=rank, alerts=rules, journal_points=1 << 10) as logger:
             logger.log(attempt, "loss", float("nan"))
             logger.flush()
             for folder, _, names in os.walk(sys.argv[1]):
@@ -27,7 +28,7 @@ for rank in (0, 1):
 def test_a_run_is_made_with_the_umask(umask, tmp_path):
     run = tmp_path / "runs" / "run"
     command = [sys.executable, "-c", RECORD, str(run), oct(umask)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
     seen = {
         Path(path).name: int(mode, 8) for mode, path in (line.split(maxsplit=1) for line in done.stdout.splitlines())
     }

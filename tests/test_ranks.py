@@ -43,8 +43,8 @@ def test_a_series_is_read_from_the_lowest_rank_that_has_it(run):
     assert run.series("loss", 0, 2).values.tolist() == [0.0, 1.0]
     assert run.downsample("late", 10).values.tolist() == [2.5]
     assert run.facts("l[ar]*") == [
-        holter.SeriesFacts("late", 1, 0, 5, 5, 2.5),
-        holter.SeriesFacts("lr", 1, 0, 0, 0, 0.5),
+        holter.SeriesFacts("late", 1, 0, 5, 5, 2.5, 2.5, 5, 2.5, 5),
+        holter.SeriesFacts("lr", 1, 0, 0, 0, 0.5, 0.5, 0, 0.5, 0),
     ]
     assert [facts.count for facts in run.facts("loss")] == [3]
 
@@ -54,7 +54,7 @@ def test_a_given_rank_is_read_separately(run, rank):
     assert run.names(rank=rank) == ["late", "loss"]
     assert run.series("loss", rank=rank).values.tolist() == [20.0, 21.0]
     assert run.downsample("loss", 10, 1, rank=rank).values.tolist() == [21.0]
-    assert run.facts("loss", rank=rank) == [holter.SeriesFacts("loss", 2, 0, 0, 1, 21.0)]
+    assert run.facts("loss", rank=rank) == [holter.SeriesFacts("loss", 2, 0, 0, 1, 21.0, 20.0, 0, 21.0, 1)]
     assert run.buckets(["loss"], rank=rank)[0].lasts.tolist() == [20.0, 21.0]
     assert run.to_arrow(rank=rank)["rank"].unique().to_pylist() == [2]
     assert run.to_pandas("loss", rank=rank)["value"].tolist() == [20.0, 21.0]

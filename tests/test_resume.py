@@ -15,24 +15,49 @@ import run_files
 
 
 def log(run: Path, steps: range, value: float, **settings) -> None:
+    settings = {"resume": "allow", **settings}
     with holter.Logger(run, journal_points=1 << 10, summary_every=5, **settings) as logger:
         for step in steps:
             logger.log(step, "loss", value)
 
 
 def test_resume_modes_never_allow_and_must(run_dir: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no run"):
+    with pytest.raises(FileNotFoundError, match="does not contain a run"):
         log(run_dir, range(5), 1.0, resume="must")
     assert not run_dir.exists()
     log(run_dir, range(5), 1.0, resume="never")
-    with pytest.raises(FileExistsError, match="already holds a run; pass resume"):
+    with pytest.raises(FileExistsError, match='already contains a run; pass resume="allow" to resume it'):
         log(run_dir, range(5), 2.0, resume="never")
     log(run_dir, range(5, 10), 3.0, resume="allow")
     log(run_dir, range(10, 15), 4.0, resume="must")
-    log(run_dir, range(15, 20), 5.0)
+    log(run_dir, range(15, 20), 5.0, resume="allow")
     expected = {("loss", step): (1.0, 3.0, 4.0, 5.0)[step // 5] for step in range(20)}
     assert run_files.sqlite_points(run_dir) == expected
     assert run_files.parquet_points(run_dir) == expected
+
+
+def test_a_script_that_runs_twice_records_into_two_directories(run_dir: Path) -> None:
+    log(run_dir, range(5), 1.0, resume="auto", config={"lr": 0.1})
+    first = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    second = run_dir.with_name("run-1-2")
+    message = rf"run-1 is complete, so this run records to {re.escape(str(second))}; pass resume=\"allow\" to extend it"
+    with pytest.warns(holter.HolterWarning, match=message):
+        log(run_dir, range(3), 2.0, resume="auto", config={"lr": 0.2})
+    assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == first
+    assert run_files.sqlite_points(second) == {("loss", step): 2.0 for step in range(3)}
+    assert run_files.manifest(second)["config"] == {"lr": 0.2}
+    with pytest.warns(holter.HolterWarning, match="run-1-3"):
+        log(run_dir, range(3), 3.0, resume="auto")
+
+
+def test_an_interrupted_run_is_resumed_by_default(run_dir: Path) -> None:
+    logger = holter.Logger(run_dir, journal_points=1 << 10)
+    logger.log(0, "loss", 1.0)
+    logger.close("interrupted")
+    with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        assert (logger.resumed, logger.last_step, logger.path) == (True, 0, run_dir)
+        logger.log(1, "loss", 2.0)
+    assert run_files.sqlite_points(run_dir) == {("loss", 0): 1.0, ("loss", 1): 2.0}
 
 
 @pytest.mark.parametrize("sinks", [("sqlite", "parquet", "summary"), ("sqlite",), ("parquet", "summary")], ids="+".join)
@@ -54,7 +79,9 @@ def test_the_last_value_wins_across_attempts(run_dir: Path, sinks: tuple[str, ..
 def test_the_manifest_lists_every_attempt(run_dir: Path) -> None:
     log(run_dir, range(5), 1.0, config={"lr": 0.1}, tags=("first",), name="my run")
     first = run_files.manifest(run_dir)
-    with pytest.raises(ZeroDivisionError), holter.Logger(run_dir, journal_points=1 << 10, config={"lr": 0.2}):
+    with pytest.warns(holter.HolterWarning, match=r"different config: lr: 0.1 -> 0.2"):
+        logger = holter.Logger(run_dir, resume="must", journal_points=1 << 10, config={"lr": 0.2})
+    with pytest.raises(ZeroDivisionError), logger:
         raise ZeroDivisionError
     program = (
         "import os, sys, holter; logger = holter.Logger(sys.argv[1]); logger.log(7, 'loss', 1); os.kill(os.getpid(), 9)"
@@ -62,7 +89,7 @@ def test_the_manifest_lists_every_attempt(run_dir: Path) -> None:
     subprocess.run([sys.executable, "-c", program, str(run_dir)], check=False)
     assert run_files.manifest(run_dir)["status"] == "running"
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
-        assert logger.recovered == 1
+        assert (logger.recovered, logger.resumed, logger.last_step) == (1, True, 7)
         live = run_files.manifest(run_dir)
         assert (live["status"], live["finished"], live["pid"]) == ("running", None, os.getpid())
     last = run_files.manifest(run_dir)
@@ -85,14 +112,16 @@ def test_the_manifest_lists_every_attempt(run_dir: Path) -> None:
 
 
 def test_a_second_writer_is_rejected_with_the_process_and_host_of_the_first(run_dir: Path) -> None:
-    program = "import sys, holter; holter.Logger(sys.argv[1], journal_points=1024)"
+    program = "import sys, holter; holter.Logger(sys.argv[1], resume='allow', journal_points=1024)"
     with holter.Logger(run_dir, journal_points=1 << 10) as logger:
         logger.log(0, "loss", 1.0)
+        for attempt in (
+            lambda: holter.Logger(run_dir, journal_points=1 << 10),
+            lambda: holter._core.recover(str(run_dir)),
+        ):
+            with pytest.raises(holter.StoreError, match="is being written by this process"):
+                attempt()
         message = f"is being written by process {os.getpid()} on {re.escape(socket.gethostname())}"
-        with pytest.raises(holter.StoreError, match=message):
-            holter.Logger(run_dir, journal_points=1 << 10)
-        with pytest.raises(holter.StoreError, match=message):
-            holter._core.recover(str(run_dir))
         done = subprocess.run(
             [sys.executable, "-c", program, str(run_dir)], capture_output=True, text=True, check=False
         )
@@ -111,7 +140,8 @@ def test_a_newer_format_is_rejected_and_not_changed(run_dir: Path) -> None:
     text = json.dumps(newer)
     (run_dir / "run.json").write_text(text)
     before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file()}
-    message = f"format version {holter._core.FORMAT_VERSION + 1}; this Holter reads up to {holter._core.FORMAT_VERSION}"
+    known = holter._core.FORMAT_VERSION
+    message = f"format version {known + 1}, and this version of Holter supports up to {known}"
     for attempt in (lambda: holter.Logger(run_dir), lambda: holter._core.recover(str(run_dir))):
         with pytest.raises(holter.FormatVersionError, match=message):
             attempt()
@@ -121,7 +151,7 @@ def test_a_newer_format_is_rejected_and_not_changed(run_dir: Path) -> None:
     connection.execute(f"PRAGMA user_version = {holter._core.FORMAT_VERSION + 1}")
     connection.close()
     with pytest.raises(holter.FormatVersionError, match=r"metrics\.sqlite"):
-        holter.Logger(run_dir)
+        holter.Logger(run_dir, resume="must")
 
 
 @pytest.mark.parametrize(

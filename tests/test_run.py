@@ -110,7 +110,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize("sinks", SINKS, ids="+".join)
 def test_a_crashed_run_is_read_completely_and_not_changed(run_dir, sinks):
     command = [sys.executable, "-c", CRASH, run_dir, "+".join(sinks)]
-    assert subprocess.run(command, check=False, timeout=300).returncode == -signal.SIGKILL
+    assert subprocess.run(command, check=False, timeout=240).returncode == -signal.SIGKILL
     before = files(run_dir)
     run = holter.open_run(run_dir)
     assert (run.status, run.is_live) == ("crashed", False)

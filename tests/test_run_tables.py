@@ -86,7 +86,21 @@ def test_patterns_select_names(small):
 
 
 def test_facts_of_a_series(small):
-    assert small.facts("grad_norm/*") == [holter.SeriesFacts("grad_norm/w", 100, 1, 0, 99, 1.0)]
+    assert small.facts("grad_norm/*") == [holter.SeriesFacts("grad_norm/w", 100, 1, 0, 99, 1.0, 1.0, 0, 1.0, 0)]
+
+
+def test_best_is_the_extreme_in_the_direction_of_the_name(run_dir):
+    with holter.Logger(run_dir) as logger:
+        for step, value in enumerate([2.0, math.nan, 1.0, 3.0, math.inf, 1.0]):
+            logger.log_many(step, {"val/loss": value, "val/acc": value, "lr": value})
+        logger.log(0, "empty/loss", math.nan)
+    empty, rate, accuracy, loss = holter.open_run(run_dir).facts()
+    for facts in (accuracy, rate, loss):
+        assert (facts.min, facts.min_step, facts.max, facts.max_step) == (1.0, 2, 3.0, 3)
+    assert (loss.best, loss.best_step) == (1.0, 2)
+    assert (accuracy.best, accuracy.best_step) == (3.0, 3)
+    assert (rate.best, rate.best_step) == (None, None)
+    assert (empty.min, empty.max, empty.best, empty.best_step) == (None, None, None, None)
 
 
 def test_metadata_of_a_run(small, run_dir):
@@ -221,5 +235,5 @@ run.series("train/loss")
 print(heavy())
 """
     command = [sys.executable, "-c", script, os.fspath(small.path)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout
     assert output.splitlines() == ["[]", "['numpy']"]

@@ -152,7 +152,7 @@ def test_readers_and_the_writer_do_not_disturb_each_other(run_dir: Path) -> None
         assert reader.stdout is not None
         assert reader.stdout.readline() == "reading\n"
     for attempt in range(6):
-        with holter.Logger(run_dir, journal_points=1 << 10) as logger:
+        with holter.Logger(run_dir, resume="allow", journal_points=1 << 10) as logger:
             for step in range(attempt * steps // 6, (attempt + 1) * steps // 6):
                 logger.log(step, "loss", 1.0)
         assert logger.health.dropped == 0

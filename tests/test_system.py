@@ -66,7 +66,8 @@ def test_resumed_run_continues_after_its_last_step(tmp_path: Path, monkeypatch: 
         logger.log(41, "system/cpu_percent", 12.5)
     with holter.Logger(tmp_path / "run") as lowest:
         lowest.log(1000, "system/cpu_percent", 1.0)
-    with holter.Logger(tmp_path / "run", rank=1) as logger, system.monitor(logger, every_secs=0.1) as monitor:
+    resumed = holter.Logger(tmp_path / "run", rank=1, resume="allow")
+    with resumed as logger, system.monitor(logger, every_secs=0.1) as monitor:
         wait_until(lambda: logger.health.accepted >= 9, secs=60)
     points = holter.open_run(tmp_path / "run").series("system/cpu_percent", rank=1)
     assert points.steps[0] == 41

@@ -18,7 +18,7 @@ __all__ = ["BucketColumns", "Ranks", "listed", "opened"]
 
 T = TypeVar("T")
 
-Facts: TypeAlias = tuple[str, int, int, int, int, float]
+Facts: TypeAlias = tuple[str, int, int, int, int, float, float | None, int | None, float | None, int | None]
 BucketColumns: TypeAlias = tuple[int, list[tuple[str, list[bytearray]]]]
 """The width of the buckets, and the name and columns of each series."""
 

@@ -5,6 +5,8 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
+from holter._direction import direction
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -68,6 +70,10 @@ class SeriesFacts:
         first_step: The smallest step.
         last_step: The largest step.
         last_value: The value at the largest step.
+        min: The smallest finite value; None if no value is finite.
+        min_step: The smallest step with that value.
+        max: The largest finite value; None if no value is finite.
+        max_step: The smallest step with that value.
     """
 
     name: str
@@ -76,6 +82,22 @@ class SeriesFacts:
     first_step: int
     last_step: int
     last_value: float
+    min: float | None = None
+    min_step: int | None = None
+    max: float | None = None
+    max_step: int | None = None
+
+    @property
+    def best(self) -> float | None:
+        """`min` if lower is better for a metric of this name, `max` if higher is better, None if that is unknown."""
+        better = direction(self.name)
+        return self.min if better == "lower" else self.max if better == "higher" else None
+
+    @property
+    def best_step(self) -> int | None:
+        """The smallest step with the best value; None if there is none."""
+        better = direction(self.name)
+        return self.min_step if better == "lower" else self.max_step if better == "higher" else None
 
 
 def series_of(name: str, columns: Columns) -> Series:

@@ -1,4 +1,4 @@
-"""Bands equal plain numpy's on the members that are present, to 1e-12, on irregular, sparse, partly non-finite data."""
+"""Bands equal numpy's results over the present members to 1e-12, on irregular, sparse, partly non-finite data."""
 
 import math
 
@@ -17,7 +17,7 @@ ORDERS = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda pair: tuple(sort
 
 
 def numpy_band(present, kind, orders):
-    """Center, lower and upper border from plain numpy; the values' scale."""
+    """Center, lower and upper border computed with numpy."""
     if not present:
         return math.nan, math.nan, math.nan
     if kind == "quantile":
@@ -63,16 +63,16 @@ def test_over_window_equals_numpy_in_each_window(kind, points, window, orders):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_hundred_members_of_which_each_lacks_some_steps(kind):
+def test_hundred_members_with_missing_steps(kind):
     random = np.random.default_rng(7)
     table = random.normal(size=(1600, 100))
     table[random.random(table.shape) < 0.3] = np.nan
     steps = np.arange(1600) * 64
     members = []
     for i, column in enumerate(table.T):
-        there = np.flatnonzero(~np.isnan(column) | (random.random(1600) < 0.5))  # absent, or present and NaN
-        members.append((steps[there[i % 3 :]], column[there[i % 3 :]]))
-        table[: there[i % 3], i] = np.nan
+        present = np.flatnonzero(~np.isnan(column) | (random.random(1600) < 0.5))  # absent, or present and NaN
+        members.append((steps[present[i % 3 :]], column[present[i % 3 :]]))
+        table[: present[i % 3], i] = np.nan
     band = analysis.across(members, kind)
     np.testing.assert_array_equal(band.steps, steps)
     centers, lowers, uppers = {
@@ -85,7 +85,7 @@ def test_a_hundred_members_of_which_each_lacks_some_steps(kind):
     np.testing.assert_allclose(band.uppers, uppers, atol=1e-12)
 
 
-def test_quantiles_of_more_values_than_are_sorted_at_once(monkeypatch):
+def test_quantiles_in_several_chunks(monkeypatch):
     monkeypatch.setattr("holter.analysis.bands._CHUNK_VALUES", 50)
     table = np.random.default_rng(1).normal(size=(101, 7))
     members = [(np.arange(100) + (i == 6), column[np.arange(100) + (i == 6)]) for i, column in enumerate(table.T)]
@@ -96,27 +96,27 @@ def test_quantiles_of_more_values_than_are_sorted_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_members_with_the_same_steps_in_tables_of_some_steps_at_a_time(kind, monkeypatch):
+def test_members_with_equal_steps_in_several_chunks(kind, monkeypatch):
     monkeypatch.setattr("holter.analysis.bands._CHUNK_VALUES", 50)
     table = np.random.default_rng(2).normal(size=(101, 7))
     table[3, 2], table[4, 5], table[100] = np.nan, np.inf, np.nan
     band = analysis.across([(range(101), column) for column in table.T], kind, quantiles=(0.25, 0.75))
     for step, row in enumerate(table):
-        there = row[np.isfinite(row)]
-        assert band.counts[step] == len(there)
+        present = row[np.isfinite(row)]
+        assert band.counts[step] == len(present)
         expected = [np.nan] * 3
-        if len(there):
-            mean, std = there.mean(), there.std()
+        if len(present):
+            mean, std = present.mean(), present.std()
             expected = {
                 "std": [mean, mean - std, mean + std],
-                "quantile": np.quantile(there, (0.5, 0.25, 0.75)),
-                "minmax": [mean, there.min(), there.max()],
+                "quantile": np.quantile(present, (0.5, 0.25, 0.75)),
+                "minmax": [mean, present.min(), present.max()],
             }[kind]
-        found = [band.centers[step], band.lowers[step], band.uppers[step]]
-        np.testing.assert_allclose(found, expected, atol=1e-12)
+        computed = [band.centers[step], band.lowers[step], band.uppers[step]]
+        np.testing.assert_allclose(computed, expected, atol=1e-12)
 
 
-def test_nothing_is_interpolated():
+def test_missing_steps_are_not_interpolated():
     band = analysis.across([([0, 10], [0.0, 10.0]), ([0, 5, 10], [2.0, 100.0, 12.0])])
     assert band.steps.tolist() == [0, 5, 10]
     assert band.counts.tolist() == [2, 1, 2]
@@ -124,13 +124,13 @@ def test_nothing_is_interpolated():
     assert band.uppers.tolist() == [2.0, 100.0, 12.0]
 
 
-def test_a_step_without_a_finite_value_is_there_and_empty():
+def test_step_without_finite_values_is_nan():
     band = analysis.across([([1, 2], [math.nan, 1.0]), ([1], [math.inf])], "minmax")
     assert band.counts.tolist() == [0, 1]
     assert np.isnan([band.centers[0], band.lowers[0], band.uppers[0]]).all()
 
 
-def test_no_members_and_no_points_give_an_empty_band():
+def test_band_without_points_is_empty():
     for kind in KINDS:
         assert len(analysis.across([], kind).steps) == 0
         assert len(analysis.across([([], [])], kind).steps) == 0
@@ -138,17 +138,17 @@ def test_no_members_and_no_points_give_an_empty_band():
         assert analysis.across([([], []), ([3], [1.0])], kind).centers.tolist() == [1.0]
 
 
-def test_the_members_are_left_as_they_were():
+def test_members_are_not_modified():
     steps, values = np.arange(5), np.array([1.0, math.nan, 3.0, 4.0, 5.0])
     steps.setflags(write=False)
-    values.setflags(write=False)  # as a Series' arrays are
+    values.setflags(write=False)  # like the arrays of a Series
     for kind in KINDS:
         analysis.across([(steps, values)], kind)
         analysis.over_window(steps, values, 2, kind)
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("call", "message"),
     [
         (lambda: analysis.across([], "mad"), "kind must be one of std, quantile, minmax, got 'mad'"),
         (lambda: analysis.across([], quantiles=(0.9, 0.1)), "quantiles must be two ascending numbers"),
@@ -158,6 +158,6 @@ def test_the_members_are_left_as_they_were():
         (lambda: analysis.over_window([1], [1.0], 3, "mad"), "kind must be"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(call, says):
-    with pytest.raises(ValueError, match=says):
+def test_invalid_arguments_raise(call, message):
+    with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""The design note's table, from runs that were really recorded; what is absent says why; no text leaves its cell."""
+"""The comparison table of recorded runs: values, notes on missing values, and escaping in every format."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from holter import analysis
 
 
 def record(path, series, *, name=None, config=None):
-    """A closed run of whole series: name -> (steps, values)."""
+    """Record a run from series: name -> (steps, values)."""
     with holter.Logger(path, name=name, config=config, sinks=("sqlite",)) as logger:
         for metric, (steps, values) in series.items():
             for step, value in zip(steps, np.broadcast_to(values, len(steps)).tolist(), strict=True):
@@ -24,7 +24,7 @@ def record(path, series, *, name=None, config=None):
 
 
 def training(seed, *, drop, last_step=10_000):
-    """A run like the note's: a loss that decays, falls once more at 3500, and six matrices whose rank shrinks."""
+    """A loss that decays and falls again at step 3500, and six matrices with shrinking rank."""
     steps = np.arange(0, last_step + 1, 10)
     loss = 4 + 6 * np.exp(-steps / 800) - drop / (1 + np.exp(-(steps - 3500) / 120))
     noise = 0.06 * training_noise.series("AR(0.5)", len(steps), seed)
@@ -64,7 +64,7 @@ def texts(comparison, label):
     return [cell.text for cell in row(comparison, label).cells]
 
 
-def test_the_columns_and_the_order_of_the_rows(table):
+def test_columns_and_order_of_rows(table):
     assert table.runs == ["run-1", "run-2"]
     assert [row.label for row in table.rows] == [
         "Val PPL @ 5K",
@@ -84,7 +84,7 @@ def test_the_columns_and_the_order_of_the_rows(table):
     assert table.notes == []
 
 
-def test_the_perplexity_at_steps_and_which_step_it_is(runs, table):
+def test_perplexity_at_steps_with_note(runs, table):
     found = row(table, "Val PPL @ 5K")
     for run, cell in zip(runs, found.cells, strict=True):
         series = run.series("val/ppl")
@@ -92,10 +92,10 @@ def test_the_perplexity_at_steps_and_which_step_it_is(runs, table):
         assert cell.text == f"{cell.value:.4g}"
         assert cell.note == ""
     assert found.best == [int(found.cells[1].value < found.cells[0].value)]
-    assert row(table, "Val PPL @ 10K").cells[1].note == "at step 9500, the nearest to 10000"
+    assert row(table, "Val PPL @ 10K").cells[1].note == "nearest point: step 9500"
 
 
-def test_best_and_final_say_their_step(runs, table):
+def test_best_and_final_have_their_step(runs, table):
     for run, best, final in zip(runs, row(table, "Best Val PPL").cells, row(table, "Final Val PPL").cells, strict=True):
         series = run.series("val/ppl")
         place = int(np.argmin(series.values))
@@ -104,7 +104,7 @@ def test_best_and_final_say_their_step(runs, table):
         assert final.text == f"{series.values[-1]:.4g} @ {series.steps[-1]}"
 
 
-def test_the_phase_transition_is_where_the_loss_falls(table):
+def test_phase_transition_is_where_loss_falls(table):
     for cell in row(table, "Phase transition step").cells:
         assert 3300 <= cell.value <= 3700
         assert cell.text == str(int(cell.value))
@@ -112,7 +112,7 @@ def test_the_phase_transition_is_where_the_loss_falls(table):
         assert "confidence" in cell.note
 
 
-def test_the_trend_of_the_effective_rank_is_the_notes(table):
+def test_trend_of_effective_rank(table):
     assert texts(table, "Effective rank trend") == ["328 → 312", "328 → 313"]
     assert row(table, "Effective rank trend").cells[0].note == "mean of 6 series"
 
@@ -123,13 +123,13 @@ def test_train_above_validation(table):
         assert cell.text == f"yes ({cell.value:.0%})"
 
 
-def test_the_runs_part_when_one_falls_deeper(table):
-    reference, other = row(table, "Diverges from run-1").cells
-    assert reference.text == "–"
+def test_runs_diverge_when_one_falls_deeper(table):
+    baseline, other = row(table, "Diverges from run-1").cells
+    assert (baseline.text, baseline.note) == ("–", "baseline")
     assert 3200 <= other.value <= 4200
 
 
-def test_targets_say_when_they_were_reached_or_how_near_it_came(runs, table):
+def test_targets_have_step_or_best_value(runs, table):
     for run, cell in zip(runs, row(table, "val/ppl ≤ 50").cells, strict=True):
         series = run.series("val/ppl")
         assert cell.value == series.steps[np.argmax(series.values <= 50)]
@@ -138,7 +138,7 @@ def test_targets_say_when_they_were_reached_or_how_near_it_came(runs, table):
     assert missed.note.startswith("not reached; best 3.")
 
 
-def test_settings_that_differ_and_only_these(table):
+def test_only_differing_settings_have_rows(table):
     assert texts(table, "config: lr") == ["0.001", "0.0003"]
     assert texts(table, "config: model.depth") == ["6", "–"]
     assert row(table, "config: model.depth").cells[1].note == "not in its config"
@@ -147,12 +147,12 @@ def test_settings_that_differ_and_only_these(table):
 @pytest.mark.parametrize(
     "name", ["val/ppl", "val_ppl", "validation/perplexity", "eval/ppl", "Eval.Perplexity", "ppl/val", "valid-ppl"]
 )
-def test_the_validation_perplexity_by_any_name(tmp_path, name):
+def test_validation_perplexity_is_recognized_by_name(tmp_path, name):
     run = record(tmp_path / "run", {name: ([0, 10], [9.0, 7.0]), "other": ([0], [1.0])})
     assert texts(analysis.compare([run], at=[10]), "Val PPL @ 10") == ["7"]
 
 
-def test_a_loss_stands_in_for_a_perplexity_only_beside_one(tmp_path):
+def test_loss_is_converted_only_next_to_perplexity(tmp_path):
     loss = record(tmp_path / "a", {"eval_loss": ([0, 10], [3.0, 2.0])})
     perplexity = record(tmp_path / "b", {"val/ppl": ([0, 10], [20.0, 8.0])})
     both = analysis.compare([loss, perplexity], at=[10])
@@ -161,17 +161,17 @@ def test_a_loss_stands_in_for_a_perplexity_only_beside_one(tmp_path):
     assert texts(analysis.compare([loss], at=[10]), "Val loss @ 10") == ["2"]
 
 
-def test_a_step_that_the_run_never_came_near_is_absent(tmp_path):
+def test_step_far_from_any_point_is_absent(tmp_path):
     run = record(tmp_path / "run", {"val/ppl": (range(0, 1001, 100), 5.0)})
     found = analysis.compare([run], at=[1099, 5000, 40])
-    assert row(found, "Val PPL @ 1099").cells[0].note == "at step 1000, the nearest to 1099"
+    assert row(found, "Val PPL @ 1099").cells[0].note == "nearest point: step 1000"
     assert row(found, "Val PPL @ 5K").cells[0] == analysis.Cell(
-        "–", None, "no point near step 5000: steps 0 to 1000 were logged"
+        "–", None, "no point near step 5000; the run has steps 0 to 1000"
     )
-    assert row(found, "Val PPL @ 40").cells[0].note == "at step 0, the nearest to 40"
+    assert row(found, "Val PPL @ 40").cells[0].note == "nearest point: step 0"
 
 
-def test_values_that_are_not_finite_are_shown_and_never_the_best(tmp_path):
+def test_nonfinite_values_are_shown_but_never_best(tmp_path):
     nan = record(tmp_path / "nan", {"val/ppl": ([0, 10], [5.0, math.nan])})
     inf = record(tmp_path / "inf", {"val/ppl": ([0, 10], [math.inf, math.inf])})
     fine = record(tmp_path / "fine", {"val/ppl": ([0, 10], [5.0, 4.0])})
@@ -180,21 +180,21 @@ def test_values_that_are_not_finite_are_shown_and_never_the_best(tmp_path):
     assert row(found, "Val PPL @ 10").best == [2]
     assert row(found, "Best Val PPL").cells[1].note == "no value is finite"
     assert texts(found, "Final Val PPL") == ["nan @ 10", "inf @ 10", "4 @ 10"]
-    held = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert [cell["value"] for cell in held["rows"][0]["cells"]] == ["nan", "inf", 4.0]
+    decoded = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [cell["value"] for cell in decoded["rows"][0]["cells"]] == ["nan", "inf", 4.0]
 
 
-def test_runs_without_anything_known_say_so(tmp_path):
+def test_unknown_metrics_have_notes(tmp_path):
     empty = record(tmp_path / "empty", {})
     other = record(tmp_path / "other", {"entropy": ([0], [1.0])})
     found = analysis.compare([empty, other], at=[10], metrics=["entropi"])
-    assert "no run has a validation perplexity or loss that could be told by its name" in found.notes
+    assert "no run has a series that is a validation perplexity or loss by its name" in found.notes
     assert "no run has a series 'entropi'; did you mean 'entropy'?" in found.notes
     assert texts(found, "entropi") == ["–", "–"]
     assert len(found.rows) == 1
 
 
-def test_more_metrics_with_the_direction_that_their_names_tell(tmp_path):
+def test_direction_of_metrics_follows_their_names(tmp_path):
     a = record(tmp_path / "a", {"val/accuracy": ([0, 5], [0.1, 0.6]), "lr": ([0, 5], [1.0, 0.5])})
     b = record(tmp_path / "b", {"val/accuracy": ([0, 5], [0.9, 0.5])})
     found = analysis.compare([a, b], at=[5], metrics=["val_accuracy", "lr"], targets={"val/accuracy": 0.7})
@@ -205,18 +205,19 @@ def test_more_metrics_with_the_direction_that_their_names_tell(tmp_path):
     assert texts(found, "val/accuracy ≥ 0.7") == ["–", "0"]
 
 
-def test_equal_values_are_not_the_best(tmp_path):
+def test_equal_values_are_not_best(tmp_path):
     same = [record(tmp_path / name, {"val/ppl": ([0], [5.0])}) for name in ("a", "b")]
     assert row(analysis.compare(same), "Final Val PPL").best == []
 
 
-def test_runs_of_one_name_get_labels_of_their_own(tmp_path):
+def test_runs_with_same_name_have_unique_labels(tmp_path):
     points = {"val/ppl": ([0], [5.0])}
     paths = ["x/seed-1", "x/seed-2", "y/seed-1", "other"]
     runs = [record(tmp_path / path, points, name="base" if path != "other" else "other") for path in paths]
     labels = analysis.compare(runs).runs
     assert labels == ["base (x/seed-1)", "base (seed-2)", "base (y/seed-1)", "other"]
-    assert len(set(analysis.compare([runs[0], runs[0], runs[3]]).runs)) == 3
+    same = analysis.compare([runs[0], runs[0], runs[3]]).runs
+    assert same == ["base (x/seed-1)", "base (x/seed-1) (2)", "other"]
 
 
 def test_groups_are_mean_and_standard_deviation(tmp_path):
@@ -236,7 +237,7 @@ def test_groups_are_mean_and_standard_deviation(tmp_path):
     assert row(found, "Val PPL @ 10").best == [1]
     assert texts(found, "config: seed") == ["0, 1, 2", "0"]
     assert texts(found, "config: lr") == ["0.001", "0.01"]
-    with pytest.raises(ValueError, match="at least one in each group"):
+    with pytest.raises(ValueError, match="at least one run in each group"):
         analysis.compare({"seeds": []})
 
 
@@ -263,7 +264,7 @@ def hostile(tmp_path_factory):
     return analysis.compare(runs, targets={"val/ppl": -1e-9})
 
 
-def test_markdown_keeps_its_cells(hostile):
+def test_markdown_cells_are_escaped(hostile):
     lines = hostile.to_markdown().splitlines()
     assert len(lines) == len(hostile.rows) + 2
     for line in lines:
@@ -273,7 +274,7 @@ def test_markdown_keeps_its_cells(hostile):
         assert line.isprintable()
 
 
-def test_latex_keeps_its_cells(hostile):
+def test_latex_cells_are_escaped(hostile):
     lines = hostile.to_latex().splitlines()
     body = lines[2:3] + lines[4:-2]
     assert len(body) == len(hostile.rows) + 1
@@ -287,7 +288,7 @@ def test_latex_keeps_its_cells(hostile):
         assert line.isprintable()
 
 
-def test_csv_holds_no_formulas_and_reads_back(hostile):
+def test_csv_has_no_formulas_and_reads_back(hostile):
     rows = list(csv.reader(io.StringIO(hostile.to_csv())))
     assert {len(line) for line in rows} == {len(HOSTILE) + 1}
     assert len(rows) == len(hostile.rows) + 1
@@ -297,13 +298,13 @@ def test_csv_holds_no_formulas_and_reads_back(hostile):
     assert rows[0][6:] == ["'=cmd()", "'-1+1", "'@x", "'+x"]
 
 
-def test_a_negative_number_is_a_number_in_csv(tmp_path):
+def test_negative_number_is_not_quoted_in_csv(tmp_path):
     run = record(tmp_path / "run", {"reward": ([0], [-1.5])})
     assert "-1.5 @ 0" in analysis.compare([run], metrics=["reward"]).to_csv()
     assert "\nreward @ 0,-1.5\n" in analysis.compare([run], at=[0], metrics=["reward"]).to_csv()
 
 
-def test_the_texts_of_the_table(tmp_path):
+def test_texts_of_table(tmp_path):
     first = record(tmp_path / "a", {"val/ppl": ([5000], [970.94])})
     second = record(tmp_path / "b", {"val/ppl": ([5000], [1827.1])})
     found = analysis.compare([first, second], at=[5000])
@@ -325,20 +326,20 @@ def test_the_texts_of_the_table(tmp_path):
         "cells": [{"text": "970.9", "value": 970.94, "note": ""}, {"text": "1827", "value": 1827.1, "note": ""}],
         "better": "lower",
         "best": [0],
-        "help": "The value at step 5000, or at the step nearest to it.",
+        "help": "The value at step 5000 or the nearest step.",
     }
 
 
-def test_without_ruptures_the_rest_of_the_table_is_there(runs, monkeypatch):
+def test_missing_ruptures_omits_phase_transition_only(runs, monkeypatch):
     monkeypatch.setitem(sys.modules, "ruptures", None)
     found = analysis.compare(runs)
     assert "Phase transition step" not in [row.label for row in found.rows]
     assert "Effective rank trend" in [row.label for row in found.rows]
     assert found.notes == [
-        "the phase transition is left out: change points need ruptures: pip install 'holter[analysis]'"
+        "the phase transition was not computed: change points need ruptures: pip install 'holter[analysis]'"
     ]
 
 
-def test_at_least_one_run():
+def test_compare_without_runs_raises():
     with pytest.raises(ValueError, match="at least one run"):
         analysis.compare([])

@@ -1,4 +1,4 @@
-"""Every example of docs/analysis.md runs as it stands, one after the other."""
+"""The examples of docs/analysis.md run in order."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import holter
 PAGE = Path(__file__).parents[2] / "docs" / "analysis.md"
 
 
-def test_the_examples_run(tmp_path, monkeypatch):
+def test_examples_run(tmp_path, monkeypatch):
     steps = np.arange(0, 10_001, 10)
     for seed, name in enumerate(["run-1", "run-2"]):
         loss = (
@@ -28,11 +28,11 @@ def test_the_examples_run(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for example in examples:
         exec(compile(example, str(PAGE), "exec"), names)
-    assert names["change"] is None  # of the ranks, which only decline
+    assert names["change"] is None  # the ranks decline steadily
     assert names["found"].text == "329 → 313"
 
 
-def test_every_public_name_is_told_of():
+def test_every_public_name_is_documented():
     from holter import analysis
 
     described = {"Band", "BandKind", "Cell", "ChangePoint", "Comparison", "Family", "Rolling", "Row", "Trend"}

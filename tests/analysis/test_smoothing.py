@@ -1,4 +1,4 @@
-"""Smoothing is in steps: it equals its formula on irregular steps, and does not change with the zoom."""
+"""Smoothing equals its formula on irregular steps and does not depend on the zoom."""
 
 import math
 
@@ -27,7 +27,7 @@ def naive_ema(points, half_life, counts):
             for step in points
             if step <= now and math.isfinite(points[step])
         }
-        # A value that lies so far back that its weight is no float still stands until the next one comes.
+        # If all weights underflow, the latest value remains the average.
         latest = max((step for step in weights if counts[step]), default=None)
         if latest is None:
             result.append(math.nan)
@@ -64,13 +64,13 @@ def test_ema_equals_the_loop_on_many_points(half_life, count):
     np.testing.assert_allclose(analysis.ema(steps, values, half_life), looped, rtol=1e-9)
 
 
-def test_a_constant_stays_itself_and_the_first_value_is_the_first_result():
+def test_constant_is_unchanged_and_first_result_is_first_value():
     steps = np.arange(0, 100_000, 3)
     np.testing.assert_allclose(analysis.ema(steps, np.full(len(steps), 0.1), 17), 0.1, rtol=1e-13)
     assert analysis.ema([5, 6], [7.0, 9.0], 100)[0] == 7.0
 
 
-def test_a_step_answers_by_half_after_the_half_life():
+def test_step_response_is_half_after_half_life():
     values = np.r_[np.zeros(100_000), np.ones(1001)]
     smoothed = analysis.ema(np.arange(len(values)), values, 1000)
     assert smoothed[100_000 + 999] == pytest.approx(0.5, abs=1e-9)
@@ -83,19 +83,19 @@ def test_half_life_counts_steps_not_points():
     np.testing.assert_allclose(sparse, analysis.ema(steps, values, 200)[::10], atol=0.01)
 
 
-def test_nonfinite_values_are_passed_over():
+def test_nonfinite_values_are_ignored():
     smoothed = analysis.ema([1, 2, 3, 4], [math.nan, 2.0, math.inf, math.nan], 1)
     np.testing.assert_array_equal(smoothed, [math.nan, 2.0, 2.0, 2.0])
 
 
-def test_a_spike_of_the_past_leaves_no_trace():
+def test_old_spike_leaves_no_error():
     values = np.r_[1e300, np.full(5000, 1e-3)]
     assert analysis.ema(np.arange(5001), values, 1)[-1] == pytest.approx(1e-3, rel=1e-13)
 
 
 @pytest.mark.parametrize("half_life", [50, 224, 2000])
-def test_buckets_give_nearly_what_their_points_give(half_life):
-    """The bound of the docstring, in the worst of 20 series, white and wandering."""
+def test_buckets_approximate_points_within_bound(half_life):
+    """Checks the bound in the docstring of `ema` on 20 series of white noise and random walks."""
     width = 64
     q = 2 ** ((width - 1) / (2 * half_life))
     for seed in range(20):
@@ -111,10 +111,10 @@ def test_buckets_give_nearly_what_their_points_give(half_life):
         smoothed = analysis.ema(steps[last], means, half_life, counts=counts)
         off = np.abs(smoothed - analysis.ema(steps, values, half_life)[last])
         assert off.max() <= (q - 1) / (q + 1) * np.ptp(values)
-    assert off.max() > 0  # the bound is of something
+    assert off.max() > 0
 
 
-def test_without_their_counts_buckets_would_give_something_else():
+def test_counts_weight_buckets():
     steps, values, counts = [63, 64], [0.0, 1.0], [64, 1]
     assert analysis.ema(steps, values, 1000, counts=counts)[1] == pytest.approx(1 / 65, abs=1e-3)
     assert analysis.ema(steps, values, 1000)[1] == pytest.approx(1 / 2, abs=1e-3)
@@ -136,24 +136,24 @@ def test_rolling_equals_numpy_on_each_window(points, window):
             assert np.isnan(got).all()
 
 
-def test_rolling_forgets_a_spike_completely():
-    """Differences of running sums would be left with rounding errors of the spike's size."""
+def test_rolling_has_no_rounding_errors_after_spike():
+    """Differences of running sums would retain rounding errors of the spike's size."""
     values = np.r_[np.full(500, 0.1), 1e17, np.full(500, 0.1)]
     found = analysis.rolling(np.arange(1001), values, 10)
     np.testing.assert_allclose(found.means[511:], 0.1, rtol=1e-14)
     np.testing.assert_allclose(found.stds[511:], 0.0, atol=1e-15)
 
 
-def test_no_points_give_none():
+def test_no_points_give_empty_results():
     assert len(analysis.ema([], [], 1)) == 0
     assert len(analysis.rolling([], [], 1).means) == 0
     assert np.isnan(analysis.ema([1], [math.nan], 1)).all()
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "says"),
+    ("call", "error", "message"),
     [
-        (lambda: analysis.ema([1, 2], [1.0], 1), ValueError, "one length, got 2 and 1"),
+        (lambda: analysis.ema([1, 2], [1.0], 1), ValueError, "same length, got 2 and 1"),
         (lambda: analysis.ema([2, 1], [1.0, 2.0], 1), ValueError, "ascend strictly"),
         (lambda: analysis.ema([1, 1], [1.0, 2.0], 1), ValueError, "ascend strictly"),
         (lambda: analysis.ema([0.5], [1.0], 1), TypeError, "steps must be integers, got float64"),
@@ -161,13 +161,17 @@ def test_no_points_give_none():
         (lambda: analysis.ema([[1]], [[1.0]], 1), ValueError, "one-dimensional"),
         (lambda: analysis.ema([1], [1.0], -1), ValueError, "half_life must be"),
         (lambda: analysis.ema([1], [1.0], math.nan), ValueError, "half_life must be"),
-        (lambda: analysis.ema([1], [1.0], 1, counts=[1, 2]), ValueError, "one number for each of the 1 values"),
+        (
+            lambda: analysis.ema([1], [1.0], 1, counts=[1, 2]),
+            ValueError,
+            r"one number per value, shape \(1,\), got shape \(2,\)",
+        ),
         (lambda: analysis.ema([1], [1.0], 1, counts=[-1]), ValueError, "at least 0"),
         (lambda: analysis.ema([1], [1.0], 1, counts=[math.nan]), ValueError, "at least 0"),
         (lambda: analysis.rolling([1], [1.0], 0), ValueError, "window must be"),
         (lambda: analysis.rolling([1], [1.0], math.nan), ValueError, "window must be"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(call, error, says):
-    with pytest.raises(error, match=says):
+def test_invalid_arguments_raise(call, error, message):
+    with pytest.raises(error, match=message):
         call()

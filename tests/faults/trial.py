@@ -133,7 +133,7 @@ class Trial:
         """Check that a recovered or closed run is complete and its files agree."""
         assert not (run / "journal.holter").exists(), "the journal still exists"
         assert not list(run.glob("**/*.tmp")), "temporary files are left"
-        assert run_files.manifest(run)["status"] in ("crashed", "finished")
+        assert run_files.manifest(run)["status"] in ("crashed", "finished", "interrupted")
         if "sqlite" in workload.sinks:
             run_files.assert_database_is_intact(run)
             found = run_files.sqlite_points(run)

@@ -88,13 +88,15 @@ def test_watch_records_into_the_tracker(tmp_path):
     assert run.config == {"lr": 0.1, "optimizer": "adam"}
 
 
-def test_second_training_resumes_the_run(tmp_path):
-    for tag in ("first", "second"):
-        accelerator = Accelerator(cpu=True, log_with=HolterTracker("run-1", tmp_path, tags=[tag]))
-        train(accelerator)
-    run = holter.open_run(tmp_path / "run-1")
-    assert len(run.manifest["attempts"]) == 2
-    assert run.series("train_loss").steps.tolist() == list(range(8))
+@pytest.mark.parametrize(
+    ("settings", "attempts"), [({}, {"run-1": 1, "run-1-2": 1}), ({"resume": "allow"}, {"run-1": 2})]
+)
+def test_second_training_starts_a_new_run_unless_resumed(tmp_path, settings, attempts):
+    for _ in range(2):
+        train(Accelerator(cpu=True, log_with=HolterTracker("run-1", tmp_path, **settings)))
+    runs = holter.list_runs(tmp_path)
+    assert {run.path.name: len(run.manifest["attempts"]) for run in runs} == attempts
+    assert all(run.series("train_loss").steps.tolist() == list(range(8)) for run in runs)
 
 
 def test_values_of_every_kind(tmp_path, points_of):

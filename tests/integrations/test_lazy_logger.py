@@ -42,7 +42,7 @@ def test_late_configuration_is_stored_and_keeps_the_logger_open(run_dir, points_
 
 def test_resumed_run_keeps_its_configuration(run_dir):
     holter.Logger(run_dir, config={"lr": 1, "depth": 1}).close()
-    lazy = LazyLogger(run_dir, config={"depth": 2})
+    lazy = LazyLogger(run_dir, config={"depth": 2}, resume="allow")
     lazy.record(0, {"loss": 1.0})
     lazy.close()
     assert holter.open_run(run_dir).config == {"lr": 1, "depth": 2}
@@ -169,6 +169,19 @@ def test_unpickled_logger_resumes_the_run(run_dir, points_of):
     copy.record(None, {"loss": 0.5})
     copy.close()
     assert points_of(run_dir) == {("loss", 0): 1.0, ("loss", 1): 0.5}
+
+
+def test_completed_run_is_not_changed(run_dir, points_of):
+    holter.Logger(run_dir).close()
+    lazy = LazyLogger(run_dir)
+    with pytest.warns(holter.HolterWarning, match="run-1-2"):
+        lazy.record(0, {"loss": 1.0})
+    lazy.close()
+    assert lazy.path == run_dir.with_name("run-1-2")
+    lazy.record(1, {"loss": 0.5})
+    lazy.close()
+    assert points_of(lazy.path) == {("loss", 0): 1.0, ("loss", 1): 0.5}
+    assert points_of(run_dir) == {}
 
 
 def test_resume_never_applies_only_to_the_first_open(run_dir):

@@ -1,6 +1,7 @@
 """SummaryWriter: torch's signatures, and the same values as torch's writer."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pytest
@@ -160,6 +161,14 @@ def test_closed_writer_can_be_used_again(run_dir, points_of):
     writer.close()
     assert points_of(run_dir) == {("a", 0): 1.0, ("a", 1): 2.0}
     assert (writer.get_logdir(), holter.open_run(run_dir).config) == (str(run_dir), {"lr": 1})
+
+
+def test_log_dir_of_a_completed_run_is_not_reused(run_dir):
+    for _ in range(2):
+        with warnings.catch_warnings(), SummaryWriter(run_dir) as writer:
+            warnings.simplefilter("ignore", holter.HolterWarning)
+            writer.add_scalar("a", 1.0, 0)
+    assert writer.log_dir == writer.get_logdir() == str(run_dir.with_name("run-1-2"))
 
 
 def test_exception_leaves_the_run_failed(run_dir):

@@ -210,6 +210,16 @@ def test_custom_path(tmp_path):
     assert [run.path for run in holter.list_runs(tmp_path)] == [tmp_path / "mine"]
 
 
+def test_custom_path_resumes_only_the_run_of_the_checkpoint(tmp_path):
+    path = tmp_path / "mine"
+    for directory in ("first", "second"):
+        trainer(tmp_path / directory, HolterCallback(path), save_strategy="steps", save_steps=2, steps=2).train()
+    training = trainer(tmp_path / "second", HolterCallback(path), steps=3)
+    training.train(resume_from_checkpoint=str(tmp_path / "second" / "checkpoint-2"))
+    steps = {run.path.name: run.series("train/loss").steps.tolist() for run in holter.list_runs(tmp_path)}
+    assert steps == {"mine": [1, 2], "mine-2": [1, 2, 3]}
+
+
 def test_each_trial_of_a_search_has_its_own_run(tmp_path):
     callback = HolterCallback(tmp_path / "search")
     for trial in range(2):

@@ -1,4 +1,4 @@
-"""Runs to look at: recorded by the logger, as users record them."""
+"""Fixtures: runs recorded with the logger."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Columns = tuple[np.ndarray, np.ndarray]
 
 
 def recorded(path: Path, series: Mapping[str, Columns], **settings) -> holter.Run:
-    """Record series, each as steps and values, and open the run."""
+    """Record series of steps and values, and open the run."""
     with holter.Logger(path, **settings) as logger:
         for name, (steps, values) in series.items():
             metric = logger.metric(name)
@@ -23,7 +23,7 @@ def recorded(path: Path, series: Mapping[str, Columns], **settings) -> holter.Ru
 
 @pytest.fixture
 def record(tmp_path) -> Callable[..., holter.Run]:
-    """Records a run in a directory of this name."""
+    """A function that records a run in a directory with the given name."""
     return lambda directory, series, **settings: recorded(tmp_path / directory, series, **settings)
 
 
@@ -35,7 +35,7 @@ def long_run(tmp_path_factory) -> holter.Run:
     values[54_321] = 50.0
     values[70_000:70_010] = np.nan
     values[80_000] = np.inf
-    # Of two layers, the second one has a dip of one step.
+    # The second of two layers has a dip of one step.
     calm = np.full(len(steps), 2.0)
     dipped = np.full(len(steps), 4.0)
     dipped[33_333] = -9.0

@@ -1,4 +1,4 @@
-"""Bands are what numpy computes, over members that are there; the extremes of min–max are those of all points."""
+"""Bands equal numpy's results over the present members; the borders of min–max are the extremes of all points."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from holter.plots import View, band_chart
 
 @pytest.fixture
 def irregular(record):
-    """Three layers on unlike steps, with NaN and Inf, in two runs."""
+    """Three layers with different steps, NaN and Inf, in two runs."""
     rng = np.random.default_rng(5)
     runs, members = [], []
     for number in range(2):
@@ -24,7 +24,7 @@ def irregular(record):
 
 
 def table(columns) -> tuple[np.ndarray, np.ndarray]:
-    """All steps, and a row for each member; NaN where it has no finite value."""
+    """The union of steps, and a row per member with NaN where it has no finite value."""
     steps = np.unique(np.concatenate([steps for steps, _ in columns]))
     rows = np.full((len(columns), len(steps)), np.nan)
     for row, (own, values) in zip(rows, columns, strict=True):
@@ -34,7 +34,7 @@ def table(columns) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:All-NaN slice", "ignore:Degrees of freedom")
 @pytest.mark.parametrize("kind", ["std", "quantile", "minmax"])
-def test_a_band_is_numpys(irregular, kind):
+def test_band_equals_numpy(irregular, kind):
     runs, members = irregular
     names = list(members[0])
     (line,) = band_chart({"all": runs}, names, kind).lines
@@ -47,14 +47,14 @@ def test_a_band_is_numpys(irregular, kind):
         expected = (np.nanmedian(rows, 0), *np.nanquantile(rows, (0.1, 0.9), axis=0))
     else:
         expected = (np.nanmean(rows, 0), np.nanmin(rows, 0), np.nanmax(rows, 0))
-    for found, wanted in zip((line.y, line.lower, line.upper), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    for column, expected_column in zip((line.y, line.lower, line.upper), expected, strict=True):
+        np.testing.assert_allclose(column, expected_column, rtol=0, atol=1e-12)
     assert len(line.nonfinite.x) > 0
 
 
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom")
 @pytest.mark.parametrize(("across", "axis"), [("series", 0), ("runs", 1)])
-def test_members_may_be_averages_over_runs_or_over_series(irregular, across, axis):
+def test_members_can_be_averages_over_runs_or_series(irregular, across, axis):
     runs, members = irregular
     names = list(members[0])
     (line,) = band_chart({"all": runs}, names, "std", across=across).lines
@@ -64,7 +64,7 @@ def test_members_may_be_averages_over_runs_or_over_series(irregular, across, axi
     np.testing.assert_allclose(line.upper - line.y, np.nanstd(means, 0), rtol=0, atol=1e-12)
 
 
-def test_each_run_is_a_group_of_its_own_and_groups_have_labels(irregular):
+def test_runs_form_separate_groups_by_default(irregular):
     runs, members = irregular
     each = band_chart(runs, list(members[0]), colors=[4, 7])
     assert [(line.label, line.color) for line in each.lines] == [("run-0", 4), ("run-1", 7)]
@@ -75,7 +75,7 @@ def test_each_run_is_a_group_of_its_own_and_groups_have_labels(irregular):
     assert grouped.note == "mean ± std of 3 to 6 series"
 
 
-def test_minmax_shows_a_dip_of_one_step_in_100_000(long_run):
+def test_minmax_band_contains_dip_of_one_step_in_100_000(long_run):
     chart = band_chart(long_run, ["part/layer_0", "part/layer_1"], "minmax", View(px=800))
     (line,) = chart.lines
     at = int(np.searchsorted(line.last_steps, 33_333))
@@ -87,7 +87,7 @@ def test_minmax_shows_a_dip_of_one_step_in_100_000(long_run):
 
 
 @pytest.mark.parametrize("px", [100, 4000])
-def test_the_band_of_one_series_is_that_of_a_window_also_in_buckets(long_run, px):
+def test_band_of_one_series_covers_window_even_in_buckets(long_run, px):
     view = View(px=px, start=20_000, stop=50_000)
     (line,) = band_chart(long_run, ["noisy"], "std", view, window=4096).lines
     values = long_run.series("noisy").values
@@ -98,16 +98,16 @@ def test_the_band_of_one_series_is_that_of_a_window_also_in_buckets(long_run, px
         assert line.upper[at] - line.y[at] == pytest.approx(inside.std(), abs=0.004)
 
 
-def test_smoothing_does_not_depend_on_the_window(long_run):
+def test_smoothing_is_independent_of_window(long_run):
     names = ["part/layer_0", "part/layer_1"]
     whole = band_chart(long_run, names, "std", View(half_life=2000, px=1000)).lines[0]
     part = band_chart(long_run, names, "std", View(half_life=2000, px=1000, start=30_000, stop=40_000)).lines[0]
     inside = (whole.steps >= 33_400) & (whole.last_steps < 40_000)
-    there = np.interp(whole.last_steps[inside], part.last_steps, part.y)
-    np.testing.assert_allclose(there, whole.y[inside], rtol=0, atol=5e-5)
+    interpolated = np.interp(whole.last_steps[inside], part.last_steps, part.y)
+    np.testing.assert_allclose(interpolated, whole.y[inside], rtol=0, atol=5e-5)
 
 
-def test_a_wrong_kind_is_refused(layered_run):
+def test_invalid_arguments_raise(layered_run):
     with pytest.raises(ValueError, match="band must be one of std, quantile, minmax, got 'ci'"):
         band_chart(layered_run, ["train/loss"], "ci")
     with pytest.raises(ValueError, match="across must be one of"):

@@ -1,4 +1,4 @@
-"""Heatmaps: rows in the order of the layers, colors that outliers do not decide, NaN that is seen."""
+"""Heatmaps have rows in layer order, a color range without outliers, and marks for NaN."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from holter.plots import View, heatmap_chart, latest_chart
 NAMES = [f"attention_entropy/layer_{layer}" for layer in (10, 2, 0, 1, 3, 4, 5, 6, 7, 8, 9, 11)]
 
 
-def test_rows_are_in_natural_order_and_cells_are_the_values(layered_run):
+def test_rows_are_in_natural_order_with_values_as_cells(layered_run):
     chart = heatmap_chart(layered_run, NAMES)
     heatmap = chart.heatmap
     assert heatmap.rows == tuple(f"attention_entropy/layer_{layer}" for layer in range(12))
@@ -19,40 +19,40 @@ def test_rows_are_in_natural_order_and_cells_are_the_values(layered_run):
     assert heatmap.is_nonfinite.sum() == 5
 
 
-def test_colors_go_from_the_first_to_the_last_percent(record):
+def test_color_range_covers_1st_to_99th_percentile(record):
     values = np.r_[np.linspace(0, 1, 999), 1e9]
     run = record("run", {f"x/layer_{layer}": (np.arange(1000), values) for layer in range(2)})
     heatmap = heatmap_chart(run, ["x/layer_0", "x/layer_1"], View(px=2000)).heatmap
     assert (heatmap.low, heatmap.high) == pytest.approx((0.01, 0.99), abs=0.01)
 
 
-def test_a_column_is_the_mean_of_its_steps(long_run):
+def test_column_is_mean_of_its_steps(long_run):
     chart = heatmap_chart(long_run, ["part/layer_0", "part/layer_1"], View(px=400))
     assert chart.heatmap.values.shape[1] <= 200
     width = chart.width
     values = long_run.series("part/layer_1").values
     np.testing.assert_allclose(chart.heatmap.values[1, :5], values[: 5 * width].reshape(5, width).mean(1))
-    assert f"1 column = {width:,} steps" in chart.note
+    assert f"1 column = mean of {width:,} steps" in chart.note
 
 
-def test_members_may_have_unlike_steps(record):
+def test_members_can_have_different_steps(record):
     run = record("run", {"x/0": (np.array([0, 10]), np.ones(2)), "x/1": (np.array([5, 10]), np.full(2, 2.0))})
     heatmap = heatmap_chart(run, ["x/0", "x/1"]).heatmap
     np.testing.assert_array_equal(heatmap.x, [0, 5, 10])
     np.testing.assert_array_equal(heatmap.values, [[1, np.nan, 1], [np.nan, 2, 2]])
 
 
-def test_logarithmic_colors_say_what_they_leave_out(record):
+def test_logarithmic_colors_note_omitted_cells(record):
     run = record(
         "run", {"x/0": (np.arange(4), np.array([1.0, 10.0, 0.0, -1.0])), "x/1": (np.arange(4), np.full(4, 5.0))}
     )
     chart = heatmap_chart(run, ["x/0", "x/1"], View(log_y=True))
     assert chart.heatmap.is_log
     assert chart.heatmap.low > 0
-    assert "2 cells of at most 0 have no logarithm" in chart.note
+    assert "2 cells ≤ 0 not shown on the logarithmic scale" in chart.note
 
 
-def test_the_latest_values_are_bars_in_the_order_of_the_layers(layered_run, record):
+def test_latest_values_are_bars_in_layer_order(layered_run, record):
     other = record("other", {"attention_entropy/layer_1": (np.array([7]), np.array([np.nan]))})
     chart = latest_chart([layered_run, other], NAMES)
     assert chart.categories == tuple(f"layer_{layer}" for layer in range(12))

@@ -1,4 +1,4 @@
-"""Marks stand where they were logged, restarts where the next attempt began, change points where the level changes."""
+"""Marks are at their logged step, restarts at the first step of an attempt, change points at a change of level."""
 
 import re
 
@@ -10,7 +10,7 @@ from holter import alerts
 from holter.plots import View, band_chart, line_chart, to_plotly
 
 
-def test_marks_are_series_named_so(layered_run):
+def test_series_with_mark_prefix_are_marks(layered_run):
     chart = line_chart([layered_run], ["train/loss"])
     assert [(mark.step, mark.x, mark.label, mark.kind) for mark in chart.marks] == [
         (100, 100.0, "checkpoint", "mark"),
@@ -23,31 +23,31 @@ def test_marks_are_series_named_so(layered_run):
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [100.0, 200.0]
 
 
-def test_marks_heed_the_window_and_can_be_left_out(layered_run):
+def test_marks_are_limited_to_window_and_optional(layered_run):
     assert [mark.step for mark in line_chart([layered_run], ["train/loss"], View(start=150)).marks] == [200]
     assert line_chart([layered_run], ["train/loss"], View(marks=False)).marks == ()
 
 
 @pytest.mark.parametrize("x", ["wall", "relative", "metric:train/learning_rate"])
-def test_marks_stand_where_the_line_has_their_step(layered_run, x):
+def test_mark_has_x_of_line_at_its_step(layered_run, x):
     chart = line_chart([layered_run], ["train/loss"], View(x=x))
     assert [mark.x for mark in chart.marks] == [chart.lines[0].x[100], chart.lines[0].x[200]]
 
 
-def test_a_mark_beyond_the_lines_is_left_out(record):
+def test_mark_outside_lines_is_omitted(record):
     run = record("run", {"x": (np.arange(10), np.ones(10)), "mark/late": (np.array([5000]), np.ones(1))})
     assert line_chart([run], ["x"]).marks == ()
 
 
-def test_marks_of_several_runs_have_their_colors(layered_run, record):
+def test_marks_of_several_runs_have_run_colors(layered_run, record):
     other = record("other", {"train/loss": (np.arange(300), np.ones(300)), "mark/eval": (np.array([7]), np.ones(1))})
     marks = band_chart([layered_run, other], ["train/loss"], colors=[4, 5]).marks
     assert [(mark.label, mark.color) for mark in marks] == [("checkpoint", 4), ("checkpoint", 4), ("eval", 5)]
 
 
-def test_a_restart_stands_at_the_first_step_of_the_next_attempt(tmp_path):
+def test_restart_is_at_first_step_of_next_attempt(tmp_path):
     for first, stop in ((0, 500), (437, 900)):
-        with holter.Logger(tmp_path / "run") as logger:
+        with holter.Logger(tmp_path / "run", resume="allow") as logger:
             for step in range(first, stop):
                 logger.log(step, "x", float(step))
     run = holter.open_run(tmp_path / "run")
@@ -56,7 +56,7 @@ def test_a_restart_stands_at_the_first_step_of_the_next_attempt(tmp_path):
     assert line_chart([run], ["x"], View(stop=400)).marks == ()
 
 
-def test_alerts_of_the_series_shown_are_marked(tmp_path):
+def test_alerts_of_displayed_series_are_marked(tmp_path):
     rules = [alerts.NonFinite(), alerts.Above("*", threshold=50.0)]
     with holter.Logger(tmp_path / "run", alerts=rules) as logger:
         for step in range(100):
@@ -72,7 +72,7 @@ def test_alerts_of_the_series_shown_are_marked(tmp_path):
     assert len({shape["line"]["color"] for shape in to_plotly(line_chart([run], ["x"]))["layout"]["shapes"]}) == 1
 
 
-def test_alerts_without_end_are_marked_where_they_begin(tmp_path):
+def test_only_first_alerts_are_marked(tmp_path):
     with holter.Logger(tmp_path / "run", alerts=[alerts.NonFinite()]) as logger:
         for step in range(1000):
             logger.log(step, "x", np.nan if step % 2 else 1.0)
@@ -80,7 +80,7 @@ def test_alerts_without_end_are_marked_where_they_begin(tmp_path):
     assert [mark.step for mark in marks] == list(range(1, 100, 2))
 
 
-def test_change_points_are_marked_on_request(record):
+def test_change_points_are_marked_if_requested(record):
     pytest.importorskip("ruptures")
     rng = np.random.default_rng(0)
     values = np.r_[rng.normal(5, 0.1, 200), rng.normal(2, 0.1, 200)]

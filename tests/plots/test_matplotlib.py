@@ -1,4 +1,4 @@
-"""Pictures for papers: every chart, every kind of file, by several threads at once, and no pyplot."""
+"""Matplotlib figures: every chart and file format, from several threads, without pyplot."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from holter.plots import Threshold, View, band_chart, heatmap_chart, latest_char
 
 pytest.importorskip("matplotlib")
 FAMILY = [f"attention_entropy/layer_{layer}" for layer in range(12)]
-BEGINS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
 @pytest.fixture
@@ -26,30 +26,30 @@ def charts(layered_run, long_run):
     ]
 
 
-@pytest.mark.parametrize("suffix", BEGINS)
-def test_the_suffix_says_what_is_written(charts, tmp_path, suffix):
+@pytest.mark.parametrize("suffix", MAGIC)
+def test_suffix_determines_file_format(charts, tmp_path, suffix):
     path = tmp_path / f"chart.{suffix}"
     save(charts[0], path)
-    assert path.read_bytes().startswith(BEGINS[suffix])
+    assert path.read_bytes().startswith(MAGIC[suffix])
     again = tmp_path / f"again.{suffix}"
     save(charts[0], again)
     assert len(again.read_bytes()) == len(path.read_bytes())
 
 
-def test_another_suffix_is_refused_with_those_that_there_are(charts, tmp_path):
+def test_unsupported_suffix_raises(charts, tmp_path):
     with pytest.raises(ValueError, match=r"the suffix must be one of \.png, \.svg, \.pdf, got '\.gif'"):
         save(charts[0], tmp_path / "chart.gif")
     with pytest.raises(ValueError, match="got 'none'"):
         save(charts[0], tmp_path / "chart")
 
 
-def test_threads_may_draw_at_once(charts, tmp_path):
+def test_threads_can_draw_concurrently(charts, tmp_path):
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda pair: save(pair[1], tmp_path / f"{pair[0]}.png"), enumerate(charts)))
     assert len(list(tmp_path.glob("*.png"))) == len(charts)
 
 
-def test_what_is_drawn_is_the_chart(charts, long_run):
+def test_figure_has_data_of_chart(charts, long_run):
     axes = to_matplotlib(charts[1]).axes[0]
     chart = charts[1]
     drawn = next(line for line in axes.lines if line.get_label() == "noisy")
@@ -62,7 +62,7 @@ def test_what_is_drawn_is_the_chart(charts, long_run):
     assert max(path.vertices[:, 1].max() for path in spiky.collections[0].get_paths()) == 50.0
 
 
-def test_dollars_and_underscores_are_no_formula(record):
+def test_dollars_and_underscores_are_literal(record):
     run = record("run", {"_$x$": (np.arange(3), np.ones(3)), "y": (np.arange(3), np.ones(3))})
     axes = to_matplotlib(line_chart([run], ["_$x$", "y"])).axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["\u200b_\\$x\\$", "y"]

@@ -1,4 +1,4 @@
-"""`run.plot`: a figure for a notebook, and words for whoever asks for what is not there."""
+"""`Run.plot` returns plotly figures and raises helpful errors."""
 
 import sys
 
@@ -8,7 +8,7 @@ import pytest
 go = pytest.importorskip("plotly.graph_objects")
 
 
-def test_a_pattern_is_a_line_each_or_a_band(layered_run):
+def test_pattern_gives_lines_or_band(layered_run):
     figure = layered_run.plot("*/loss")
     assert isinstance(figure, go.Figure)
     assert [trace.name for trace in figure.data if trace.showlegend is not False] == ["train/loss", "val/loss"]
@@ -18,15 +18,15 @@ def test_a_pattern_is_a_line_each_or_a_band(layered_run):
     np.testing.assert_array_equal(band.layout.xaxis.range, [10, 199])
 
 
-def test_other_kinds(layered_run):
+def test_heatmap_and_bars(layered_run):
     assert layered_run.plot("attention_entropy/*", kind="heatmap", theme="dark").data[0].type == "heatmap"
     assert layered_run.plot("attention_entropy/*", kind="latest").data[0].type == "bar"
     with pytest.raises(ValueError, match="kind must be line, heatmap or latest, got 'pie'"):
         layered_run.plot("*", kind="pie")
 
 
-def test_what_is_not_there_is_said(layered_run, monkeypatch):
-    with pytest.raises(KeyError, match="no series that matches 'nope"):
+def test_missing_series_and_missing_plotly_raise(layered_run, monkeypatch):
+    with pytest.raises(KeyError, match=r"no series of .* matches 'nope\*'; names\(\) lists all"):
         layered_run.plot("nope*")
     with pytest.raises(ValueError, match="half_life"):
         layered_run.plot("train/loss", half_life=-1)
@@ -35,7 +35,7 @@ def test_what_is_not_there_is_said(layered_run, monkeypatch):
         layered_run.plot("train/loss")
 
 
-def test_matplotlib_that_is_missing_is_said(layered_run, tmp_path, monkeypatch):
+def test_missing_matplotlib_raises(layered_run, tmp_path, monkeypatch):
     from holter.plots import line_chart, save
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

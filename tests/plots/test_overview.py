@@ -1,4 +1,4 @@
-"""The overview finds what everybody looks for, whatever it is called, and is never empty."""
+"""The overview finds the usual metrics under any of their names and is never empty."""
 
 import numpy as np
 import pytest
@@ -26,11 +26,11 @@ SOME = (np.arange(5), np.ones(5))
         ("train/" + "x" * 100_000, "train", "x" * 194),
     ],
 )
-def test_a_name_is_taken_apart(name, split, metric):
+def test_name_is_parsed_into_split_and_metric(name, split, metric):
     assert meaning(name) == Meaning(split, metric)
 
 
-def test_training_comes_first_and_marks_mean_nothing():
+def test_training_split_comes_first_and_marks_are_ignored():
     assert names_for_metric(["val/loss", "loss", "mark/loss", "train/loss", "ppl"], LOSS) == [
         "train/loss",
         "loss",
@@ -39,7 +39,7 @@ def test_training_comes_first_and_marks_mean_nothing():
     assert names_for_metric(["perplexity", "val/ppl"], PERPLEXITY) == ["val/ppl"]
 
 
-def test_what_is_shown_first_of_a_training(layered_run):
+def test_default_charts_of_training(layered_run):
     charts = {chart["key"]: chart for chart in overview_charts([layered_run])}
     assert list(charts) == [
         "loss",
@@ -68,14 +68,14 @@ def test_every_request_can_be_built(layered_run, record):
         build_chart({**request, "kind": "pie"}, [layered_run])
 
 
-def test_it_is_never_empty_unless_there_is_no_point(record):
+def test_default_charts_are_empty_only_without_points(record):
     strange = record("strange", {"zeta": SOME, "alpha": SOME, "beta": SOME, "gamma": SOME})
     charts = overview_charts([strange])
     assert [chart["names"] for chart in charts if chart["kind"] == "line"] == [["alpha"], ["beta"], ["gamma"]]
     assert overview_charts([record("empty", {})]) == []
 
 
-def test_hundreds_of_parameters_do_not_fill_it(record):
+def test_parameter_families_come_last(record):
     names = [f"grad_norm/blocks.{block}.{kind}.weight" for block in range(4) for kind in "abcdefghijkl"]
     run = record("run", dict.fromkeys([*names, "attention_entropy/layer_0", "attention_entropy/layer_1"], SOME))
     families = [chart["title"] for chart in overview_charts([run]) if chart["key"].startswith("family:")]

@@ -1,4 +1,4 @@
-"""Ten colors that stay apart for everybody, and are seen on their background."""
+"""The ten colors of a palette are distinguishable with color blindness and on their background."""
 
 import itertools
 
@@ -48,22 +48,22 @@ def oklab(light: np.ndarray) -> np.ndarray:
     return TO_LAB @ np.cbrt(TO_CONES @ light.clip(0, 1))
 
 
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio."""
-    low, high = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (one, other))
+def contrast(a: str, b: str) -> float:
+    """The contrast ratio of WCAG 2.2."""
+    low, high = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (a, b))
     return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("blindness", BLINDNESSES)
 @pytest.mark.parametrize("theme", THEMES)
-def test_any_two_colors_are_told_apart(theme, blindness):
+def test_palette_colors_are_distinguishable(theme, blindness):
     seen = [oklab(BLINDNESSES[blindness] @ linear(color)) for color in THEMES[theme].palette]
     assert len(seen) == 10
     assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) > 0.11
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_everything_is_seen_on_the_background(theme):
+def test_colors_have_contrast_to_background(theme):
     for color in (*theme.palette, *theme.sequence, theme.alarm, theme.change):
         assert contrast(color, theme.background) >= 3.0, color
     for color in (theme.text, theme.quiet_text):
@@ -71,7 +71,7 @@ def test_everything_is_seen_on_the_background(theme):
         assert contrast(color, theme.hover) >= 4.5, color
 
 
-def test_a_color_is_an_index_a_place_or_itself():
+def test_color_is_index_position_or_hex():
     light = THEMES["light"]
     assert light.palette == PALETTE
     assert resolved(13, light) == light.palette[3]
@@ -80,5 +80,5 @@ def test_a_color_is_an_index_a_place_or_itself():
     assert resolved(1.0, light) == light.sequence[-1]
     assert resolved(1.0 / 6, light) == light.sequence[1]
     assert translucent("#ff8000", 0.5) == "rgba(255,128,0,0.5)"
-    with pytest.raises(ValueError, match="there is no theme 'sepia'; there are light, dark"):
+    with pytest.raises(ValueError, match="theme must be one of light, dark, got 'sepia'"):
         theme_named("sepia")

@@ -1,4 +1,4 @@
-"""Figures are plain, strict JSON; nothing of a run is ever markup; what the eye needs is drawn."""
+"""Plotly figures are strict JSON, escape the texts of a run, and draw gaps, extremes and non-finite values."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from holter.plots import (
     speed_chart,
     to_plotly,
 )
-from holter.plots.render.plotly_arrays import typed_array
+from holter.plots.render.plotly_drawing import typed_array
 
 EVIL = "<i>&amp;%{evil}$y$<br>"
 FAMILY = [f"attention_entropy/layer_{layer}" for layer in range(12)]
@@ -58,12 +58,12 @@ def charts(layered_run, long_run) -> dict[str, Chart]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_figures_are_strict_json_that_plotly_accepts(charts, theme):
+def test_figures_are_strict_json_accepted_by_plotly(charts, theme):
     go = pytest.importorskip("plotly.graph_objects")
     for name, chart in charts.items():
         figure = to_plotly(chart, theme)
         assert json.loads(json.dumps(figure, allow_nan=False)) == figure, name
-        go.Figure(figure)  # raises on any attribute that there is not
+        go.Figure(figure)  # raises for unknown attributes
 
 
 def test_plotly_is_not_imported():
@@ -89,7 +89,7 @@ print([name for name in ("plotly", "pandas", "matplotlib", "pyarrow", "ruptures"
         (np.empty(0), "f8"),
     ],
 )
-def test_arrays_come_back_as_they_were(values, dtype):
+def test_typed_arrays_round_trip(values, dtype):
     array = typed_array(values)
     assert array["dtype"] == dtype
     np.testing.assert_array_equal(decoded(array), values)
@@ -100,7 +100,7 @@ def test_dates_are_milliseconds_since_1970():
     np.testing.assert_array_equal(decoded(array), [1500.0, np.nan])
 
 
-def test_no_text_of_a_run_is_markup(record):
+def test_texts_of_run_are_escaped(record):
     steps = np.arange(40)
     names = [f"{EVIL}/layer_{layer}" for layer in range(4)]
     values = np.r_[np.nan, -1.0, np.ones(38)]
@@ -127,7 +127,7 @@ def test_no_text_of_a_run_is_markup(record):
 
 
 def shown_texts(value, key="") -> list[str]:
-    """All texts of a figure but what it carries along unseen."""
+    """All displayed texts of a figure."""
     if isinstance(value, dict):
         return [
             text for inner, part in value.items() if inner not in {"meta", "bdata"} for text in shown_texts(part, inner)
@@ -137,7 +137,7 @@ def shown_texts(value, key="") -> list[str]:
     return [value] if isinstance(value, str) and key != "uirevision" else []
 
 
-def test_long_names_are_shortened_and_kept_in_full(record):
+def test_long_names_are_shortened_with_full_name_in_meta(record):
     name = "a" * 5000 + "/" + "z" * 5000
     run = record("run", {name: (np.arange(3), np.ones(3))})
     figure = to_plotly(line_chart([run], [name]))
@@ -148,7 +148,7 @@ def test_long_names_are_shortened_and_kept_in_full(record):
     assert traces(figure)[0]["meta"]["name"] == name
 
 
-def test_the_envelope_is_drawn_through_every_extreme(long_run):
+def test_ribbon_contains_every_extreme(long_run):
     chart = line_chart([long_run], ["noisy"], View(px=800))
     (ribbon,) = traces(to_plotly(chart), "ribbon")
     x, y = decoded(ribbon["x"]), decoded(ribbon["y"])
@@ -157,22 +157,22 @@ def test_the_envelope_is_drawn_through_every_extreme(long_run):
     line = chart.lines[0]
     at = int(np.nanargmax(line.upper))
     assert x[np.nanargmax(y)] == line.x[at]
-    # One outline for each stretch without a gap, each closed.
+    # One closed outline per stretch without a gap.
     stretches = np.split(y, np.flatnonzero(np.isnan(y)))
     for stretch in stretches:
         inner = stretch[~np.isnan(stretch)]
         assert inner[0] == inner[-1]
 
 
-def test_gaps_lone_points_and_what_is_not_finite_are_seen(record):
+def test_gaps_isolated_points_and_nonfinite_values_are_drawn(record):
     values = np.ones(100)
     values[[10, 12]] = np.nan
     run = record("run", {"x": (np.arange(100), values)})
     figure = to_plotly(line_chart([run], ["x"]))
     (line,) = traces(figure)
     assert line["connectgaps"] is False
-    (lone,) = traces(figure, "lone")
-    np.testing.assert_array_equal(decoded(lone["x"]), [11])
+    (isolated,) = traces(figure, "isolated")
+    np.testing.assert_array_equal(decoded(isolated["x"]), [11])
     (bad,) = traces(figure, "nonfinite")
     assert bad["marker"]["symbol"] == "triangle-up"
     assert bad["yaxis"] == "y2"
@@ -181,14 +181,14 @@ def test_gaps_lone_points_and_what_is_not_finite_are_seen(record):
     assert figure["layout"]["yaxis2"]["range"] == [0, 1]
 
 
-def test_few_points_are_points():
+def test_lines_with_few_points_have_markers():
     few = to_plotly(Chart("line", "", lines=(line_with(y=[1, 2, 3]),)))
     many = to_plotly(Chart("line", "", lines=(line_with(y=np.ones(100)),)))
     assert traces(few)[0]["mode"] == "lines+markers"
     assert traces(many)[0]["mode"] == "lines"
 
 
-def test_a_logarithmic_axis_is_one_and_marks_what_it_cannot_show():
+def test_logarithmic_axis_marks_nonpositive_values():
     chart = Chart(
         "line",
         "",
@@ -201,11 +201,11 @@ def test_a_logarithmic_axis_is_one_and_marks_what_it_cannot_show():
     np.testing.assert_array_equal(decoded(marks["x"]), [1, 2])
     (ribbon,) = traces(figure, "ribbon")
     y = decoded(ribbon["y"])
-    # Where the ribbon comes from below 0 it is drawn from the smallest value that can be shown.
+    # A ribbon that reaches below 0 ends at the smallest positive value.
     assert y[np.isfinite(y) & (y > 0)].min() == 0.5
 
 
-def test_values_that_no_float32_holds_are_drawn(record):
+def test_values_beyond_float32_are_drawn(record):
     values = np.array([1.7e308, -1.7e308, 1.0, 0.0])
     run = record("huge", {f"x/layer_{layer}": (np.arange(4), values) for layer in range(2)})
     for chart in (
@@ -215,7 +215,7 @@ def test_values_that_no_float32_holds_are_drawn(record):
         assert to_plotly(chart)["data"]
 
 
-def test_nan_cells_of_a_heatmap_have_the_color_of_alarm(layered_run):
+def test_nan_cells_of_heatmap_have_alarm_color(layered_run):
     figure = to_plotly(heatmap_chart(layered_run, FAMILY))
     (alarm,) = traces(figure, "nonfinite")
     z = decoded(alarm["z"])
@@ -227,26 +227,26 @@ def test_nan_cells_of_a_heatmap_have_the_color_of_alarm(layered_run):
     assert cells["y"] == [f"layer_{layer}" for layer in range(12)]
 
 
-def test_live_updates_keep_the_zoom_and_other_axes_do_not(long_run):
+def test_uirevision_changes_with_axes_only(long_run):
     views = [View(), View(px=400), View(log_y=True), View(x="wall")]
     revisions = [to_plotly(line_chart([long_run], ["noisy"], view))["layout"]["uirevision"] for view in views]
     assert revisions[0] == revisions[1]
     assert len(set(revisions)) == 3
 
 
-def test_a_metric_named_step_is_no_step(record):
+def test_metric_named_step_is_not_the_step_axis(record):
     run = record("run", {"loss": (np.arange(5), np.ones(5)), "step": (np.arange(5), np.arange(5) * 0.1)})
     axis = to_plotly(line_chart([run], ["loss"], View(x="metric:step", start=0, stop=5)))["layout"]["xaxis"]
     assert "range" not in axis
     assert axis["unifiedhovertitle"]["text"] == "step %{x:.5~g}"
 
 
-def test_nothing_offers_to_upload_the_data(charts):
+def test_modebar_has_no_upload_button(charts):
     for chart in charts.values():
         assert "sendChartToCloud" in to_plotly(chart)["layout"]["modebar"]["remove"]
 
 
-def test_a_compact_figure_leaves_its_words_to_the_page(charts):
+def test_compact_figure_has_texts_in_meta_only(charts):
     for chart in charts.values():
         layout = to_plotly(chart, compact=True)["layout"]
         assert "title" not in layout
@@ -255,7 +255,7 @@ def test_a_compact_figure_leaves_its_words_to_the_page(charts):
         assert layout["meta"]["note"] == chart.note
 
 
-def test_both_themes_show_the_same(charts):
+def test_themes_have_same_data(charts):
     for chart in charts.values():
         light, dark = to_plotly(chart, "light"), to_plotly(chart, "dark")
         assert light != dark

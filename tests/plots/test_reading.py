@@ -1,4 +1,4 @@
-"""Whatever the zoom, the picture is of the same points: exact merging, an absolute grid, one bucket a pixel at most."""
+"""Reading is exact at any zoom: exact merging, an absolute grid, and at most one bucket per pixel."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ points = st.dictionaries(st.integers(-300, 300), values, min_size=1, max_size=60
 
 
 def buckets_of(steps: np.ndarray, values: np.ndarray, width: int = 1) -> holter.Buckets:
-    """Buckets by the definition."""
+    """Buckets computed from their definition."""
     cells = {}
     for step, value in zip(steps.tolist(), values.tolist(), strict=True):
         cells.setdefault(step // width, []).append((step, value))
@@ -37,7 +37,7 @@ def buckets_of(steps: np.ndarray, values: np.ndarray, width: int = 1) -> holter.
 
 
 @given(points, st.sampled_from([2, 4, 64, 128]))
-def test_merged_buckets_are_those_of_the_points(points, width):
+def test_coarsened_buckets_equal_buckets_of_points(points, width):
     steps = np.array(sorted(points))
     column = np.array([points[step] for step in steps.tolist()])
     merged, expected = coarsened(buckets_of(steps, column), width), buckets_of(steps, column, width)
@@ -50,33 +50,33 @@ def test_merged_buckets_are_those_of_the_points(points, width):
 @pytest.mark.parametrize(
     ("px", "start", "stop"), [(800, None, None), (300, 10_000, 90_000), (100, 500, 1500), (50, 0, 70)]
 )
-def test_there_is_at_most_a_bucket_for_each_pixel_and_not_much_less(long_run, px, start, stop):
+def test_number_of_buckets_is_close_to_pixels(long_run, px, start, stop):
     reading = read([long_run], ["noisy"], View(px=px, start=start, stop=stop), px=px)
     count = len(reading.shown[0, "noisy"].steps)
     assert px / 2 - 1 <= count <= px + 1
     assert reading.width.bit_count() == 1
 
 
-def test_the_grid_is_absolute(long_run):
-    one = line_chart([long_run], ["noisy"], View(px=100, start=20_000, stop=40_000))
-    other = line_chart([long_run], ["noisy"], View(px=100, start=25_000, stop=45_000))
-    common = np.intersect1d(one.lines[0].steps, other.lines[0].steps)
+def test_grid_is_absolute(long_run):
+    a = line_chart([long_run], ["noisy"], View(px=100, start=20_000, stop=40_000))
+    b = line_chart([long_run], ["noisy"], View(px=100, start=25_000, stop=45_000))
+    common = np.intersect1d(a.lines[0].steps, b.lines[0].steps)
     assert len(common) > 50
-    for chart in (one, other):
+    for chart in (a, b):
         assert chart.width == 256
         assert not (chart.lines[0].steps % 256).any()
     np.testing.assert_array_equal(
-        one.lines[0].y[np.isin(one.lines[0].steps, common)], other.lines[0].y[np.isin(other.lines[0].steps, common)]
+        a.lines[0].y[np.isin(a.lines[0].steps, common)], b.lines[0].y[np.isin(b.lines[0].steps, common)]
     )
 
 
-def test_runs_of_unlike_length_stand_on_one_grid(record, long_run):
+def test_runs_of_different_lengths_share_grid(record, long_run):
     short = record("short", {"noisy": (np.arange(500), np.ones(500))})
     reading = read([short, long_run], ["noisy"], View(), px=800)
     assert reading.shown[0, "noisy"].width == reading.shown[1, "noisy"].width == reading.width
 
 
-def test_few_points_far_apart_are_shown_as_they_are(record):
+def test_sparse_points_are_not_merged(record):
     steps = np.arange(0, 100_000, 1000)
     run = record("sparse", {"val/loss": (steps, np.linspace(2, 1, 100))})
     chart = line_chart([run], ["val/loss"])
@@ -86,26 +86,26 @@ def test_few_points_far_apart_are_shown_as_they_are(record):
 
 
 @pytest.mark.parametrize("half_life", [5.0, 300.0, 3000.0])
-def test_smoothing_does_not_depend_on_the_window(long_run, half_life):
+def test_smoothing_is_independent_of_window(long_run, half_life):
     whole = line_chart([long_run], ["noisy"], View(half_life=half_life, px=2000))
     part = line_chart([long_run], ["noisy"], View(half_life=half_life, px=2000, start=60_000, stop=64_000))
     at = {line.is_faint: line for line in part.lines}[False]
-    # The last step of each bucket of the whole is also a point of the part, which shows every second step.
+    # The part, which shows every second step, has a point at the last step of each bucket of the whole.
     line = {line.is_faint: line for line in whole.lines}[False]
     inside = (line.last_steps >= 60_000) & (line.last_steps < 64_000)
-    there = np.interp(line.last_steps[inside], at.last_steps, at.y)
-    # 0.1 is the noise; an average over a half-life of n steps varies by about 0.1 / sqrt(3 n).
+    interpolated = np.interp(line.last_steps[inside], at.last_steps, at.y)
+    # The noise has a std of 0.1; an average over a half-life of n steps has about 0.1 / sqrt(3 n).
     tolerance = {5.0: 0.1, 300.0: 0.0006, 3000.0: 0.00006}[half_life]
-    assert np.abs(there - line.y[inside]).max() < tolerance
+    assert np.abs(interpolated - line.y[inside]).max() < tolerance
 
 
-def test_a_single_point_of_a_bucket_stands_where_it_is():
+def test_single_point_of_bucket_keeps_its_step():
     buckets = buckets_of(np.array([7, 70, 100]), np.array([1.0, 2.0, 3.0]), 64)
     np.testing.assert_array_equal(middles(buckets), [7, 82])
 
 
-def test_a_view_refuses_what_makes_no_sense():
-    for wrong in (
+def test_view_rejects_invalid_attributes():
+    for arguments in (
         {"px": 3},
         {"half_life": -1.0},
         {"half_life": np.nan},
@@ -114,5 +114,5 @@ def test_a_view_refuses_what_makes_no_sense():
         {"x": "metric:"},
     ):
         with pytest.raises(ValueError):
-            View(**wrong)
+            View(**arguments)
     assert View(x="metric:train/loss").x_metric == "train/loss"

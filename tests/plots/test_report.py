@@ -1,7 +1,8 @@
-"""The report is one file that opens offline, draws every chart, and takes no word of a run for anything but text."""
+"""The report is a single file that opens offline, draws every chart, and escapes every text of a run."""
 
 import html.parser
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ BREAKOUT = "</script><script>alert(2)</script><!--"
 
 @pytest.fixture(scope="module")
 def evil_run(tmp_path_factory) -> holter.Run:
-    """A run whose every word tries to be markup, with an even grid, exponents, NaN and a mark."""
+    """A run whose texts are all markup, with an even grid, exponents, NaN and a mark."""
     config = {"note": f"<img src=x onerror=alert(3)> {BREAKOUT}", "nested": {"<b>": [1, {"x": "</td>"}]}}
     path = tmp_path_factory.mktemp("evil") / "run"
     with holter.Logger(path, name=BREAKOUT, config=config, tags=[SCRIPT]) as logger:
@@ -44,7 +45,7 @@ def browser():
 
 
 class Opened:
-    """A page with nothing but its own file, and all that went wrong on it."""
+    """A page opened offline, with its console messages, errors, dialogs and requests."""
 
     def __init__(self, browser, path: Path, scheme: str = "light") -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, offline=True)
@@ -66,7 +67,7 @@ class Opened:
 
 
 class Tags(html.parser.HTMLParser):
-    """The tags of a page, as a browser finds them."""
+    """The tags and attributes of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class Tags(html.parser.HTMLParser):
         self.attributes += attrs
 
 
-def test_it_opens_offline_draws_everything_and_shows_evil_names_as_text(evil_run, tmp_path, browser):
+def test_report_opens_offline_and_escapes_hostile_names(evil_run, tmp_path, browser):
     report(evil_run, tmp_path / "report.html")
     with Opened(browser, tmp_path / "report.html") as opened:
         page = opened.page
@@ -88,17 +89,22 @@ def test_it_opens_offline_draws_everything_and_shows_evil_names_as_text(evil_run
         assert page.locator("[data-chart] .main-svg").count() >= drawn
         assert page.locator("h1").inner_text() == BREAKOUT
         assert page.get_by_role("rowheader", name=SCRIPT, exact=True).count() == 1
-        # The family's heatmap has its rows' names, and the hover a bold value: no style is refused for it.
-        box = page.locator("[data-chart='0']").bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.locator(".hoverlayer .legend").first.wait_for()
+        # The hover has a bold value, whose style the policy must allow.
+
+        def shows_hover():
+            box = page.locator("[data-chart='0']").bounding_box()
+            for offset in (0, 1):
+                page.mouse.move(box["x"] + box["width"] / 2 + offset, box["y"] + box["height"] / 2)
+            return page.locator(".hoverlayer .legend").first.is_visible()
+
+        wait_until(shows_hover, 30)
         page.locator("#theme").click()
         wait_until(lambda: page.locator("[data-drawn='dark']").count() == drawn, 60)
         assert opened.problems == []
         assert opened.requests == [(tmp_path / "report.html").as_uri()]
 
 
-def test_it_begins_in_the_readers_theme_and_lines_can_be_hidden(layered_run, tmp_path, browser):
+def test_report_starts_in_system_theme_and_hides_lines(layered_run, tmp_path, browser):
     report(layered_run, tmp_path / "report.html")
     with Opened(browser, tmp_path / "report.html", "dark") as opened:
         page = opened.page
@@ -121,7 +127,7 @@ def test_several_runs_are_compared(layered_run, evil_run, tmp_path, browser):
         assert opened.problems == []
 
 
-def test_the_policy_allows_nothing_inline_but_by_hash(evil_run, tmp_path):
+def test_policy_allows_inline_code_only_by_hash(evil_run, tmp_path):
     report(evil_run, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     policy = text.split('Content-Security-Policy" content="')[1].split('"')[0]
@@ -136,14 +142,14 @@ def test_the_policy_allows_nothing_inline_but_by_hash(evil_run, tmp_path):
     assert not [name for name, _ in tags.attributes if name.startswith("on") or name in {"style", "src", "href"}]
 
 
-def test_the_data_are_strict_json(layered_run, tmp_path):
+def test_data_is_strict_json(layered_run, tmp_path):
     report(layered_run, tmp_path / "report.html")
     block = (tmp_path / "report.html").read_text().split('id="charts">')[1].split("</script>")[0]
-    charts = json.loads(block, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+    charts = json.loads(block, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
     assert [set(chart) for chart in charts] == [{"figure", "dark"}] * len(charts)
 
 
-def test_it_tells_what_there_is_to_know_of_a_run(layered_run, long_run, tmp_path):
+def test_report_contains_facts_of_run(layered_run, long_run, tmp_path):
     report(layered_run, tmp_path / "report.html", title="Mine")
     text = (tmp_path / "report.html").read_text()
     for expected in (
@@ -159,22 +165,22 @@ def test_it_tells_what_there_is_to_know_of_a_run(layered_run, long_run, tmp_path
     assert "11 of 100,000 values" in (tmp_path / "report.html").read_text()
 
 
-def test_progress_is_told_from_none_to_all(layered_run, tmp_path):
-    told = []
-    report(layered_run, tmp_path / "report.html", progress=lambda done, total, what: told.append((done, total, what)))
-    totals = {total for _, total, _ in told}
+def test_progress_is_reported_from_zero_to_total(layered_run, tmp_path):
+    calls = []
+    report(layered_run, tmp_path / "report.html", on_progress=lambda *arguments: calls.append(arguments))
+    totals = {total for _, total, _ in calls}
     assert len(totals) == 1
-    assert [done for done, _, _ in told] == list(range(totals.pop() + 1))
-    assert told[0][2] == "loss"
+    assert [done for done, _, _ in calls] == list(range(totals.pop() + 1))
+    assert calls[0][2] == "loss"
 
 
-def test_a_run_without_points_has_a_report(record, tmp_path):
+def test_run_without_points_has_report(record, tmp_path):
     report(record("empty", {}), tmp_path / "report.html")
     assert "Origin" in (tmp_path / "report.html").read_text()
 
 
-def test_what_cannot_be_written_is_said_and_leaves_no_rest(layered_run, tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="there is no directory"):
+def test_failed_write_raises_and_leaves_no_temporary_file(layered_run, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="nowhere' of the report does not exist"):
         report(layered_run, tmp_path / "nowhere" / "report.html")
     with pytest.raises(IsADirectoryError, match="is a directory"):
         report(layered_run, tmp_path)
@@ -189,7 +195,12 @@ def test_what_cannot_be_written_is_said_and_leaves_no_rest(layered_run, tmp_path
     assert target.read_text() == "old"
 
 
-def test_plotly_that_is_missing_is_said(layered_run, tmp_path, monkeypatch):
+def test_missing_dependencies_raise(layered_run, tmp_path, monkeypatch):
+    with monkeypatch.context() as context:
+        context.setitem(sys.modules, "jinja2", None)
+        with pytest.raises(ImportError, match=r"jinja2 is required: pip install 'holter\[serve\]'"):
+            report(layered_run, tmp_path / "report.html")
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(ImportError, match=r"pip install 'holter\[serve\]'"):
+    with pytest.raises(ImportError, match=r"plotly is required: pip install 'holter\[serve\]'"):
         report(layered_run, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()

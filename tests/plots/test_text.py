@@ -1,4 +1,4 @@
-"""Texts of a run are shown as they are, bounded and on one line, and never as markup."""
+"""Texts of a run are displayed literally, bounded and on one line."""
 
 import html
 
@@ -6,29 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holter.plots.build.text import distinct_parts, plotly_text, shortened
+from holter.plots.build.text import display_text, distinct_parts, plotly_text
 
 
 @given(st.text(), st.integers(8, 200))
-def test_plotly_shows_the_text_and_nothing_else(text, characters):
-    shown = plotly_text(text, characters)
-    # Plotly splits at tags and templates first, and decodes entities last.
-    assert not set(shown) & set("<>%$\n\r\t")
-    assert html.unescape(shown) == shortened(text, characters)
+def test_plotly_text_is_escaped_and_decodes_to_display_text(text, max_chars):
+    escaped = plotly_text(text, max_chars)
+    # Plotly parses tags and templates first and decodes entities last.
+    assert not set(escaped) & set("<>%$\n\r\t")
+    assert html.unescape(escaped) == display_text(text, max_chars)
 
 
 @given(st.text(), st.integers(8, 200))
-def test_a_shortened_text_has_its_ends(text, characters):
-    short = shortened(text, characters)
-    assert len(short) == min(len(text), characters)
-    assert all(char.isprintable() or char == "\u200d" for char in short)
-    if len(text) > characters and text.isascii() and text.isprintable():
-        assert text.startswith(short.split("…")[0])
-        assert text.endswith(short.split("…")[1])
+def test_display_text_is_printable_and_bounded(text, max_chars):
+    short = display_text(text, max_chars)
+    assert len(short) <= max_chars
+    assert short.isprintable()
+    if text.isprintable():
+        assert len(short) == min(len(text), max_chars)
+        head, _, tail = short.partition("…") if len(text) > max_chars else (short, "", "")
+        assert text.startswith(head)
+        assert text.endswith(tail)
 
 
-def test_what_would_turn_the_text_around_is_replaced():
-    assert shortened("a\u202eb\x00c\nd", 10) == "a\ufffdb\ufffdc\ufffdd"
+def test_unprintable_characters_are_escaped():
+    assert display_text("a\u202eb\x00c\nd", 30) == r"a\u202eb\x00c\nd"
 
 
 @pytest.mark.parametrize(
@@ -46,12 +48,12 @@ def test_what_would_turn_the_text_around_is_replaced():
         ([], []),
     ],
 )
-def test_what_all_names_have_in_common_is_left_out(names, parts):
+def test_common_parts_of_names_are_removed(names, parts):
     assert distinct_parts(names) == parts
 
 
 @given(st.lists(st.text("ab/.", min_size=1, max_size=8), min_size=1, max_size=6, unique=True))
-def test_distinct_names_stay_distinct_and_something_is_left_of_each(names):
+def test_distinct_parts_are_distinct_and_not_empty(names):
     parts = distinct_parts(names)
     assert len(set(parts)) == len(parts) == len(names)
     assert all(parts)

@@ -168,7 +168,11 @@ def _open(run: str, workload: Workload, errors: ErrorLog):
     def attempt() -> None:
         opened.append(
             holter.Logger(
-                run, sinks=workload.sinks, summary_every=workload.summary_every, journal_points=workload.journal_points
+                run,
+                resume="allow",
+                sinks=workload.sinks,
+                summary_every=workload.summary_every,
+                journal_points=workload.journal_points,
             )
         )
 

@@ -5,6 +5,8 @@ import sqlite3
 import struct
 from dataclasses import dataclass
 
+import xxhash
+
 MASK = (1 << 64) - 1
 PRIME = 0x9E3779B97F4A7C15
 
@@ -19,7 +21,7 @@ class Bucket:
     square_total: float
     last: float
     last_step: int
-    last_micros: int
+    last_millis: int
     """Since the run's start."""
 
 
@@ -28,10 +30,10 @@ def decode(series_id: int, level: int, start: int, row: bytes) -> list[Bucket]:
     width = 64 * 8**level
     content, check = row[:-4], struct.unpack("<I", row[-4:])[0]
     place = (series_id * PRIME ^ start ^ level) & MASK
-    assert check == _h(place, content) >> 32, "the checksum is wrong"
+    assert check == xxhash.xxh3_64_intdigest(content, seed=place) & 0xFFFFFFFF, "the checksum is wrong"
     assert content[0] == 1
     reading = _Reading(content, 2)
-    micros = 0
+    millis = 0
     buckets = []
     for slot in range(8):
         if not content[1] >> slot & 1:
@@ -40,13 +42,13 @@ def decode(series_id: int, level: int, start: int, row: bytes) -> list[Bucket]:
         count, offset = (width, width - 1) if flags & 32 else (reading.number() + 1, reading.number())
         nonfinite_count = reading.number() if flags & 64 else count if flags & 128 else 0
         change = reading.number()
-        micros += change >> 1 ^ -(change & 1)
+        millis += change >> 1 ^ -(change & 1)
         values = [math.nan, math.nan, 0.0, 0.0, math.nan]
         for index in range(5):
             if index == 4 or not flags & 128:
                 values[index] = reading.float32() if flags >> index & 1 else reading.float64()
         last_step = start + slot * width + offset
-        buckets.append(Bucket(count, nonfinite_count, *values, last_step, micros))
+        buckets.append(Bucket(count, nonfinite_count, *values, last_step, millis))
     assert reading.at == len(content), "trailing bytes"
     return buckets
 
@@ -57,12 +59,12 @@ def assert_rollups_match_points(connection: sqlite3.Connection) -> int:
     for series_id, level, start, row in rows:
         width = 64 * 8**level
         points: dict[int, list[tuple[int, float, int]]] = {}
-        for step, value, micros in connection.execute(
-            """SELECT step, value, timestamp_micros FROM points
+        for step, value, millis in connection.execute(
+            """SELECT step, value, timestamp_millis FROM points
                WHERE series_id = ? AND step BETWEEN ? AND ? ORDER BY step""",
             (series_id, start, start + 8 * width - 1),
         ):
-            points.setdefault(step // width, []).append((step, math.nan if value is None else value, micros))
+            points.setdefault(step // width, []).append((step, math.nan if value is None else value, millis))
         found = decode(series_id, level, start, row)
         assert [bucket.last_step // width for bucket in found] == list(points), (series_id, level, start)
         for bucket, expected in zip(found, points.values(), strict=True):
@@ -71,10 +73,10 @@ def assert_rollups_match_points(connection: sqlite3.Connection) -> int:
 
 
 def _assert_same(bucket: Bucket, points: list[tuple[int, float, int]]) -> None:
-    step, last, micros = points[-1]
+    step, last, millis = points[-1]
     finite = [value for _, value, _ in points if math.isfinite(value)]
     assert (bucket.count, bucket.nonfinite_count) == (len(points), len(points) - len(finite))
-    assert (bucket.last_step, bucket.last_micros) == (step, micros)
+    assert (bucket.last_step, bucket.last_millis) == (step, millis)
     assert bucket.last == last or (math.isnan(bucket.last) and math.isnan(last))
     if finite:
         assert (bucket.minimum, bucket.maximum) == (min(finite), max(finite))
@@ -111,12 +113,3 @@ class _Reading:
     def float64(self) -> float:
         self.at += 8
         return float(struct.unpack_from("<d", self.content, self.at - 8)[0])
-
-
-def _h(seed: int, content: bytes) -> int:
-    """The checksum H of the specification."""
-    total = (seed ^ len(content)) * PRIME & MASK
-    for at in range(0, len(content), 8):
-        word = int.from_bytes(content[at : at + 8], "little")
-        total = (total ^ total >> 32 ^ word) * PRIME & MASK
-    return total ^ total >> 29

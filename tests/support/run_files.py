@@ -42,16 +42,24 @@ def assert_database_is_intact(run: Path) -> None:
     assert_sqlite_finds_no_damage(run)
     connection = database(run)
     try:
-        stored = connection.execute(
-            "SELECT id, count, nonfinite_count, first_step, last_step FROM series ORDER BY id"
+        cached = connection.execute(
+            """SELECT id, count, nonfinite_count, first_step, last_step, min_value, max_value
+               FROM series ORDER BY id"""
         ).fetchall()
         # NaN is NULL in the database; the bound is the largest finite number.
         counted = connection.execute(
             """SELECT series_id, count(*), sum(value IS NULL OR abs(value) > 1.7976931348623157e308),
-                      min(step), max(step)
+                      min(step), max(step), min(value) FILTER (WHERE abs(value) <= 1.7976931348623157e308),
+                      max(value) FILTER (WHERE abs(value) <= 1.7976931348623157e308)
                FROM points GROUP BY series_id ORDER BY series_id"""
         ).fetchall()
-        assert stored == counted
+        assert cached == counted
+        for extreme in ("min", "max"):
+            misplaced = connection.execute(
+                f"""SELECT name FROM series WHERE {extreme}_step IS NOT (
+                        SELECT min(step) FROM points WHERE series_id = series.id AND value = {extreme}_value)"""
+            ).fetchall()
+            assert misplaced == []
         stale = connection.execute(
             """SELECT series.name FROM series JOIN points ON series_id = series.id AND step = last_step
                WHERE last_value IS NOT value"""
@@ -107,12 +115,15 @@ def summary_lines(run: Path) -> list[dict[str, Any]]:
 def summary_points(run: Path) -> Points:
     """Return the summary's values; a later line for the same step wins."""
     constants = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+    reserved = ("step", "format_version", "nonfinite")
+    reserved = ("step", "format_version", "nonfinite")
     points: Points = {}
-    for line in summary_lines(run):
+    for number, line in enumerate(summary_lines(run)):
+        assert line.pop("format_version", None) == (1 if number == 0 else None)
         nonfinite = line.pop("nonfinite", {})
         step = line.pop("step")
         for key, value in line.items():
-            name = key[1:] if key in ("/step", "/nonfinite") else key
+            name = key[1:] if key.lstrip("/") in reserved else key
             points[name, step] = constants[nonfinite[key]] if value is None else value
     return points
 

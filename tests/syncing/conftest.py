@@ -18,7 +18,7 @@ NAMES = ["train/loss", "grad_norm/blocks.0.M_init", "ä/ß", "special"]
 def record(path: Path, *, parts: int, first_step: int = 0, rank: int = 0, has_database: bool = False) -> holter.Logger:
     """Return an open logger. Without a database, each flush closes a part, here of a hundred steps."""
     sinks = ("sqlite", "parquet", "summary") if has_database else ("parquet", "summary")
-    logger = holter.Logger(path, rank=rank, sinks=sinks, summary_every=10, journal_points=1 << 12)
+    logger = holter.Logger(path, rank=rank, sinks=sinks, summary_every=10, journal_points=1 << 12, resume="allow")
     for start in range(first_step, first_step + parts * 100, 100):
         for step in range(start, start + 100):
             values = [step * 0.5, -step, 1.0, (math.nan, math.inf, 0.1)[step % 3]]

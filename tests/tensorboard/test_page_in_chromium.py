@@ -59,8 +59,8 @@ def test_live_run_grows_and_shows_its_spike(serve, page, training, tmp_path):
         return int(cells[-1].replace(",", "")) if cells else None
 
     wait_until(lambda: last_step() == STEPS - 1, DEADLINE_SECS)
-    assert "live" in page.locator("runs-data-table").inner_text()
-    assert "train/loss" in card.inner_text().replace("\n", "")
+    wait_until(lambda: "live" in page.locator("runs-data-table").inner_text(), DEADLINE_SECS)
+    wait_until(lambda: "train/loss" in card.inner_text().replace("\n", ""), DEADLINE_SECS)
 
     training.stdin.write("\n")
     training.stdin.flush()
@@ -75,7 +75,7 @@ def test_live_run_grows_and_shows_its_spike(serve, page, training, tmp_path):
     # By default, TensorBoard excludes outliers from the scale.
     def largest_tick():
         ticks = card.locator(".y-axis").first.inner_text().split()
-        return max(float(tick) for tick in ticks if re.fullmatch(r"-?[\d.]+", tick))
+        return max((float(tick) for tick in ticks if re.fullmatch(r"-?[\d.]+", tick)), default=0.0)
 
     page.get_by_label("Ignore outliers in chart scaling").uncheck()
     wait_until(lambda: largest_tick() >= SPIKE - 1, DEADLINE_SECS)

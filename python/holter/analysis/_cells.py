@@ -7,8 +7,8 @@ from itertools import accumulate
 
 import numpy as np
 
+from holter._direction import Better
 from holter.analysis._texts import ABSENT, number, setting, spread
-from holter.analysis.naming import Better
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from holter._direction import Better, direction
 from holter._text import counted, flatten_config, visible
 from holter.analysis import _windows, naming
 from holter.analysis._cells import Cell, Row, absent, row
@@ -96,7 +97,7 @@ def metric_curves(sources: Sequence[Source], metric: str) -> list[Curve | None]:
 
 
 def curve_rows(
-    title: str, curves: Sequence[Curve | None], at: Sequence[int], better: naming.Better, *, missing: str
+    title: str, curves: Sequence[Curve | None], at: Sequence[int], better: Better, *, missing: str
 ) -> Iterator[Row]:
     """Yield the rows of a metric: its values at steps, its best and its final value."""
     for step in at:
@@ -148,7 +149,7 @@ def divergence_row(sources: Sequence[Source]) -> Row:
 
 def target_row(curves: Sequence[Curve | None], metric: str, target: float, *, missing: str) -> Row:
     """Return the step at which each run reached a target value."""
-    better = naming.direction(metric) or _approach(curves, target)
+    better = direction(metric) or _approach(curves, target)
     sign = "≤" if better == "lower" else "≥"
     cells = [_reached(curve, target, better, missing) for curve in curves]
     label = f"{visible(metric)} {sign} {number(target)}"
@@ -181,7 +182,7 @@ def _at(curve: Curve | None, step: int, missing: str) -> Cell:
     return Cell(number(value), value, "; ".join(filter(None, notes)))
 
 
-def _best(curve: Curve | None, better: naming.Better, missing: str) -> Cell:
+def _best(curve: Curve | None, better: Better, missing: str) -> Cell:
     if curve is None:
         return absent(missing)
     if not np.isfinite(curve.values).any():
@@ -270,7 +271,7 @@ def _divergence(first: Source, other: Source) -> Cell:
     return Cell(str(step), float(step), f"in {visible(str(names[0]))}")
 
 
-def _reached(curve: Curve | None, target: float, better: naming.Better, missing: str) -> Cell:
+def _reached(curve: Curve | None, target: float, better: Better, missing: str) -> Cell:
     if curve is None:
         return absent(missing)
     is_reached = curve.values <= target if better == "lower" else curve.values >= target
@@ -281,7 +282,7 @@ def _reached(curve: Curve | None, target: float, better: naming.Better, missing:
     return absent(f"not reached; best {best.text}")
 
 
-def _approach(curves: Sequence[Curve | None], target: float) -> naming.Better:
+def _approach(curves: Sequence[Curve | None], target: float) -> Better:
     """The better direction of a metric with an unknown one: from the first curve's first value toward the target."""
     first = next((float(c.values[0]) for c in curves if c is not None), target)
     return "lower" if first > target else "higher"

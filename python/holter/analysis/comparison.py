@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from holter._direction import direction
 from holter._text import plain_json, visible
-from holter.analysis import _rows, _tables, naming
+from holter.analysis import _rows, _tables
 from holter.analysis._cells import Row, absent, merge_groups
 from holter.analysis._cells import row as make_row
 from holter.analysis.labels import run_labels
@@ -149,7 +150,7 @@ def _metric_rows(
         curves = _rows.metric_curves(sources, metric)
         title, missing = visible(metric), f"no series {visible(metric)!r}"
         if any(curves):
-            yield from _rows.curve_rows(title, curves, steps, naming.direction(metric), missing=missing)
+            yield from _rows.curve_rows(title, curves, steps, direction(metric), missing=missing)
         else:
             names = {name for source in sources for name in source.names}
             close = difflib.get_close_matches(metric, sorted(names)[:_MAX_NAMES], n=1)

@@ -3,13 +3,13 @@
 `val/ppl`, `val_ppl`, `validation/perplexity`, `eval/ppl` and `ppl/val` all mean the validation perplexity.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-Better: TypeAlias = Literal["lower", "higher"] | None
+from holter._direction import words
+
 Split: TypeAlias = Literal["train", "val", "test", ""]
 
 LOSS = ("loss", "nll", "ce", "cross_entropy", "total_loss")
@@ -32,12 +32,6 @@ _SPLITS: dict[str, Split] = {
 }
 _ORDER: tuple[Split, ...] = ("train", "", "val", "test")
 _CANONICAL = {name: group[0] for group in (LOSS, PERPLEXITY, ACCURACY, GRADIENT_NORM, LEARNING_RATE) for name in group}
-_LOWER_IS_BETTER = {"loss", "nll", "ce", "ppl", "perplexity", "error", "err", "bpb", "bpc", "mse", "mae", "rmse"}
-_HIGHER_IS_BETTER = {"acc", "accuracy", "f1", "auc", "auroc", "bleu", "rouge", "reward", "precision", "recall"}
-_WORDS = re.compile(r"[a-z0-9]+")
-_HELD_OUT = re.compile(r"held[-_]out")
-_MAX_CHARS = 200
-"""Names are truncated to this length: people give losses shorter names."""
 _MARKS = "mark/"
 
 
@@ -57,11 +51,11 @@ class Meaning:
 @lru_cache(maxsize=1 << 14)  # a run's names are searched for several metrics
 def meaning(name: str) -> Meaning:
     """Parse a name."""
-    words = _words(name)
-    for place, rest in ((0, words[1:]), (-1, words[:-1])):
-        if rest and words[place] in _SPLITS:
-            return Meaning(_SPLITS[words[place]], "_".join(rest))
-    return Meaning("", "_".join(words))
+    found = words(name)
+    for place, rest in ((0, found[1:]), (-1, found[:-1])):
+        if rest and found[place] in _SPLITS:
+            return Meaning(_SPLITS[found[place]], "_".join(rest))
+    return Meaning("", "_".join(found))
 
 
 def names_for_metric(names: Iterable[str], metrics: Sequence[str]) -> list[str]:
@@ -93,24 +87,12 @@ def resolve(names: Iterable[str], wanted: str) -> str | None:
     return next((name for name in ordered if _canonical(name) == _canonical(wanted)), None)
 
 
-def direction(name: str) -> Better:
-    """Return whether lower or higher is better for a metric of this name; None if unknown."""
-    words = set(_words(name))
-    if words & _LOWER_IS_BETTER:
-        return "lower"
-    return "higher" if words & _HIGHER_IS_BETTER else None
-
-
 def measures(name: str, metric: str) -> bool:
     """Return whether the name contains the words of the metric, such as `effective rank`."""
-    return f" {metric} " in f" {' '.join(_words(name))} "
+    return f" {metric} " in f" {' '.join(words(name))} "
 
 
 def _canonical(name: str) -> tuple[Split, str]:
     """The split, and the canonical name of the metric."""
     parsed = meaning(name)
     return parsed.split, _CANONICAL.get(parsed.metric, parsed.metric)
-
-
-def _words(name: str) -> list[str]:
-    return _WORDS.findall(_HELD_OUT.sub("heldout", name[:_MAX_CHARS].lower()))

@@ -91,7 +91,7 @@ class _Objects:
             self._add_value(item["name"], step, item["value"], location)
             return
         for name, field in item.items():
-            if name == key:
+            if name in (key, "format_version"):  # the version of a summary
                 continue
             if name in TIME_KEYS:
                 self._batch.skipped["times"] += 1

@@ -39,7 +39,10 @@ class LazyLogger:
 
     @property
     def path(self) -> Path:
-        """The run's directory; it is created when the run is opened."""
+        """The run's directory, which is created when the run is opened.
+
+        Opening changes it to a new directory if the given one contains a completed run; see `holter.Logger`.
+        """
         return self._path
 
     @property
@@ -58,8 +61,8 @@ class LazyLogger:
             if self._config:
                 # Not part of the settings, so that the configuration of an earlier attempt is kept.
                 self._logger.update_config(self._config)
-            if self._settings.get("resume") == "never":
-                self._settings["resume"] = "allow"  # later calls resume this run
+            self._path = self._logger.path
+            self._settings["resume"] = "allow"  # later calls resume this run
         return self._logger
 
     def configure(self, values: Mapping[str, Any]) -> None:

@@ -80,13 +80,14 @@ class ModelWatch:
         """Open the logger of this process; return None if it need not watch."""
         if not _is_sharded(model):
             return main.open() if main is not None else None
-        path = [main.path if main is not None else None]
+        logger = main.open() if main is not None else None
+        path = [main.path if main is not None else None]  # final only now that the run is open
         torch.distributed.broadcast_object_list(path)
-        if main is not None:
-            return main.open()
+        if logger is not None:
+            return logger
         if path[0] is None:
             raise RuntimeError("the process of rank 0 does not record a run, so the other ranks cannot join it")
-        self._rank_logger = LazyLogger(path[0], rank=torch.distributed.get_rank())
+        self._rank_logger = LazyLogger(path[0], rank=torch.distributed.get_rank(), resume="allow")
         return self._rank_logger.open()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class HolterTracker(GeneralTracker):
     that are not numbers are skipped with one warning. Without a step, values are recorded at the next step.
 
     Args:
-        run_name: The name of the run and of its directory; an existing run is resumed.
+        run_name: The name of the run and of its directory. If that contains a completed run, a new run starts next to
+            it; pass `resume="allow"` to resume it.
         logging_dir: The parent directory of the runs.
         settings: Other arguments of `holter.Logger`, such as `tags`.
     """

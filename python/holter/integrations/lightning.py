@@ -113,8 +113,8 @@ class HolterLogger(Logger):
         if self._lazy is None:
             path = Path(self.log_dir)
             name = "/".join(part for part in (self._name, path.name) if part)
-            resume = {"resume": "never"} if self._must_be_new else {}
-            self._lazy = LazyLogger(path, **{"name": name, **resume, **self._settings})
+            resume = "never" if self._must_be_new else "allow"
+            self._lazy = LazyLogger(path, **{"name": name, "resume": resume, **self._settings})
         return self._lazy
 
     @rank_zero_only

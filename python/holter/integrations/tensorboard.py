@@ -41,7 +41,7 @@ def _skipped(kind: str) -> Callable[..., None]:
 
 
 class SummaryWriter:
-    """Records into `log_dir`, the run's directory; an existing run is resumed.
+    """Records into `log_dir`, the run's directory. If it contains a completed run, a new run starts next to it.
 
     Values are stored as float64. Without a `global_step`, each tag counts its own steps from 0; torch uses 0 for all.
     After `close`, the next call resumes the run.
@@ -70,12 +70,16 @@ class SummaryWriter:
         if not log_dir:
             now = dt.datetime.now().astimezone().strftime("%b%d_%H-%M-%S")
             log_dir = Path("runs", f"{now}_{socket.gethostname()}{comment}")
-        self.log_dir = os.fspath(log_dir)
-        self._run = LazyLogger(self.log_dir, **settings)
+        self._run = LazyLogger(log_dir, **settings)
         self._next_steps: dict[str, int] = {}
         self._hyperparameters: dict[str, Any] = {}
         if purge_step is not None:
             self._run.warn_skipped("purge_step (logging a step again replaces its value)", example=str(purge_step))
+
+    @property
+    def log_dir(self) -> str:
+        """The run's directory."""
+        return os.fspath(self._run.path)
 
     def get_logdir(self) -> str:
         """Return the run's directory."""

@@ -30,7 +30,8 @@ class HolterLogger(BaseLogger):
     the last stage. The arguments match those of torchtitan's own loggers.
 
     Args:
-        log_dir: The run's directory; an existing run is resumed.
+        log_dir: The run's directory. If it contains a completed run, a new run starts next to it; pass
+            `resume="allow"` to resume it.
         config_dict: The job's configuration, stored with the run.
         tag: Prepended to every metric's name, with a slash.
         settings: Other arguments of `holter.Logger`, such as `tags`.

@@ -7,6 +7,7 @@ The Trainer's `report_to` accepts only the integrations that are built into tran
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,9 @@ class HolterCallback(TrainerCallback):
     - The main process records. If parameters are sharded, every process records its own rank of the watched series.
 
     Args:
-        path: The run's directory, which is resumed if it exists; in a search, the parent directory of the trials'
-            runs. By default a new directory for each training: `holter/run-1` and so on in the `output_dir`.
+        path: The run's directory; in a search, the parent directory of the trials' runs. If it contains a completed
+            run, a training that does not resume that run starts a new one next to it. By default a new directory for
+            each training: `holter/run-1` and so on in the `output_dir`.
         watch: Whether to watch the model with `holter.torch.watch`; a mapping is passed as its arguments.
         settings: Other arguments of `holter.Logger`, such as `tags`.
     """
@@ -150,11 +152,10 @@ class HolterCallback(TrainerCallback):
         """Open the run to record into."""
         name = state.trial_name or args.run_name or Path(args.output_dir).absolute().name
         settings = {"name": name, **self._settings}
-        path = (
-            self._path
-            if self._path is not None and not state.is_hyper_param_search
-            else _run_of_checkpoint(args, state)
-        )
+        path = None if state.is_hyper_param_search else self._path
+        stored = _run_of_checkpoint(args, state)
+        if stored is not None and (path is None or _is_numbered(stored, path)):
+            path, settings = stored, {"resume": "allow", **settings}
         if path is not None:
             run = LazyLogger(path, config=config, **settings)
             run.open()
@@ -189,6 +190,12 @@ def _run_of_checkpoint(args: TrainingArguments, state: TrainerState) -> Path | N
         warnings.warn(message, holter.HolterWarning, stacklevel=2)
         return None
     return path if location.get("id") else None
+
+
+def _is_numbered(path: Path, first: Path) -> bool:
+    """Whether the path is `first`, or one of the directories that `holter.Logger` creates next to it, as `first-2`."""
+    path, first = path.absolute(), first.absolute()
+    return path.parent == first.parent and re.fullmatch(rf"{re.escape(first.name)}(-\d+)?", path.name) is not None
 
 
 def _id_of(path: Path) -> str | None:

@@ -13,7 +13,7 @@ use memmap2::{MmapMut, MmapOptions};
 
 use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::format::{CONTROL_OFFSET, HEADER_BYTES, Origin, PAGE_BYTES, checksum, fixed_header};
+use crate::format::{CONTROL_OFFSET, HEADER_BYTES, Origin, PAGE_BYTES, fixed_header, header_check};
 use crate::slot::{SLOT_BYTES, Slot};
 
 /// A mapped ring, and the file that the names are appended to.
@@ -51,7 +51,7 @@ impl MappedRing {
         let ring_bytes = HEADER_BYTES + capacity * SLOT_BYTES;
         allocate(&file, 0, ring_bytes as u64 + names_bytes).map_err(Error::io("allocate", temporary))?;
         let header = fixed_header(capacity as u64, origin);
-        let check = checksum(origin.id, &header).to_le_bytes();
+        let check = header_check(origin.id, &header).to_le_bytes();
         file.write_all_at(&[&header[..], &check].concat(), 0).map_err(Error::io("write", temporary))?;
         // Before the pages are touched, because writing them to disk would require touching them again.
         file.sync_all().map_err(Error::io("sync", temporary))?;

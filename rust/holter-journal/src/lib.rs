@@ -70,7 +70,7 @@ pub use error::{Error, Result};
 #[cfg(not(holter_loom))]
 pub use file::unfinished_path;
 #[cfg(not(holter_loom))]
-pub use format::{Origin, checksum};
+pub use format::Origin;
 #[cfg(not(holter_loom))]
 pub use parent_only::ParentOnly;
 pub use point::{Point, SeriesId, Step, Timestamp};

@@ -15,15 +15,15 @@ pub(crate) const NAMES_SEGMENT_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Names {
     file: File,
-    /// Where in the file the last segment starts.
+    /// The offset of the last segment in the file.
     offset: u64,
     segment: MmapMut,
-    /// How much of the last segment is used.
+    /// The number of bytes used in the last segment.
     used: usize,
 }
 
 impl Names {
-    /// The names of a new journal, behind `offset` bytes of header and slots. The first segment is allocated.
+    /// The names of a new journal, after `offset` bytes of header and slots. The first segment is allocated.
     pub(crate) fn new(file: File, offset: u64) -> io::Result<Self> {
         let segment = map(&file, offset, NAMES_SEGMENT_BYTES as usize)?;
         Ok(Self { file, offset, segment, used: 0 })
@@ -40,7 +40,7 @@ impl Names {
             self.used += entry.len();
             return Ok(());
         }
-        // Both halves of the entry have their place before the first byte is written.
+        // Space for both halves of the entry exists before the first byte is written.
         let offset = self.offset + self.segment.len() as u64;
         if self.file.metadata()?.len() == offset {
             allocate(&self.file, offset, NAMES_SEGMENT_BYTES)?;

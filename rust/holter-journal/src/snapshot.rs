@@ -1,7 +1,7 @@
 //! Reads a journal's file without owning it: after a crash, or beside a live writer.
 //!
-//! Plain reads of the file, no mapping: whatever happens to the file meanwhile, the worst is a point
-//! that is not seen. Every slot and name is checked, so damage is skipped and counted, never believed.
+//! It uses plain reads and no mapping: if the file changes during the read, a point may be missing, and nothing
+//! worse. Every slot and name has a checksum, so damage is skipped and counted.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,43 +11,43 @@ use std::path::Path;
 
 use crate::control::{CLOSED, Counter};
 use crate::error::{Error, Result};
-use crate::format::{CONTROL_OFFSET, FIXED_BYTES, HEADER_BYTES, MAGIC, Origin, VERSION, checksum, name_check};
+use crate::format::{CONTROL_OFFSET, FIXED_BYTES, HEADER_BYTES, MAGIC, Origin, VERSION, header_check, name_check};
 use crate::point::{Point, Timestamp};
 use crate::slot::{SLOT_BYTES, Stamp};
 
-/// More slots than any journal has, and few enough for their places in a file to be counted in 64 bits.
+/// More slots than any journal has, and few enough that their offsets fit in 64 bits.
 const MAX_CAPACITY: u64 = 1 << 40;
 
-/// How much of the names is looked at together: more than the longest of them takes.
+/// How many bytes of names are read at a time: more than the longest name has.
 const NAMES_CHUNK_BYTES: usize = 1 << 18;
 
-/// How often a header is read again whose counters do not fit together.
+/// How often a header with inconsistent counters is read.
 const HEADER_ATTEMPTS: usize = 3;
 
-/// What a journal's file held at one moment.
+/// The content of a journal's file at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Which journal it is.
     pub origin: Origin,
     /// The names, in the order of their ids.
     pub names: Vec<String>,
-    /// The sequence numbers between the counters, `None` if these cannot be a ring's.
+    /// The sequence numbers between the counters; `None` if the counters are not valid.
     pub pending: Option<Range<u64>>,
     /// The published points with their sequence numbers, ascending.
     pub points: Vec<(u64, Point)>,
-    /// Points that were counted as dropped.
+    /// The number of dropped points.
     pub dropped: u64,
-    /// Slots that hold something else than a point whose name is known: a call that had not returned
-    /// when the process died, or damage.
+    /// The number of slots that contain neither zeros nor a point with a known name: calls that had not
+    /// returned when the process died, or damage.
     pub unreadable: u64,
 }
 
 /// Which points of a journal to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Records {
-    /// Those between the counters: enough beside a live writer, and a fraction of the file.
+    /// Those between the counters: enough beside a live writer, and only a fraction of the file.
     Pending,
-    /// Every slot that holds a point, whatever the counters say: for recovery.
+    /// Those in every slot, regardless of the counters: for recovery.
     All,
 }
 
@@ -56,7 +56,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] if it is no journal, [`Error::FormatVersion`] if it is a newer one's,
+    /// [`Error::Damaged`] if it is not a journal, [`Error::FormatVersion`] if a newer version wrote it,
     /// [`Error::Io`] if it cannot be read.
     pub fn read(path: &Path, records: Records) -> Result<Option<Self>> {
         let Some(file) = open(path)? else { return Ok(None) };
@@ -71,15 +71,15 @@ impl Snapshot {
         };
         let wanted = snapshot.pending.clone().filter(|_| records == Records::Pending);
         let positions = wanted.clone().unwrap_or(0..capacity);
-        // Counters that contradict each other are damaged, and say nothing of the sequence numbers' era.
+        // Counters that contradict each other are damaged, so the upper bits of the sequence numbers are unknown.
         let near = snapshot.pending.as_ref().map_or(0, |pending| pending.start);
         snapshot.read_slots(&file, positions, capacity, near).map_err(Error::io("read", path))?;
         if let Some(wanted) = wanted {
-            // A slot that was released and used again while we read holds a point whose predecessors
-            // we have not seen.
+            // A slot that was released and used again during the read contains a point whose predecessors were
+            // not read.
             snapshot.points.retain(|(sequence, _)| wanted.contains(sequence));
         }
-        // After the slots: a point's name was there before the point.
+        // After the slots: a name is written before the first point that uses it.
         snapshot.read_names(&file, capacity).map_err(Error::io("read", path))?;
         let num_names = snapshot.names.len();
         let num_points = snapshot.points.len();
@@ -89,7 +89,7 @@ impl Snapshot {
         Ok(Some(snapshot))
     }
 
-    /// Which journal is at `path`, and the sequence numbers between its counters; `None` if there is no
+    /// The identity of the journal at `path`, and the sequence numbers between its counters; `None` if there is no
     /// such file. Costs a fraction of [`Snapshot::read`].
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Snapshot {
                     _ => self.unreadable += u64::from(slot.iter().any(|&byte| byte != 0)),
                 }
             }
-            // A header can promise more slots than there are.
+            // The capacity in a damaged header can exceed the file.
             position += if length < chunk.len() { rest_of_lap } else { count };
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Snapshot {
                 rest = behind;
             }
             let used = (length - rest.len()) as u64;
-            // One that the chunk cut off is read again with what is behind it; an end or a gap is the last.
+            // A name that the end of the chunk cuts off is read again with the next chunk.
             if used == 0 || length < bytes.len() {
                 return Ok(());
             }
@@ -146,7 +146,7 @@ impl Snapshot {
     }
 }
 
-/// The file at `path`, if there is one. At the other end of a pipe nobody is waited for.
+/// Opens the file at `path`, if it exists. Does not block if it is a FIFO.
 fn open(path: &Path) -> Result<Option<File>> {
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
@@ -156,23 +156,23 @@ fn open(path: &Path) -> Result<Option<File>> {
     if file.metadata().map_err(Error::io("read", path))?.is_file() {
         Ok(Some(file))
     } else {
-        Err(Error::damaged(path, "it is no regular file"))
+        Err(Error::damaged(path, "it is not a regular file"))
     }
 }
 
-/// The header, the journal that it tells of, and how many slots that has.
+/// The header, the journal's identity, and its capacity in slots.
 fn read_header(path: &Path, file: &File) -> Result<([u8; HEADER_BYTES], Origin, u64)> {
     let mut header = [0; HEADER_BYTES];
     let mut attempt = 0;
     loop {
         file.read_exact_at(&mut header, 0).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::damaged(path, "it ends before its header does"),
-            // A device that refuses says nothing of the file: it is not to be put aside as damaged.
+            // An I/O error does not mean that the file is damaged.
             _ => Error::io("read", path)(error),
         })?;
         let (origin, capacity) = parse_header(path, &header)?;
         attempt += 1;
-        // Between the reading of one counter and of the other both may have moved on.
+        // Both counters may have changed between the two reads.
         if pending(&header, capacity).is_some() || attempt == HEADER_ATTEMPTS {
             return Ok((header, origin, capacity));
         }
@@ -182,18 +182,18 @@ fn read_header(path: &Path, file: &File) -> Result<([u8; HEADER_BYTES], Origin, 
 fn parse_header(path: &Path, header: &[u8; HEADER_BYTES]) -> Result<(Origin, u64)> {
     let word = |offset: usize| u64::from_le_bytes(std::array::from_fn(|i| header[offset + i]));
     if header[..8] != MAGIC {
-        return Err(Error::damaged(path, "it does not begin as a journal does"));
+        return Err(Error::damaged(path, "it does not start with a journal's magic bytes"));
     }
     let version = word(8) as u32;
     if version > VERSION {
         return Err(Error::FormatVersion { path: path.to_owned(), found: version.into(), known: VERSION.into() });
     }
     let (capacity, id) = (word(16), word(24));
-    if word(FIXED_BYTES) != checksum(id, &header[..FIXED_BYTES]) || !capacity.is_power_of_two() {
+    if word(FIXED_BYTES) != header_check(id, &header[..FIXED_BYTES]) || !capacity.is_power_of_two() {
         return Err(Error::damaged(path, "its header's checksum is wrong"));
     }
     if capacity > MAX_CAPACITY {
-        return Err(Error::damaged(path, format!("its header speaks of {capacity} slots")));
+        return Err(Error::damaged(path, format!("its capacity of {capacity} slots is too large")));
     }
     let origin = Origin { id, started: Timestamp::from_micros(word(32) as i64), pid: (word(8) >> 32) as u32 };
     Ok((origin, capacity))
@@ -219,7 +219,7 @@ fn parse_name(journal_id: u64, index: usize, bytes: &[u8]) -> Option<(String, &[
     Some((String::from_utf8(name.to_vec()).ok()?, behind))
 }
 
-/// Fills `bytes` as far as the file goes.
+/// Reads until `bytes` is full or the file ends.
 fn read_up_to(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut length = 0;
     while length < bytes.len() {

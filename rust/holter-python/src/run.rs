@@ -16,8 +16,9 @@ use crate::error::to_py;
 /// Steps, values and microseconds since the Unix epoch: little-endian items of eight bytes each.
 type Buffers<'py> = (Bound<'py, PyByteArray>, Bound<'py, PyByteArray>, Bound<'py, PyByteArray>);
 
-/// Name, count, count of non-finite values, first step, last step, last value.
-type Facts = (String, u64, u64, i64, i64, f64);
+/// Name, count, count of non-finite values, first step, last step, last value; smallest finite value and its step,
+/// largest finite value and its step.
+type Facts = (String, u64, u64, i64, i64, f64, Option<f64>, Option<i64>, Option<f64>, Option<i64>);
 
 /// The columns of buckets: first steps, last steps, counts, counts of non-finite values, smallest values, largest
 /// values, sums, sums of squares, last values, times of the last points; items as in [`Buffers`].
@@ -100,8 +101,9 @@ impl Reader {
     /// The facts of the series that match `pattern`, sorted by name.
     fn facts(&self, py: Python<'_>, pattern: &str) -> PyResult<Vec<Facts>> {
         let facts = detached(py, || self.0.series_facts(Some(pattern)))?;
-        let row = |SeriesFacts { name, count, nonfinite_count, first_step, last_step, last_value }| {
-            (name, count, nonfinite_count, first_step, last_step, last_value)
+        let row = |SeriesFacts { name, count, nonfinite_count, first_step, last_step, last_value, min, max }| {
+            let ((min, min_step), (max, max_step)) = (min.unzip(), max.unzip());
+            (name, count, nonfinite_count, first_step, last_step, last_value, min, min_step, max, max_step)
         };
         Ok(facts.into_iter().map(row).collect())
     }

@@ -4,7 +4,7 @@
 //! A [`Session`](record::Session) opens a run. Its [`Recorder`](record::Recorder) accepts points from any
 //! thread and appends them to the [`Journal`](holter_journal::Journal), a bounded ring in a mapped file: no
 //! lock, no I/O, no allocation. One [writer](record::writer) thread drains the ring into the
-//! [sinks](store::sink): the first, a database or Parquet files, is the [truth](store::sink::Truth), the
+//! [sinks](store::sink): the first, a database or Parquet files, is the [primary](store::sink::Primary), the
 //! others are [derived](store::sink::Derived) from what it has committed. Only then does the ring reuse a slot.
 //!
 //! - A point that was accepted survives SIGKILL: it is in the file, and [recovery](store::recover()) moves it
@@ -47,6 +47,7 @@
 pub mod error;
 pub mod event_files;
 mod fs;
+mod millis;
 pub mod pattern;
 pub mod points;
 pub mod read;

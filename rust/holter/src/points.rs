@@ -1,13 +1,14 @@
-//! The points of one series as columns, and the one place that says which of two equal steps wins.
+//! The points of a series as columns, and the two rules for them: which of two points at the same step counts, and
+//! which values are the extremes.
 
 use std::ops::Range;
 
 use holter_journal::Step;
 
-/// The points of one series, or of a stretch of it: columns of equal length.
+/// Points of one series: columns of equal length.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Columns {
-    /// Strictly ascending, unless said otherwise.
+    /// Strictly ascending, unless documented otherwise.
     pub steps: Vec<Step>,
     /// NaN and infinities as they were logged.
     pub values: Vec<f64>,
@@ -16,17 +17,17 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// How many points there are.
+    /// The number of points.
     pub fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// Whether there is no point.
+    /// Whether there are no points.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Appends one point.
+    /// Appends a point.
     pub(crate) fn push(&mut self, step: Step, value: f64, time_micros: i64) {
         self.steps.push(step);
         self.values.push(value);
@@ -45,25 +46,25 @@ impl Columns {
         self.extend(&other.steps[range.clone()], &other.values[range.clone()], &other.times_micros[range]);
     }
 
-    /// Forgets all points but keeps the memory.
+    /// Removes all points and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.truncate(0);
     }
 
-    /// Forgets the first `count` points.
+    /// Removes the first `count` points.
     pub(crate) fn drop_front(&mut self, count: usize) {
         self.steps.drain(..count);
         self.values.drain(..count);
         self.times_micros.drain(..count);
     }
 
-    /// Sorts by step; of equal steps the one that was appended last stays.
+    /// Sorts by step; of points at the same step, the last one stays.
     pub(crate) fn order(&mut self) {
         if self.steps.is_sorted_by(|a, b| a < b) {
             return;
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
-        // Stable, so that of equal steps the last appended comes last.
+        // Stable, so that of equal steps the last appended one comes last.
         order.sort_by_key(|&i| self.steps[i]);
         let unordered = std::mem::take(self);
         for same in order.chunk_by(|&a, &b| unordered.steps[a] == unordered.steps[b]) {
@@ -73,10 +74,52 @@ impl Columns {
         }
     }
 
-    /// Forgets all points but the first `len`.
+    /// Removes all but the first `len` points.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.steps.truncate(len);
         self.values.truncate(len);
         self.times_micros.truncate(len);
+    }
+}
+
+/// The smallest and the largest finite value, each with the smallest of its steps; `None` if no value is finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Extremes {
+    pub(crate) min: Option<(f64, Step)>,
+    pub(crate) max: Option<(f64, Step)>,
+}
+
+impl Extremes {
+    /// Adds a point.
+    pub(crate) fn add(&mut self, step: Step, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        let value = value + 0.0; // The database stores no sign of zero.
+        if self.min.is_none_or(|(min, at)| value < min || (value == min && step < at)) {
+            self.min = Some((value, step));
+        }
+        if self.max.is_none_or(|(max, at)| value > max || (value == max && step < at)) {
+            self.max = Some((value, step));
+        }
+    }
+
+    /// Adds points.
+    pub(crate) fn add_all(&mut self, steps: &[Step], values: &[f64]) {
+        for (&step, &value) in steps.iter().zip(values) {
+            self.add(step, value);
+        }
+    }
+
+    /// Whether one of these points, whose steps ascend, replaces an extreme by a less extreme value, so that the extremes
+    /// have to be searched again.
+    pub(crate) fn are_lost(&self, steps: &[Step], values: &[f64]) -> bool {
+        let is_lost = |extreme: Option<(f64, Step)>, is_as_extreme: fn(f64, f64) -> bool| {
+            extreme.is_some_and(|(old, step)| {
+                let replacement = steps.binary_search(&step).ok().map(|i| values[i]);
+                replacement.is_some_and(|new| !new.is_finite() || !is_as_extreme(new, old))
+            })
+        };
+        is_lost(self.min, |new, old| new <= old) || is_lost(self.max, |new, old| new >= old)
     }
 }

@@ -86,7 +86,7 @@ impl Random {
     }
 }
 
-/// A crashed run with points in a closed part, in the truth and in the journal alone, with a summary and an alert.
+/// A crashed run with points in a closed part, in the primary sink and in the journal alone, with a summary and an alert.
 fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     let path = scratch.path().join("live");
     let rules = r#"[{"pattern": "*", "rule": "non_finite", "level": "error", "stop": false}]"#;

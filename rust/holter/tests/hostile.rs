@@ -270,7 +270,7 @@ fn a_database_with_a_program_in_it_is_refused() {
     let endless = "WITH RECURSIVE e(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM e)";
     let view = format!(
         "DROP VIEW metrics; ALTER TABLE points RENAME TO kept; CREATE VIEW Points AS {endless}
-        SELECT n AS series_id, n AS step, 1.0 AS value, 0 AS timestamp_micros FROM e;"
+        SELECT n AS series_id, n AS step, 1.0 AS value, 0 AS timestamp_millis FROM e;"
     );
     let trigger = "CREATE TRIGGER t AFTER INSERT ON points BEGIN DELETE FROM points; END;".to_owned();
     for (program, name) in [(view, "Points"), (trigger, "\"t\"")] {

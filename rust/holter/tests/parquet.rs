@@ -13,7 +13,7 @@ use holter::series_table::SeriesTable;
 use holter::store::batch::Batch;
 use holter::store::parquet::ParquetSink;
 use holter::store::parquet::parts::{self, CompactLimits};
-use holter::store::sink::{Derived, Sink, Truth};
+use holter::store::sink::{Derived, Primary, Sink};
 use holter_journal::SeriesId;
 use parquet_support::{
     JOURNAL, Logged, Model, assert_holds, batch, feed, files, model, options, overlapping_parts, series_names, table,
@@ -42,7 +42,7 @@ fn assert_reads(dir: &Path, expected: &Model) {
     }
 }
 
-/// A truth that knows every batch, and hands over all of them.
+/// A primary sink that knows every batch, and hands over all of them.
 struct Remembered<'a> {
     batches: &'a [Vec<Logged>],
     end: u64,
@@ -70,7 +70,7 @@ impl Sink for Remembered<'_> {
     }
 }
 
-impl Truth for Remembered<'_> {
+impl Primary for Remembered<'_> {
     fn mark_derived(&mut self) -> Result<()> {
         Ok(())
     }
@@ -187,7 +187,7 @@ proptest! {
 }
 
 #[test]
-fn as_the_truth_it_gives_back_what_it_took() {
+fn primary_returns_every_stored_point() {
     let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let expected = overlapping_parts(dir.path());
     let mut sink = ParquetSink::open(options(dir.path(), 150, 1000)).unwrap();

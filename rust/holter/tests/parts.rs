@@ -1,9 +1,10 @@
-//! The parts of a folder: merged, interrupted, foreign, damaged, and of a newer format.
+//! The parts of a directory: merged, interrupted, foreign, damaged, without field ids, and of a newer format.
 #![allow(clippy::unwrap_used)]
 
 mod parquet_support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::sync::Arc;
 
 use holter::error::Error;
@@ -11,14 +12,16 @@ use holter::store::parquet::ParquetSink;
 use holter::store::parquet::parts;
 use holter::store::schema::parquet as names;
 use holter::store::sink::Sink;
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet_support::{JOURNAL, Logged, assert_holds, feed, files, model, options, overlapping_parts, stored, table};
 
 #[test]
-fn an_interrupted_compaction_loses_and_repeats_nothing() {
+fn interrupted_compaction_neither_loses_nor_repeats_points() {
     let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let expected = overlapping_parts(before.path());
     for name in files(before.path()) {
@@ -27,7 +30,7 @@ fn an_interrupted_compaction_loses_and_repeats_nothing() {
     parts::compact(after.path(), "run", 0).unwrap();
     let (inputs, merged) = (files(before.path()), files(after.path()));
     assert_eq!(merged, ["part-000005.parquet"]);
-    // Inputs go one by one once the merged part is there; before that it is a file of another name.
+    // Inputs are removed one by one after the merged part appears; before that it has another name.
     for gone in 0..=inputs.len() {
         for has_merged in [true, false] {
             let state = tempfile::tempdir().unwrap();
@@ -59,7 +62,7 @@ fn long_series_are_merged_across_blocks_and_row_groups() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, table) = (dir.path(), table());
     let mut batches = Vec::new();
-    // Even steps, then odd ones, then a stretch again: three parts that interleave.
+    // Even steps, odd steps, and a range of steps again: three parts that interleave.
     for (part, steps) in
         [(0..400_000).step_by(2), (1..400_000).step_by(2), (100_000..140_000).step_by(1)].into_iter().enumerate()
     {
@@ -81,13 +84,13 @@ fn long_series_are_merged_across_blocks_and_row_groups() {
 }
 
 #[test]
-fn only_our_files_are_parts() {
+fn other_files_are_not_parts() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let expected = overlapping_parts(dir);
     let foreign = ["part-7.parquet", "part-0000007.parquet", "notes.parquet", "part-000009.parquet.bak", ".x.tmp"];
     for name in foreign {
-        fs::write(dir.join(name), "not ours").unwrap();
+        fs::write(dir.join(name), "another file").unwrap();
     }
     assert_holds(dir, &expected);
     parts::compact(dir, "run", 0).unwrap();
@@ -97,7 +100,7 @@ fn only_our_files_are_parts() {
 }
 
 #[test]
-fn a_damaged_part_is_named() {
+fn error_for_a_damaged_part_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     overlapping_parts(dir);
@@ -108,7 +111,7 @@ fn a_damaged_part_is_named() {
         let error = parts::list(dir).unwrap_err();
         assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
     }
-    // Whatever is wrong inside a page is an error as well, and never a panic or an endless loop.
+    // Damage inside a page is an error too, never a panic or an endless loop.
     for index in 4..whole.len() {
         let mut bytes = whole.clone();
         bytes[index] ^= 0x55;
@@ -117,8 +120,60 @@ fn a_damaged_part_is_named() {
     }
 }
 
+/// The field ids in the schema of a part.
+fn field_ids(path: &Path) -> Vec<Option<i32>> {
+    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    let fields = reader.metadata().file_metadata().schema().get_fields().to_vec();
+    fields.iter().map(|field| Some(field.get_basic_info()).filter(|info| info.has_id()).map(|info| info.id())).collect()
+}
+
+fn write_column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T]) {
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<T>().write_batch(values, None, None).unwrap();
+    column.close().unwrap();
+}
+
+/// Writes a part with one point, in a schema without field ids.
+fn write_without_ids(path: &Path, name: &str, step: i64, value: f64) {
+    let message = (1..=6).fold(names::MESSAGE.to_owned(), |message, id| message.replace(&format!(" = {id}"), ""));
+    let version = KeyValue::new(names::KEY_FORMAT_VERSION.to_owned(), "1".to_owned());
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![version])).build();
+    let schema = Arc::new(parse_message_type(&message).unwrap());
+    let file = File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    write_column::<ByteArrayType>(&mut group, &[ByteArray::from("run")]);
+    write_column::<Int32Type>(&mut group, &[0]);
+    write_column::<ByteArrayType>(&mut group, &[ByteArray::from(name)]);
+    write_column::<Int64Type>(&mut group, &[step]);
+    write_column::<DoubleType>(&mut group, &[value]);
+    write_column::<Int64Type>(&mut group, &[7]);
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
 #[test]
-fn a_part_of_a_newer_format_is_refused() {
+fn parts_have_field_ids_and_are_read_without_them() {
+    let ids: Vec<Option<i32>> = (1..=6).map(Some).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut expected = overlapping_parts(dir);
+    for name in files(dir) {
+        assert_eq!(field_ids(&dir.join(name)), ids);
+    }
+    let other = dir.join("part-000005.parquet");
+    write_without_ids(&other, "a", 1_000_000, 0.5);
+    assert_eq!(field_ids(&other), [None; 6]);
+    expected.insert(("a".to_owned(), 1_000_000), (0.5_f64.to_bits(), 7));
+    assert_holds(dir, &expected);
+    parts::compact(dir, "run", 0).unwrap();
+    assert_holds(dir, &expected);
+    assert_eq!(files(dir).len(), 1);
+    assert_eq!(field_ids(&dir.join(&files(dir)[0])), ids);
+}
+
+#[test]
+fn part_of_a_newer_format_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("part-000000.parquet");
     let version = KeyValue::new(names::KEY_FORMAT_VERSION.to_owned(), "99".to_owned());
@@ -131,7 +186,7 @@ fn a_part_of_a_newer_format_is_refused() {
 }
 
 #[test]
-fn a_reader_that_comes_during_compaction_sees_every_point() {
+fn reading_during_compaction_finds_every_point() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let expected = overlapping_parts(dir);
@@ -140,7 +195,7 @@ fn a_reader_that_comes_during_compaction_sees_every_point() {
     let mut calls = 0;
     let found = parts::with_parts(dir, |parts| {
         calls += 1;
-        // The first list is from before the compaction.
+        // The first list is outdated: it is from before the compaction.
         let parts = listed.take().unwrap_or_else(|| parts.to_vec());
         parts::read_series(&parts, "a", i64::MIN..=i64::MAX)
     });

@@ -45,6 +45,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
             2 => (0_usize..4).prop_map(Action::Reopen),
             2 => (0_usize..4).prop_map(Action::Crash),
             1 => Just(Action::CrashAndRecover),
+            2 => Just(Action::CheckFacts),
         ],
         1..60,
     )

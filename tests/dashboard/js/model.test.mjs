@@ -21,7 +21,7 @@ beforeEach(() => {
 
 test("runs are sorted newest first, and the newest eight are selected", async () => {
   const runs = Array.from({ length: 10 }, (_, index) => run(`r${index}`, `2026-01-${10 + index}`));
-  serve({ "/runs": { body: { root: "runs", runs } }, ...Object.fromEntries(runs.map(({ id }) => [`/series?run=${id}`, series(["loss", 0])])) });
+  serve({ "/runs": { body: { root: "runs", problems: [], runs } }, ...Object.fromEntries(runs.map(({ id }) => [`/series?run=${id}`, series(["loss", 0])])) });
   await model.load();
   assert.equal(model.runs[0].id, "r9");
   assert.deepEqual(model.selected.map(({ id }) => id), ["r9", "r8", "r7", "r6", "r5", "r4", "r3", "r2"]);
@@ -31,7 +31,7 @@ test("runs are sorted newest first, and the newest eight are selected", async ()
 
 test("the names of the selected runs are merged, with their nonfinite points", async () => {
   serve({
-    "/runs": { body: { root: "runs", runs: [run("a", "1"), run("b", "2")] } },
+    "/runs": { body: { root: "runs", problems: [], runs: [run("a", "1"), run("b", "2")] } },
     "/series?run=a": series(["loss", 2], ["lr", 0]),
     "/series?run=b": series(["loss", 1]),
   });
@@ -41,7 +41,7 @@ test("the names of the selected runs are merged, with their nonfinite points", a
 });
 
 test("series are fetched again only when their number changes", async () => {
-  const answers = { "/runs": { body: { root: "", runs: [run("a", "1")] } }, "/series?run=a": series(["loss", 0]) };
+  const answers = { "/runs": { body: { root: "", problems: [], runs: [run("a", "1")] } }, "/series?run=a": series(["loss", 0]) };
   const requests = serve(answers);
   await model.load();
   await model.load();
@@ -56,7 +56,7 @@ test("series are fetched again only when their number changes", async () => {
 
 test("an unchanged list of series is taken from the cache", async () => {
   const answers = {
-    "/runs": { body: { root: "", runs: [run("tagged", "1")] } },
+    "/runs": { body: { root: "", problems: [], runs: [run("tagged", "1")] } },
     "/series?run=tagged": { ...series(["loss", 0]), headers: { etag: '"v1"' } },
   };
   const requests = serve(answers);
@@ -69,7 +69,7 @@ test("an unchanged list of series is taken from the cache", async () => {
 });
 
 test("runs that are gone or unreadable are reported", async () => {
-  const answers = { "/runs": { body: { root: "", runs: [run("a", "1"), run("b", "2")] } }, "/series?run=a": series(["loss", 0]) };
+  const answers = { "/runs": { body: { root: "", problems: [], runs: [run("a", "1"), run("b", "2")] } }, "/series?run=a": series(["loss", 0]) };
   answers["/series?run=b"] = { status: 410, body: { error: { message: "its files were deleted" } } };
   serve(answers);
   await model.load();
@@ -81,7 +81,7 @@ test("runs that are gone or unreadable are reported", async () => {
 });
 
 test("a live event updates a run once", async () => {
-  serve({ "/runs": { body: { root: "", runs: [run("a", "1")] } }, "/series?run=a": series(["loss", 0]) });
+  serve({ "/runs": { body: { root: "", problems: [], runs: [run("a", "1")] } }, "/series?run=a": series(["loss", 0]) });
   await model.load();
   assert.ok(model.age(model.runs[0]) >= 5);
   const event = { run: "a", revision: "2", last_step: 7 };
@@ -98,7 +98,7 @@ test("the connection is lost and found again", async () => {
   connection.addEventListener("change", () => states.push(connection.isLost));
   serve({});
   await assert.rejects(model.load(), { message: "cannot reach the server", status: 0 });
-  serve({ "/runs": { body: { root: "", runs: [] } } });
+  serve({ "/runs": { body: { root: "", problems: [], runs: [] } } });
   await model.load();
   assert.deepEqual(states, [true, false]);
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { paceText, problemText, progressOf, progressText } from "../../../python/holter/dashboard/static/run_text.js";
 
-const RUN = { is_live: true, last_step: 49, total_steps: 100, steps_per_second: 12.345, eta_seconds: 90, series: 5, created: "2026-01-01T00:00:00Z" };
+const RUN = { is_live: true, last_step: 49, total_steps: 100, steps_per_second: 12.345, eta_seconds: 90, series: 5, attempts: [{}], created: "2026-01-01T00:00:00Z" };
 const FINISHED = { ...RUN, is_live: false, steps_per_second: null, finished: "2026-01-01T01:05:00Z" };
 
 test("progress is a text and a fraction", () => {

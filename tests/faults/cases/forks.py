@@ -34,10 +34,17 @@ def produce(index):
         if counts[index] % 20 == 0:
             stop.wait(0.0005)
 
+def expect_error(call, *arguments):
+    try:
+        call(*arguments)
+    except holter.ForkedProcessError:
+        return
+    os._exit(4)
+
 def run_child(action):
-    logger.log(1, "child", 1.0)
-    metric.log(1, 1.0)
-    logger.log_many(1, {f"child/{n}": 1.0 for n in range(10)})
+    expect_error(logger.log, 1, "child", 1.0)
+    expect_error(metric.log, 1, 1.0)
+    expect_error(logger.log_many, 1, {f"child/{n}": 1.0 for n in range(10)})
     if action == "exit":
         sys.exit(0)
     if action == "close":
@@ -64,11 +71,13 @@ for _ in range(forks):
         os.dup2(sys.stderr.fileno(), 2)
         run_child(action)
     deadline = time.monotonic() + 20
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
+    while (status := os.waitpid(child, os.WNOHANG)) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             os._exit(3)
         time.sleep(0.001)
+    if os.waitstatus_to_exitcode(status[1]) == 4:
+        os._exit(4)
     done += 1
 stop.set()
 for thread in threads:
@@ -97,6 +106,7 @@ def _storm(trial: Trial) -> None:
     )
     code, output, stderr = parent.output()
     assert code != 3, "a child hangs"
+    assert code != 4, "a child logged without an error"
     assert code == 0, stderr
     report = json.loads(output)
     trial.outcome.faults = report["forks"]

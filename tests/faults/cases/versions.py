@@ -26,7 +26,7 @@ JOURNAL_VERSION_OFFSET = 8
 OPEN_TO_WRITE = """
 import sys, holter
 try:
-    holter.Logger(sys.argv[1], sinks=sys.argv[2].split(","), journal_points=1024)
+    holter.Logger(sys.argv[1], resume="allow", sinks=sys.argv[2].split(","), journal_points=1024)
 except holter.HolterError as error:
     print(f"{type(error).__name__}: {error}")
 """

@@ -6,27 +6,27 @@
  * @property {string} id path relative to the folder of runs
  * @property {string} name
  * @property {number} color index into the palette
- * @property {string} status running, finished, failed or crashed
+ * @property {string} status running, or how the run ended
  * @property {boolean} is_live
  * @property {string} revision opaque version token that changes whenever the run has new points
- * @property {string} created
+ * @property {string | null} created
  * @property {string | null} finished
  * @property {number | null} last_step
  * @property {number} series number of series
  * @property {number} points
  * @property {number} nonfinite_series number of series with NaN or infinite values
  * @property {number} dropped
- * @property {string[]} [tags]
- * @property {Record<string, unknown>} [config]
- * @property {object[]} [attempts]
+ * @property {string[]} tags
+ * @property {Record<string, unknown>} config
+ * @property {object[]} attempts
  * @property {number | null} steps_per_second
  * @property {number | null} total_steps
  * @property {number | null} eta_seconds
  * @property {number | null} last_point_age_seconds
- * @property {string[]} [command_line]
- * @property {unknown} [git]
- * @property {unknown} [host]
- * @property {unknown} [versions]
+ * @property {string[]} command_line
+ * @property {unknown} git
+ * @property {string | null} host
+ * @property {unknown} versions
  */
 
 /** @typedef {[name: string, points: number, nonfinite: number, firstStep: number, lastStep: number, last: number | string]} SeriesRow */
@@ -46,7 +46,7 @@
  * @typedef {object} FigureAnswer
  * @property {string} key
  * @property {{data: object[], layout: object}} figure
- * @property {string} [note]
+ * @property {string} note
  * @property {number} width how many steps a point covers
  * @property {string} [error] why there is no figure
  */
@@ -140,7 +140,7 @@ export function query(parameters) {
   return words.toString();
 }
 
-/** @returns {Promise<{root: string, runs: Run[], problems?: {path: string, reason: string}[]}>} */
+/** @returns {Promise<{root: string, runs: Run[], problems: {path: string, reason: string}[]}>} */
 export async function fetchRuns() {
   return (await send("/runs")).body;
 }

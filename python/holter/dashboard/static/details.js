@@ -40,7 +40,7 @@ export function renderDetails() {
       listBlock("Recorder", health(run)),
       block("Command line", commandLine(run)),
       listBlock("Git", entriesOf(run.git)),
-      listBlock("Machine", typeof run.host === "string" ? [["host", run.host]] : entriesOf(run.host)),
+      listBlock("Machine", run.host === null ? [] : [["host", run.host]]),
       listBlock("Versions", entriesOf(run.versions)),
       listBlock("Configuration", entriesOf(run.config)),
       nonfiniteSeries(run),
@@ -61,7 +61,7 @@ function facts(run) {
     ["last step", count(run.last_step)],
     ["steps per second", value(run.steps_per_second)],
     ["time left", run.is_live ? duration(run.eta_seconds) : "–"],
-    ["tags", run.tags?.join(", ") || "–"],
+    ["tags", run.tags.join(", ") || "–"],
   ];
 }
 
@@ -75,13 +75,13 @@ function health(run) {
     ["series", count(run.series)],
     ["series with NaN or Inf", count(run.nonfinite_series)],
     ["points dropped", count(run.dropped)],
-    ["attempts", count(run.attempts?.length ?? 1)],
+    ["attempts", count(run.attempts.length)],
   ];
 }
 
 /** @param {Run} run */
 function commandLine(run) {
-  const text = run.command_line?.join(" ");
+  const text = run.command_line.join(" ");
   if (!text) return "–";
   const button = element("button", { type: "button", text: "Copy", on: { click: () => copy(text, "command line") } });
   return element("div", { class: "command" }, element("code", { text }), button);

@@ -16,7 +16,10 @@
 
 /** @typedef {{x: number, text: string}} Annotation */
 
-/** @type {Record<string, new (buffer: ArrayBuffer) => Float64Array | Float32Array | Int32Array | Int16Array | Int8Array | Uint32Array | Uint16Array | Uint8Array>} */
+/**
+ * @typedef {Float64Array | Float32Array | Int32Array | Int16Array | Int8Array | Uint32Array | Uint16Array | Uint8Array} Column
+ * @type {Record<string, new (buffer: ArrayBuffer) => Column>}
+ */
 const ARRAY_TYPES = {
   f8: Float64Array,
   f4: Float32Array,

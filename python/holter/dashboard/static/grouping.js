@@ -30,9 +30,9 @@ export function cssColor(index = 0) {
  * @param {Pick<Run, "config">[]} runs
  */
 export function differingKeys(runs) {
-  const keys = new Set(runs.flatMap((run) => Object.keys(run.config ?? {})));
+  const keys = new Set(runs.flatMap((run) => Object.keys(run.config)));
   /** @param {string} key */
-  const differs = (key) => new Set(runs.map((run) => JSON.stringify(run.config?.[key]))).size > 1;
+  const differs = (key) => new Set(runs.map((run) => JSON.stringify(run.config[key]))).size > 1;
   return [...keys].filter(differs).sort(natural);
 }
 
@@ -59,12 +59,11 @@ export function groupRuns(runs, grouping) {
  * @param {Pick<Run, "name" | "config">} run
  * @param {string} grouping
  */
-function groupLabel(run, grouping) {
+function groupLabel({ name, config }, grouping) {
   const end = grouping.indexOf(":");
   const [kind, key] = [grouping.slice(0, end), grouping.slice(end + 1)];
-  const config = run.config ?? {};
   if (kind === "config") return key in config ? `${key} = ${config[key]}` : `no ${key}`;
-  return run.name.replace(partExpression(key), key || "*");
+  return name.replace(partExpression(key), key || "*");
 }
 
 /**

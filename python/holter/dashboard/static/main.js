@@ -12,7 +12,7 @@ import { setUpKeyboard, showHelp } from "./keyboard.js";
 import { startLive } from "./live.js";
 import { model } from "./model.js";
 import { overviewCharts, renderOverview, setUpOverview, updateTiles } from "./overview.js";
-import { preloadPlotly } from "./plot.js";
+import { cachePlotly } from "./plot.js";
 import { renderRuns, setUpRuns } from "./runs.js";
 import { renderSections, sectionSpecs, setUpSections } from "./sections.js";
 import { isBarOpen, store, toggleBar } from "./state.js";
@@ -40,7 +40,7 @@ function showTab() {
 
 function showCharts() {
   const isSearching = store.now.q.trim() !== "";
-  if (model.selected.length && store.now.tab === "charts") preloadPlotly();
+  if (model.selected.length && store.now.tab === "charts") void cachePlotly();
   const { found, error } = renderSections();
   byId("overview").hidden = isSearching;
   // While the overview is empty, the first sections would be in the viewport and their charts drawn needlessly.

@@ -59,8 +59,8 @@ export class Model extends EventTarget {
     const gone = new Map(this.runs.map((run) => [run.id, run]));
     const { root, runs, problems } = await fetchRuns();
     this.root = root;
-    this.problems = problems ?? [];
-    this.runs = [...runs].sort((left, right) => (left.created < right.created ? 1 : -1));
+    this.problems = problems;
+    this.runs = [...runs].sort((left, right) => ((left.created ?? "") < (right.created ?? "") ? 1 : -1));
     this.#receivedAt = new Map(runs.map((run) => [run.id, performance.now()]));
     this.isLoaded = true;
     for (const run of runs) gone.delete(run.id);

@@ -13,14 +13,18 @@ const CONFIG = { displayModeBar: false, responsive: false, doubleClick: false, s
 
 /** @type {Promise<PlotlyModule> | null} */
 let plotly = null;
+let isCaching = false;
 
 export function isPlotlyRequested() {
   return plotly !== null;
 }
 
-/** Starts the download of plotly.js. Only for pages that draw charts soon: browsers warn about preloads that are not used. */
-export function preloadPlotly() {
-  if (!document.head.querySelector(`[href="${SOURCE}"]`)) document.head.append(element("link", { rel: "preload", as: "script", href: SOURCE }));
+/** Downloads plotly.js into the browser's cache. Browsers warn about a preload link if the page draws no chart soon. */
+export async function cachePlotly() {
+  if (isCaching) return;
+  isCaching = true;
+  // An error shows again when the script is loaded.
+  await fetch(SOURCE).then((response) => response.arrayBuffer()).catch(() => null);
 }
 
 export function loadPlotly() {

@@ -30,7 +30,7 @@ export function paceText(run, age) {
   if (run.steps_per_second) parts.push(`${value(Number(run.steps_per_second.toPrecision(3)))} steps/s`);
   if (run.is_live && run.eta_seconds !== null) parts.push(`${duration(run.eta_seconds)} left`);
   if (run.is_live && age !== null) parts.push(`last point ${duration(age)} ago`);
-  if (!run.is_live && run.finished) parts.push(`took ${duration((Date.parse(run.finished) - Date.parse(run.created)) / 1000)}`);
+  if (!run.is_live && run.finished) parts.push(`took ${duration((Date.parse(run.finished) - Date.parse(run.created ?? "")) / 1000)}`);
   return parts.join(" · ");
 }
 
@@ -43,6 +43,6 @@ export function problemText(run) {
   const parts = [];
   if (run.dropped) parts.push(`${counted(run.dropped, "point")} dropped`);
   if (run.nonfinite_series) parts.push(`NaN/Inf in ${count(run.nonfinite_series)} of ${count(run.series)} series`);
-  if (run.attempts && run.attempts.length > 1) parts.push(counted(run.attempts.length, "attempt"));
+  if (run.attempts.length > 1) parts.push(counted(run.attempts.length, "attempt"));
   return parts.join(" · ");
 }

@@ -41,7 +41,7 @@ export function renderRuns() {
 
 function listedRuns() {
   const { matches } = compile(filter.value);
-  return model.runs.filter((run) => matches(`${run.name} ${run.id}`) || run.tags?.some(matches));
+  return model.runs.filter((run) => matches(`${run.name} ${run.id}`) || run.tags.some(matches));
 }
 
 function renderList() {

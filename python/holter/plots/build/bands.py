@@ -14,7 +14,7 @@ import numpy as np
 
 from holter import analysis
 from holter.plots.build.band_columns import Across, BandKind, Recipe, band_columns
-from holter.plots.build.chart import Chart, Line, Nonfinite
+from holter.plots.build.chart import Line, Nonfinite
 from holter.plots.build.lines import title_of
 from holter.plots.build.marks import change_marks, run_marks
 from holter.plots.build.notes import note_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import Color, IntArray, Threshold, XArray
+    from holter.plots.build.chart import Chart, Color, IntArray, Threshold, XArray
     from holter.plots.build.reading import Key, Reading
     from holter.plots.build.scene import Scene
 
@@ -63,8 +63,7 @@ def band_chart(
         across: The members of the band. `"both"`: every series of every run of the group. `"series"`: the series, each
             averaged over the runs first. `"runs"`: the runs, each averaged over its series first.
         quantiles: The borders of a quantile band.
-        window: The length of the trailing window in steps, for a group with one series; by default 1/50 of the steps
-            displayed.
+        window: The trailing window of a group with one series, in steps; by default 1/50 of the steps displayed.
         title: The chart's title; derived from the names if None.
         thresholds: Horizontal lines.
         colors: A color for each group; the palette in order if None.
@@ -75,42 +74,36 @@ def band_chart(
         ImportError: If `change_points` is set and `ruptures` is not installed.
         ValueError: If `band`, `across`, `quantiles` or `window` is invalid.
     """
+    _check(band, across, window)
+    runs, made = _grouped(groups, colors)
+    scene = open_scene(runs, names, view, reach=window or 0.0)
+    recipe = Recipe(band, across, quantiles, _trailing_window(scene.reading, window), view.half_life)
+    keys = {group.label: [key for key in scene.keys(names) if key[0] in group.runs] for group in made}
+    lines = _lines(scene, made, keys, recipe)
+    marks = run_marks(scene, [group.color for group in made for _ in group.runs])
+    if change_points:
+        # Smoothing and windows wider than a point make noise look like changes.
+        marks += change_marks(_lines(scene, made, keys, replace(recipe, half_life=0.0, window=scene.reading.width)))
+    y_range, trimmed = trimmed_range(lines, view)
+    return scene.chart(
+        "band",
+        title if title is not None else title_of(names),
+        y_label=names[0] if len(names) == 1 else "",
+        lines=tuple(lines),
+        marks=tuple(marks),
+        thresholds=tuple(thresholds),
+        y_range=y_range,
+        note=note_of(view, _describe(recipe, keys, scene.reading.width), trimmed),
+    )
+
+
+def _check(band: str, across: str, window: float | None) -> None:
     if band not in get_args(BandKind):
         raise ValueError(f"band must be one of {', '.join(get_args(BandKind))}, got {band!r}")
     if across not in get_args(Across):
         raise ValueError(f"across must be one of {', '.join(get_args(Across))}, got {across!r}")
     if window is not None and not window > 0:
-        raise ValueError(f"window must be a number of steps, more than 0, got {window}")
-    runs, made = _grouped(groups, colors)
-    scene = open_scene(runs, names, view, reach=window or 0.0)
-    trailing = max(_default_window(scene.reading) if window is None else window, scene.reading.width)
-    recipe = Recipe(band, across, quantiles, trailing, view.half_life)
-    keys = {group.label: [key for key in scene.keys(names) if key[0] in group.runs] for group in made}
-    lines = [_line(scene, group, keys[group.label], recipe) for group in made if keys[group.label]]
-    marks = run_marks(scene, [group.color for group in made for _ in group.runs])
-    if change_points:
-        # Smoothing and windows wider than a point make noise look like changes.
-        plain = replace(recipe, half_life=0.0, window=float(scene.reading.width))
-        marks += change_marks([_line(scene, group, keys[group.label], plain) for group in made if keys[group.label]])
-    y_range, trimmed = trimmed_range(lines, view)
-    width = scene.reading.width
-    return Chart(
-        kind="band",
-        title=title if title is not None else title_of(names),
-        x_label=scene.axis.label,
-        y_label=names[0] if len(names) == 1 else "",
-        x_kind=scene.axis.kind,
-        lines=tuple(lines),
-        marks=tuple(marks),
-        thresholds=tuple(thresholds),
-        log_y=view.log_y,
-        y_range=y_range,
-        note=note_of(
-            view, _describe(recipe, [*keys.values()]), f"1 point = {width:,} steps" if width > 1 else "", trimmed
-        ),
-        width=width,
-        window=(view.start, view.stop),
-    )
+        raise ValueError(f"window must be a number of steps and more than 0, got {window}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +133,18 @@ def _grouped(
     return runs, made
 
 
-def _default_window(reading: Reading) -> float:
-    """The default window of a single series, in steps."""
+def _trailing_window(reading: Reading, window: float | None) -> float:
+    """The window of a single series in steps, at least the width of a point."""
+    if window is not None:
+        return max(window, reading.width)
     filled = [buckets for buckets in reading.shown.values() if len(buckets.steps)]
     first = min((int(buckets.steps[0]) for buckets in filled), default=0)
     last = max((int(buckets.last_steps[-1]) for buckets in filled), default=0)
-    return max(1.0, float((last - first) // _WINDOW_PART))
+    return max(float((last - first) // _WINDOW_PART), reading.width)
+
+
+def _lines(scene: Scene, groups: list[_Group], keys: Mapping[str, list[Key]], recipe: Recipe) -> list[Line]:
+    return [_line(scene, group, keys[group.label], recipe) for group in groups if keys[group.label]]
 
 
 def _line(scene: Scene, group: _Group, keys: list[Key], recipe: Recipe) -> Line:
@@ -218,9 +217,12 @@ def _nonfinite(x: XArray, steps: IntArray, last_steps: IntArray, bad: IntArray) 
     return Nonfinite(x[at], tuple(texts))
 
 
-def _describe(recipe: Recipe, keys: list[list[Key]]) -> str:
-    """The spread of the bands and their members: a number of series, or a window of steps."""
-    sizes = sorted({len(of_group) for of_group in keys if of_group})
+def _describe(recipe: Recipe, keys: Mapping[str, list[Key]], width: int) -> str:
+    """The spread of the bands, their members (series, or a window of steps), and the steps per point."""
+    sizes = sorted({len(members) for members in keys.values() if members})
     if not sizes or sizes[-1] == 1:
-        return f"{recipe.spread} of {recipe.window:,g} steps"
-    return f"{recipe.spread} of {' to '.join(f'{size:,}' for size in dict.fromkeys((sizes[0], sizes[-1])))} series"
+        members = f"{recipe.window:,g} steps"
+    else:
+        members = f"{' to '.join(f'{size:,}' for size in dict.fromkeys((sizes[0], sizes[-1])))} series"
+    per_point = f"; 1 point = {width:,} steps" if width > 1 else ""
+    return f"{recipe.spread} of {members}{per_point}"

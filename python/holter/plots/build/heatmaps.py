@@ -9,7 +9,7 @@ import numpy as np
 from holter import analysis
 from holter._text import counted
 from holter.plots.build.bands import mean_x
-from holter.plots.build.chart import Chart, Heatmap
+from holter.plots.build.chart import Heatmap
 from holter.plots.build.lines import title_of
 from holter.plots.build.marks import run_marks
 from holter.plots.build.notes import note_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Run
-    from holter.plots.build.chart import FloatArray
+    from holter.plots.build.chart import Chart, FloatArray
 
 _PIXELS_PER_COLUMN = 2
 
@@ -70,17 +70,12 @@ def heatmap_chart(run: Run, names: Sequence[str], view: View = WHOLE, *, title: 
         high=high,
         is_log=view.log_y,
     )
-    return Chart(
-        kind="heatmap",
-        title=title if title is not None else title_of(rows),
-        x_label=scene.axis.label,
-        x_kind=scene.axis.kind,
+    return scene.chart(
+        "heatmap",
+        title if title is not None else title_of(rows),
         heatmap=heatmap,
         marks=tuple(run_marks(scene)),
-        log_y=view.log_y,
         note=note_of(view, _describe(scene.reading.width, values, is_log=view.log_y)),
-        width=scene.reading.width,
-        window=(view.start, view.stop),
     )
 
 

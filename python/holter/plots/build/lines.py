@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from holter import analysis
-from holter.plots.build.chart import NOTHING_NONFINITE, Chart, Line, Nonfinite
+from holter.plots.build.chart import NOTHING_NONFINITE, Line, Nonfinite
 from holter.plots.build.marks import change_marks, run_marks
 from holter.plots.build.notes import note_of
 from holter.plots.build.ranges import trimmed_range
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from holter import Buckets, Run
     from holter.analysis import Family
-    from holter.plots.build.chart import Color, FloatArray, Threshold, XArray
+    from holter.plots.build.chart import Chart, Color, FloatArray, Threshold, XArray
     from holter.plots.build.reading import Key
     from holter.plots.build.scene import Scene
 
@@ -82,20 +82,15 @@ def line_chart(
     y_range, trimmed = trimmed_range(main, view)
     width = scene.reading.width
     reduction = f"1 point = {width:,} steps, {'min–max' if envelope else 'mean and spikes'} shown" if width > 1 else ""
-    return Chart(
-        kind="line",
-        title=title if title is not None else title_of(names),
-        x_label=scene.axis.label,
+    return scene.chart(
+        "line",
+        title if title is not None else title_of(names),
         y_label=names[0] if len(names) == 1 else "",
-        x_kind=scene.axis.kind,
         lines=tuple(sorted(lines, key=lambda line: not line.is_faint)),
         marks=tuple(marks),
         thresholds=tuple(thresholds),
-        log_y=view.log_y,
         y_range=y_range,
         note=note_of(view, reduction, trimmed),
-        width=width,
-        window=(view.start, view.stop),
     )
 
 

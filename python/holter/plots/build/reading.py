@@ -122,7 +122,7 @@ def missing(runs: Sequence[Run], names: Sequence[str]) -> KeyError:
         except KeyError as error:
             return error
     listed = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
-    return KeyError(f"none of the {counted(len(runs), 'run')} has any of the series {listed or '(no names given)'}")
+    return KeyError(f"no series named {listed} in {counted(len(runs), 'run')}" if names else "no series names given")
 
 
 def finite_counts(buckets: Buckets) -> IntArray:

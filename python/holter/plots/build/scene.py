@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holter.plots.build.axes import XAxis, x_axis
+from holter.plots.build.chart import Chart
 from holter.plots.build.reading import Key, Reading, missing, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Buckets, Run
-    from holter.plots.build.chart import XArray
+    from holter.plots.build.chart import ChartKind, XArray
     from holter.plots.build.view import View
 
 
@@ -41,6 +42,19 @@ class Scene:
         """Return the buckets of a series and their x."""
         buckets = self.reading.shown[key]
         return buckets, self.axis.place(key[0], buckets)
+
+    def chart(self, kind: ChartKind, title: str, **parts: Any) -> Chart:
+        """Return a chart with this x-axis; `parts` are the other attributes of `Chart`."""
+        return Chart(
+            kind=kind,
+            title=title,
+            x_label=self.axis.label,
+            x_kind=self.axis.kind,
+            log_y=self.view.log_y,
+            width=self.reading.width,
+            window=(self.view.start, self.view.stop),
+            **parts,
+        )
 
 
 def open_scene(

@@ -8,7 +8,7 @@ import numpy as np
 
 from holter import analysis
 from holter._text import counted
-from holter.plots.build.chart import Chart, Line
+from holter.plots.build.chart import Line
 from holter.plots.build.marks import attempt_starts, run_marks
 from holter.plots.build.notes import note_of
 from holter.plots.build.ranges import trimmed_range
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holter import Run
-    from holter.plots.build.chart import Color, FloatArray, IntArray
+    from holter.plots.build.chart import Chart, Color, FloatArray, IntArray
     from holter.plots.build.reading import Key
     from holter.plots.build.scene import Scene
 
@@ -55,25 +55,20 @@ def speed_chart(
     """
     references = [_reference(run, names) for run in runs]
     if not any(references):
-        raise KeyError(f"none of the {counted(len(runs), 'run')} has points yet; the speed is computed from points")
+        raise KeyError(f"no points in {counted(len(runs), 'run')}; the speed is computed from points")
     scene = open_scene(runs, sorted({*references} - {""}), view)
     keys = [(index, name) for index, name in enumerate(references) if (index, name) in scene.reading.shown]
     labels = analysis.run_labels(runs)
     lines = [_line(scene, key, labels[key[0]], key[0] if colors is None else colors[key[0]]) for key in keys]
     y_range, trimmed = trimmed_range(lines, view)
-    return Chart(
-        kind="speed",
-        title="steps per second" if title is None else title,
-        x_label=scene.axis.label,
+    return scene.chart(
+        "speed",
+        "steps per second" if title is None else title,
         y_label="steps per second",
-        x_kind=scene.axis.kind,
         lines=tuple(lines),
         marks=tuple(run_marks(scene, colors)),
-        log_y=view.log_y,
         y_range=y_range,
         note=note_of(view, trimmed),
-        width=scene.reading.width,
-        window=(view.start, view.stop),
     )
 
 

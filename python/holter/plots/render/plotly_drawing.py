@@ -38,11 +38,13 @@ class Extent:
 
     def add(self, values: FloatArray) -> None:
         """Extend the range to the finite ones of `values`."""
-        values = values[np.isfinite(values)]
-        self.largest = max(self.largest, float(np.abs(values).max(initial=0.0)))
-        positive = values[values > 0]
-        self.min_positive = min(self.min_positive, float(positive.min(initial=math.inf)))
-        self.max_positive = max(self.max_positive, float(positive.max(initial=0.0)))
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            self.largest = max(self.largest, float(np.abs(finite).max()))
+        positive = finite[finite > 0]
+        if len(positive):
+            self.min_positive = min(self.min_positive, float(positive.min()))
+            self.max_positive = max(self.max_positive, float(positive.max()))
 
     @property
     def decades(self) -> float:
@@ -90,8 +92,8 @@ def typed_array(values: npt.NDArray[Any]) -> dict[str, str]:
     return array
 
 
-def epoch_millis(times: npt.NDArray[np.datetime64]) -> FloatArray:
-    """Return times as milliseconds since 1970, with microseconds as decimals."""
+def epoch_millis(times: Any) -> Any:
+    """Return numpy datetimes as milliseconds since 1970, with microseconds as decimals."""
     return times.astype("datetime64[us]").astype(np.int64) / 1000.0
 
 

@@ -80,7 +80,7 @@ impl Table {
             let (stretches, position) = self.reader.view(|view| self.scan.read(view)).map_err(external)?;
             self.scan.advance(position);
             let batch = self.batch(stretches)?;
-            // A truth that cannot stop at a row gives more than one batch's worth.
+            // A primary sink that cannot stop at a row gives more than one batch's worth.
             let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
             self.ready.extend(starts.map(|start| batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start))));
         }

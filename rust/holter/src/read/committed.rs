@@ -1,4 +1,4 @@
-//! What the truth has of a run: the database, or the Parquet parts.
+//! What the primary sink of a run has: the database, or the Parquet parts.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::points::Columns;
 use crate::store::parquet::parts::{self, Part};
 
-/// What the truth has.
+/// The content of the primary sink.
+#[derive(Clone, Copy)]
 pub(super) enum Committed<'a> {
     Nothing,
     Database(&'a Database),
@@ -32,7 +33,7 @@ impl Committed<'_> {
             Self::Database(database) => database.facts(),
             Self::Parts(parts) => {
                 let mut all: Vec<SeriesFacts> = Vec::new();
-                // A long series comes in several stretches, one after the other.
+                // A long series comes in several consecutive stretches.
                 parts::for_each_series(parts, |name, stretch| {
                     match all.last_mut() {
                         Some(facts) if facts.name == name => facts.add(stretch),
@@ -45,8 +46,7 @@ impl Committed<'_> {
         }
     }
 
-    /// At most `limit` points of `name`, of the smallest of these steps; a truth that cannot stop may give more. `None` if
-    /// there is no such series.
+    /// The first `limit` points of `name` at these steps; parts may return more. `None` if the series does not exist.
     pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
         match self {
             Self::Nothing => Ok(None),
@@ -58,6 +58,7 @@ impl Committed<'_> {
         }
     }
 
+    /// The values of `name` at those of `steps` that it has.
     pub(super) fn values_at(&self, name: &str, steps: &[Step]) -> Result<Vec<f64>> {
         match (self, steps) {
             (Self::Nothing, _) | (_, []) => Ok(Vec::new()),

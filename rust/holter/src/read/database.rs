@@ -22,6 +22,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use super::facts::SeriesFacts;
 use crate::error::{Error, Result};
 use crate::fs::is_remote;
+use crate::millis::to_micros;
 use crate::points::Columns;
 use crate::rollup::{self, Level, Row};
 use crate::store::run_dir::RunDir;
@@ -163,10 +164,14 @@ impl Database {
     /// The facts of all series, by name.
     pub(super) fn facts(&self) -> Result<Vec<SeriesFacts>> {
         let mut select = self.connection.prepare(
-            "SELECT name, count, nonfinite_count, first_step, last_step, last_value FROM series
+            "SELECT name, count, nonfinite_count, first_step, last_step, last_value,
+                    min_value, min_step, max_value, max_step FROM series
              WHERE first_step IS NOT NULL ORDER BY name",
         )?;
         let facts = select.query_map([], |row| {
+            let extreme = |index: usize| -> rusqlite::Result<_> {
+                Ok(row.get::<_, Option<f64>>(index)?.zip(row.get::<_, Option<Step>>(index + 1)?))
+            };
             Ok(SeriesFacts {
                 name: row.get(0)?,
                 count: row.get::<_, i64>(1)? as u64,
@@ -174,6 +179,8 @@ impl Database {
                 first_step: row.get(3)?,
                 last_step: row.get(4)?,
                 last_value: value(row, 5)?,
+                min: extreme(6)?,
+                max: extreme(8)?,
             })
         })?;
         Ok(facts.collect::<Result<_, _>>()?)
@@ -183,14 +190,14 @@ impl Database {
     pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
         let Some(id) = self.id(name)? else { return Ok(None) };
         let mut select = self.connection.prepare_cached(
-            "SELECT step, value, timestamp_micros FROM points
+            "SELECT step, value, timestamp_millis FROM points
              WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY step LIMIT ?4",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = select.query(params![id, steps.start(), steps.end(), limit])?;
         let mut found = Columns::default();
         while let Some(row) = rows.next()? {
-            found.push(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
+            found.push(row.get(0)?, value(row, 1)?, to_micros(row.get(2)?, self.started_micros));
         }
         Ok(Some(found))
     }
@@ -275,12 +282,12 @@ impl Database {
         visit: &mut dyn FnMut(Step, f64, i64),
     ) -> Result<()> {
         let mut select = self.connection.prepare_cached(
-            "SELECT step, value, timestamp_micros FROM points
+            "SELECT step, value, timestamp_millis FROM points
              WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 ORDER BY step",
         )?;
         let mut rows = select.query(params![id, steps.start(), steps.end()])?;
         while let Some(row) = rows.next()? {
-            visit(row.get(0)?, value(row, 1)?, self.started_micros + row.get::<_, i64>(2)?);
+            visit(row.get(0)?, value(row, 1)?, to_micros(row.get(2)?, self.started_micros));
         }
         Ok(())
     }

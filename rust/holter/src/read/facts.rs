@@ -1,17 +1,17 @@
-//! Facts of a series: its count, its steps, its last value.
+//! Facts of a series: its counts, its range of steps, its last value and its extremes.
 
 use holter_journal::Step;
 
-use crate::points::Columns;
+use crate::points::{Columns, Extremes};
 
-/// What there is to know of a series without its points.
+/// Facts of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesFacts {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How many points it has; never 0.
+    /// The number of points, at least 1.
     pub count: u64,
-    /// How many of them are NaN or infinite.
+    /// How many values are NaN or infinite.
     pub nonfinite_count: u64,
     /// The smallest step.
     pub first_step: Step,
@@ -19,10 +19,14 @@ pub struct SeriesFacts {
     pub last_step: Step,
     /// The value at the largest step.
     pub last_value: f64,
+    /// The smallest finite value and the smallest of its steps; `None` if no value is finite.
+    pub min: Option<(f64, Step)>,
+    /// The largest finite value and the smallest of its steps; `None` if no value is finite.
+    pub max: Option<(f64, Step)>,
 }
 
 impl SeriesFacts {
-    /// The facts of a series with these points, if there are any.
+    /// The facts of a series with these points; `None` if there are none.
     pub(super) fn of(name: &str, points: &Columns) -> Option<Self> {
         let mut facts = Self {
             name: name.to_owned(),
@@ -31,12 +35,14 @@ impl SeriesFacts {
             first_step: *points.steps.first()?,
             last_step: *points.steps.first()?,
             last_value: 0.0,
+            min: None,
+            max: None,
         };
         facts.add(points);
         Some(facts)
     }
 
-    /// Adds newer points, of steps that are not counted yet.
+    /// Adds newer points, at steps that are not counted.
     pub(super) fn add(&mut self, points: &Columns) {
         let (Some(&first), Some(&last)) = (points.steps.first(), points.steps.last()) else { return };
         self.count += points.len() as u64;
@@ -46,6 +52,17 @@ impl SeriesFacts {
             self.last_step = last;
             self.last_value = points.values[points.len() - 1];
         }
+        let mut extremes = self.extremes();
+        extremes.add_all(&points.steps, &points.values);
+        self.set_extremes(extremes);
+    }
+
+    pub(super) fn extremes(&self) -> Extremes {
+        Extremes { min: self.min, max: self.max }
+    }
+
+    pub(super) fn set_extremes(&mut self, extremes: Extremes) {
+        Extremes { min: self.min, max: self.max } = extremes;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads runs: beside a live writer, after a close, or after a crash that nothing recovered.
 //!
-//! [`Reader`] reads one run. Each read combines what the truth has (`committed`, the database or the Parquet
+//! [`Reader`] reads one run. Each read combines what the primary sink has (`committed`, the database or the Parquet
 //! parts) with what only the journal has (`pending`) into a `view` of one moment.
 
 mod arrow;
@@ -11,6 +11,7 @@ mod downsample;
 mod facts;
 mod journal;
 mod list;
+mod one_series;
 mod pending;
 mod ranks;
 mod revision;

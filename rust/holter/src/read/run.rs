@@ -232,13 +232,13 @@ impl Reader {
 
     /// As [`Reader::view`]; `None` if the journal was replaced meanwhile.
     fn try_view<T>(&self, is_fresh: bool, action: &mut impl FnMut(&View<'_>) -> Result<T>) -> Result<Option<T>> {
-        // The journal first: what leaves it from now on is in the truth when that is read.
+        // The journal first: what leaves it from now on is in the primary sink when that is read.
         let (pending, path) = self.inner.journal.pending(&self.inner.dir, is_fresh)?;
         let mut look = |committed: Committed<'_>, committed_until: Option<u64>| {
             let cursor = match (pending.journal_id, committed_until) {
                 (None, _) => 0,
                 (Some(_), Some(cursor)) => cursor,
-                // The truth has nothing of this journal yet if it is the run's journal still. Else it
+                // The primary sink has nothing of this journal yet if it is the run's journal still. Else it
                 // has all of it, and newer points, too.
                 (Some(id), None) if Snapshot::extent(&path)?.is_some_and(|(origin, _)| origin.id == id) => 0,
                 (Some(_), None) => return Ok(None),

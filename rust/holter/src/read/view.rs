@@ -1,4 +1,4 @@
-//! What a run holds at one moment: what its truth has, and over it what only the journal has.
+//! The content of a run at one moment: what the primary sink has, and on top of it what only the journal has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -7,10 +7,12 @@ use holter_journal::Step;
 
 use super::committed::Committed;
 use super::facts::{SeriesFacts, count_nonfinite};
+use super::one_series::OneSeries;
 use super::pending::{Pending, merged};
 use crate::error::Result;
 use crate::pattern;
 use crate::points::Columns;
+use crate::rollup;
 
 pub(super) const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
 
@@ -18,7 +20,7 @@ pub(super) const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
 pub(super) struct View<'a> {
     pub(super) committed: Committed<'a>,
     pub(super) pending: &'a Pending,
-    /// Which of the pending points the truth has.
+    /// The sequence number up to which the primary sink has the pending points.
     pub(super) cursor: u64,
 }
 
@@ -27,44 +29,55 @@ impl<'a> View<'a> {
         Self { committed, pending, cursor }
     }
 
-    /// The names that match the pattern `wanted`, ascending.
-    pub(super) fn names(&self, wanted: &str) -> Result<Vec<String>> {
+    /// The names that match `pattern`, ascending.
+    pub(super) fn names(&self, pattern: &str) -> Result<Vec<String>> {
         let mut names: BTreeSet<String> = self.committed.names()?.into_iter().collect();
         for name in self.pending.names(self.cursor) {
             if !names.contains(name) {
                 names.insert(name.to_owned());
             }
         }
-        Ok(names.into_iter().filter(|name| pattern::matches(wanted, name)).collect())
+        Ok(names.into_iter().filter(|name| pattern::matches(pattern, name)).collect())
     }
 
-    /// The facts of the series that match the pattern `wanted`, by name.
-    pub(super) fn facts(&self, wanted: &str) -> Result<Vec<SeriesFacts>> {
-        let committed = self.committed.facts()?.into_iter().filter(|facts| pattern::matches(wanted, &facts.name));
+    /// The facts of the series that match `pattern`, by name.
+    pub(super) fn facts(&self, pattern: &str) -> Result<Vec<SeriesFacts>> {
+        let committed = self.committed.facts()?.into_iter().filter(|facts| pattern::matches(pattern, &facts.name));
         let mut all: BTreeMap<String, SeriesFacts> = committed.map(|facts| (facts.name.clone(), facts)).collect();
-        for name in self.pending.names(self.cursor).filter(|name| pattern::matches(wanted, name)) {
+        for name in self.pending.names(self.cursor).filter(|name| pattern::matches(pattern, name)) {
             let Some(newer) = self.pending.points(name, self.cursor, &ALL_STEPS) else { continue };
             match all.get_mut(name) {
-                Some(facts) => {
-                    let known = facts.first_step..=facts.last_step;
-                    let replaced: Vec<Step> = newer.steps.iter().copied().filter(|s| known.contains(s)).collect();
-                    let replaced = self.committed.values_at(name, &replaced)?;
-                    facts.count -= replaced.len() as u64;
-                    facts.nonfinite_count -= count_nonfinite(&replaced);
-                    facts.add(&newer);
-                }
+                Some(facts) => self.add_pending(facts, newer)?,
                 None => all.extend(SeriesFacts::of(name, &newer).map(|facts| (name.to_owned(), facts))),
             }
         }
         Ok(all.into_values().collect())
     }
 
-    /// The points of `name` at these steps, `None` if there is no such series.
+    /// Adds pending points, which may replace committed ones.
+    fn add_pending(&self, facts: &mut SeriesFacts, newer: Columns) -> Result<()> {
+        let known = facts.first_step..=facts.last_step;
+        let replaced: Vec<Step> = newer.steps.iter().copied().filter(|step| known.contains(step)).collect();
+        let replaced = self.committed.values_at(&facts.name, &replaced)?;
+        facts.count = facts.count.saturating_sub(replaced.len() as u64);
+        facts.nonfinite_count = facts.nonfinite_count.saturating_sub(count_nonfinite(&replaced));
+        let are_extremes_lost = facts.extremes().are_lost(&newer.steps, &newer.values);
+        facts.add(&newer);
+        if are_extremes_lost {
+            let steps = facts.first_step..=facts.last_step;
+            let series = OneSeries::new(&self.committed, &facts.name, newer)?;
+            facts.set_extremes(rollup::extremes(&series, &steps)?);
+        }
+        Ok(())
+    }
+
+    /// The points of `name` at these steps; `None` if the series does not exist.
     pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>) -> Result<Option<Columns>> {
         let older = self.committed.points(name, steps, usize::MAX)?;
         Ok(self.with_pending(older, name, steps, usize::MAX))
     }
 
+    /// `older` with the pending points of `name` at these steps. `limit` is the one that `older` was read with.
     pub(super) fn with_pending(
         &self,
         older: Option<Columns>,
@@ -73,7 +86,7 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Option<Columns> {
         let newer = match &older {
-            // Behind the last of them the truth may have more.
+            // The primary sink may have more points after the last of them.
             Some(older) if older.len() >= limit => {
                 let last = older.steps.last().copied().unwrap_or(*steps.end());
                 self.pending.points(name, self.cursor, &(*steps.start()..=last))

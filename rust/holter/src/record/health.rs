@@ -92,11 +92,11 @@ impl Monitor {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_truth_failing(&self) -> bool {
+    pub(crate) fn is_primary_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_truth_failing(&self, is_failing: bool) {
+    pub(crate) fn set_primary_failing(&self, is_failing: bool) {
         self.is_failing.store(is_failing, Ordering::Relaxed);
     }
 

@@ -138,7 +138,7 @@ impl Recorder {
         }
         let mut wait = Wait::new(self);
         loop {
-            if self.overflow == Overflow::Drop || self.monitor.is_truth_failing() || !wait.pause() {
+            if self.overflow == Overflow::Drop || self.monitor.is_primary_failing() || !wait.pause() {
                 self.journal.count_dropped(count);
                 return Outcome::Dropped;
             }

@@ -256,7 +256,7 @@ impl Drop for Session {
 /// stays unchanged if opening fails.
 fn open_sinks(dir: &RunDir, manifest: &Manifest, config: &Config, journal: &Journal, is_new: bool) -> Result<Sinks> {
     let options =
-        SinkOptions { dir, manifest, journal_id: journal.id(), truth_rows_per_part: config.journal_capacity / 2 };
+        SinkOptions { dir, manifest, journal_id: journal.id(), primary_rows_per_part: config.journal_capacity / 2 };
     if is_new {
         manifest.write(dir)?;
         options.open()

@@ -10,10 +10,12 @@
 
 mod bucket;
 mod cover;
+mod extremes;
 mod level;
 mod row;
 
 pub use self::bucket::Bucket;
 pub(crate) use self::cover::{Row, Source, cover, has_rows};
+pub(crate) use self::extremes::extremes;
 pub use self::level::Level;
 pub(crate) use self::row::{decode, encode, is_worthwhile};

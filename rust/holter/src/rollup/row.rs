@@ -5,8 +5,9 @@
 
 use super::bucket::Bucket;
 use super::level::{FAN_OUT_BITS, Level};
+use crate::millis::{to_micros, to_millis};
 use holter_journal::Step;
-use holter_journal::checksum;
+use twox_hash::XxHash3_64;
 
 /// The number of the encoding: a reader leaves out rows whose number it does not know.
 const ENCODING: u8 = 1;
@@ -40,17 +41,18 @@ pub(crate) fn encode(series_id: i64, level: Level, start: Step, buckets: &[Bucke
     let mut bytes = Vec::with_capacity(2 + 60 * buckets.len() + CHECK_BYTES);
     let slots = buckets.iter().fold(0, |slots, bucket| slots | 1 << level.slot(bucket.last_step));
     bytes.extend([ENCODING, slots]);
-    let mut time_before = started_micros;
+    let mut previous_millis = 0;
     for bucket in buckets {
-        encode_bucket(&mut bytes, level, bucket, time_before);
-        time_before = bucket.last_time_micros;
+        let millis = to_millis(bucket.last_time_micros, started_micros);
+        encode_bucket(&mut bytes, level, bucket, millis.wrapping_sub(previous_millis));
+        previous_millis = millis;
     }
     let check = check(series_id, level, start, &bytes);
     bytes.extend(check);
     bytes
 }
 
-fn encode_bucket(bytes: &mut Vec<u8>, level: Level, bucket: &Bucket, time_before: i64) {
+fn encode_bucket(bytes: &mut Vec<u8>, level: Level, bucket: &Bucket, elapsed_millis: i64) {
     let at = bytes.len();
     let mut flags = 0;
     bytes.push(flags);
@@ -68,7 +70,7 @@ fn encode_bucket(bytes: &mut Vec<u8>, level: Level, bucket: &Bucket, time_before
         flags |= flag::NONFINITE;
         put_varint(bytes, bucket.nonfinite_count);
     }
-    put_varint(bytes, zigzag(bucket.last_time_micros.wrapping_sub(time_before)));
+    put_varint(bytes, zigzag(elapsed_millis));
     let values = [bucket.min, bucket.max, bucket.sum, bucket.square_sum, bucket.last];
     let said = if bucket.has_finite() { 0..5 } else { 4..5 };
     for index in said {
@@ -98,16 +100,18 @@ pub(crate) fn decode(
         return None;
     }
     let mut buckets = Vec::with_capacity(slots.count_ones() as usize);
-    let mut time_before = started_micros;
+    let mut millis = 0_i64;
     for slot in (0..1 << FAN_OUT_BITS).filter(|slot| slots & 1 << slot != 0) {
-        let bucket = decode_bucket(&mut rest, level, start + slot * level.width(), time_before)?;
-        time_before = bucket.last_time_micros;
+        let (mut bucket, elapsed_millis) = decode_bucket(&mut rest, level, start + slot * level.width())?;
+        millis = millis.wrapping_add(elapsed_millis);
+        bucket.last_time_micros = to_micros(millis, started_micros);
         buckets.push(bucket);
     }
     rest.is_empty().then_some(buckets)
 }
 
-fn decode_bucket(rest: &mut &[u8], level: Level, bucket_start: Step, time_before: i64) -> Option<Bucket> {
+/// The next bucket, without its time, and the milliseconds since that of the bucket before.
+fn decode_bucket(rest: &mut &[u8], level: Level, bucket_start: Step) -> Option<(Bucket, i64)> {
     let (&flags, behind) = rest.split_first()?;
     *rest = behind;
     let width = level.width() as u64;
@@ -124,7 +128,7 @@ fn decode_bucket(rest: &mut &[u8], level: Level, bucket_start: Step, time_before
     if count > width || offset >= width || nonfinite_count > count {
         return None;
     }
-    let last_time_micros = time_before.wrapping_add(unzigzag(take_varint(rest)?));
+    let elapsed_millis = unzigzag(take_varint(rest)?);
     let mut take = |index: usize| {
         let is_short = flags & flag::FLOAT32 << index != 0;
         if is_short {
@@ -136,13 +140,15 @@ fn decode_bucket(rest: &mut &[u8], level: Level, bucket_start: Step, time_before
     let (min, max, sum, square_sum) =
         if nonfinite_count < count { (take(0)?, take(1)?, take(2)?, take(3)?) } else { (f64::NAN, f64::NAN, 0.0, 0.0) };
     let last_step = bucket_start + offset as i64;
-    Some(Bucket { count, nonfinite_count, min, max, sum, square_sum, last: take(4)?, last_step, last_time_micros })
+    let last = take(4)?;
+    let bucket = Bucket { count, nonfinite_count, min, max, sum, square_sum, last, last_step, last_time_micros: 0 };
+    Some((bucket, elapsed_millis))
 }
 
 /// Of the bytes and of where they belong. The low bits of a start are zero.
 fn check(series_id: i64, level: Level, start: Step, bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let place = (series_id as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ start as u64 ^ u64::from(level.number());
-    ((checksum(place, bytes) >> 32) as u32).to_le_bytes()
+    (XxHash3_64::oneshot_with_seed(place, bytes) as u32).to_le_bytes()
 }
 
 /// Seven bits a byte, the lowest first; the eighth says that more follow.
@@ -196,9 +202,14 @@ mod tests {
         prop_oneof![any::<f32>().prop_map(f64::from), any::<f64>(), prop::sample::select(ODD.to_vec())]
     }
 
+    /// Whole milliseconds.
+    fn times() -> impl Strategy<Value = i64> {
+        (-(1_i64 << 50)..1 << 50).prop_map(|millis| millis * 1000)
+    }
+
     /// A row's level, its first step and its points, within one block of an 8th of the steps or less.
     fn rows() -> impl Strategy<Value = (Level, Step, Vec<Bucket>)> {
-        let points = btree_map(any::<u64>(), (values(), any::<i64>()), 1..200);
+        let points = btree_map(any::<u64>(), (values(), times()), 1..200);
         (0..=Level::COARSEST.0, any::<Step>(), prop_oneof![Just(u64::MAX), Just(0x3F)], points).prop_map(
             |(level, anywhere, mask, points)| {
                 let (level, start) = (Level(level), Level(level).block_start(anywhere));
@@ -223,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_are_read_as_they_were_written((level, start, buckets) in rows(), series: i64, started: i64) {
+        fn rows_are_read_as_they_were_written((level, start, buckets) in rows(), series: i64, started in times()) {
             let bytes = encode(series, level, start, &buckets, started);
             let found = decode(series, level, start, &bytes, started);
             prop_assert_eq!(found.map(|found| words(&found)), Some(words(&buckets)));

@@ -1,7 +1,7 @@
-//! `events.jsonl`: the alerts that rules raised, one object of strict JSON a line.
+//! `events.jsonl`: the alerts that rules raised, an object of strict JSON per line.
 //!
-//! Created with the first alert, bounded, and never a reason for the training to fail: lines that cannot be
-//! written wait in memory, at most as many as the file may have.
+//! The file is created with the first alert and bounded. A failing disk never affects the training: lines wait in
+//! memory, at most as many as the file can have.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,10 +13,12 @@ use serde_json::{Number, Value};
 
 use crate::error::{Error, Result};
 use crate::fs::{json_lines, open_to_extend, open_to_read};
+use crate::store::schema::FORMAT_VERSION;
+use crate::store::time::iso_8601;
 
 /// The maximum number of lines in the file.
 pub const MAX_LINES: usize = 10_000;
-/// The maximum length of the file, without its last line.
+/// The maximum length of the file in bytes, without its last line.
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// The `rule` of the last line in a full file.
@@ -26,15 +28,15 @@ const LIMIT: &str = "limit";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Worth knowing.
+    /// Informational.
     Info,
-    /// Worth a look.
+    /// May need attention.
     Warning,
     /// Something is wrong.
     Error,
 }
 
-/// One line of the file.
+/// One line of the file, without the version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When the point was logged, ISO 8601 UTC.
@@ -45,13 +47,13 @@ pub struct Event {
     pub series: Option<String>,
     /// The point's step.
     pub step: Option<Step>,
-    /// The point's value: a number, or the word for a value that is not finite.
+    /// The point's value, as from [`Event::json_value`].
     pub value: Value,
     /// The rule's kind.
     pub rule: String,
     /// Whether the rule stops the training.
     pub stop: bool,
-    /// What happened, for people.
+    /// A description for people.
     pub message: String,
 }
 
@@ -64,7 +66,7 @@ impl Event {
     /// The last line of a full file.
     fn limit() -> Self {
         Self {
-            time: Timestamp::now().to_string(),
+            time: iso_8601(Timestamp::now()),
             level: Level::Warning,
             series: None,
             step: None,
@@ -77,11 +79,17 @@ impl Event {
 
     /// The event as a line, without the newline.
     pub fn to_line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        #[derive(Serialize)]
+        struct Line<'a> {
+            version: u64,
+            #[serde(flatten)]
+            event: &'a Event,
+        }
+        serde_json::to_string(&Line { version: FORMAT_VERSION, event: self }).unwrap_or_default()
     }
 }
 
-/// The value as people read it: a number, or "nan", "inf" or "-inf".
+/// The value as text: a number, "nan", "inf" or "-inf".
 pub(crate) fn value_text(value: f64) -> String {
     if value.is_nan() { "nan".to_owned() } else { value.to_string() }
 }
@@ -98,7 +106,7 @@ pub(crate) struct EventsFile {
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// How long the file is up to the end of its last whole line.
+    /// The length of the file up to the end of its last complete line.
     length: u64,
     num_lines: usize,
 }
@@ -109,7 +117,7 @@ impl EventsFile {
     }
 
     pub(crate) fn push(&mut self, line: String) {
-        // What is more than the file may have would only be left out of it.
+        // More lines than the file can have would not be written anyway.
         if self.waiting.len() < MAX_LINES && self.waiting_bytes < MAX_BYTES {
             self.waiting_bytes += line.len() + 1;
             self.waiting.push(line);
@@ -120,11 +128,11 @@ impl EventsFile {
         !self.waiting.is_empty()
     }
 
-    /// Appends the lines that wait, as many as the file may have.
+    /// Appends the waiting lines, as many as the file can have.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; the lines go on waiting.
+    /// [`Error::Io`]; the lines keep waiting.
     pub(crate) fn write_waiting(&mut self) -> Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -152,7 +160,7 @@ impl EventsFile {
         }
         let written = open.file.seek(SeekFrom::Start(open.length)).and_then(|_| open.file.write_all(text.as_bytes()));
         if let Err(error) = written {
-            // Half a line must not stay; if this fails too, the next write goes over it.
+            // Removes an incomplete line; if this fails too, the next write overwrites it.
             let _ = open.file.set_len(open.length);
             return Err(Error::io("write", &self.path)(error));
         }
@@ -164,7 +172,7 @@ impl EventsFile {
     }
 }
 
-/// Opens the file, and takes half a line off its end. A symbolic link is not followed.
+/// Opens the file and removes an incomplete last line. Does not follow a symbolic link.
 fn open(path: &Path) -> io::Result<Open> {
     let mut file = open_to_extend(path)?;
     let length = json_lines::end_of_last_line(&file)?;
@@ -174,7 +182,7 @@ fn open(path: &Path) -> io::Result<Open> {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         let whole_lines = text.split_inclusive(|&byte| byte == b'\n');
-        // One that has become too long ends with the same line as one of too many lines.
+        // A file that is too long ends with the same line as one with too many lines.
         if !whole_lines.clone().next_back().is_some_and(is_limit) {
             num_lines = whole_lines.count();
         }
@@ -182,12 +190,12 @@ fn open(path: &Path) -> io::Result<Open> {
     Ok(Open { file, length, num_lines })
 }
 
-/// Whether nothing is to be appended behind this line.
+/// Whether this line marks a full file.
 fn is_limit(line: &[u8]) -> bool {
     serde_json::from_slice::<Event>(line).is_ok_and(|event| event.rule == LIMIT)
 }
 
-/// The whole lines of an events file; none where there is no file.
+/// The complete lines of an events file; empty if the file does not exist.
 ///
 /// # Errors
 ///
@@ -208,7 +216,7 @@ pub fn read_lines(path: &Path) -> Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    /// What the last line of a full file is shown as.
+    /// Stands for the last line of a full file.
     const FULL: &str = "limit";
     const LONG: usize = 1 << 20;
 
@@ -219,7 +227,7 @@ mod tests {
         })
     }
 
-    /// Writes the lines one by one, or all at once as after a refusal, and returns the file's.
+    /// Writes the lines one by one, or all at once as after a failure, and returns the lines of the file.
     fn written(path: &Path, lines: impl Iterator<Item = String>, one_by_one: bool) -> Vec<String> {
         let mut file = EventsFile::new(path.to_owned());
         for line in lines {
@@ -230,7 +238,7 @@ mod tests {
         }
         file.write_waiting().expect("the disk has room");
         assert!(!file.is_waiting());
-        let mut found = read_lines(path).expect("the file is there");
+        let mut found = read_lines(path).expect("the file exists");
         if let Some(last) = found.last_mut().filter(|last| is_limit(last.as_bytes())) {
             FULL.clone_into(last);
         }
@@ -238,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_ends_with_one_limit_line_when_it_has_too_many_lines_or_too_long_ones() {
+    fn too_many_lines_or_bytes_end_with_one_limit_line() {
         for (count, length, kept) in [(MAX_LINES + 5, 10, MAX_LINES - 1), (40, LONG, 15)] {
             for one_by_one in [true, false] {
                 let dir = tempfile::tempdir().expect("a directory");
@@ -246,14 +254,14 @@ mod tests {
                 let mut expected: Vec<String> = lines(kept, length).collect();
                 expected.push(FULL.to_owned());
                 assert!(written(&path, lines(count, length), one_by_one) == expected, "{count} of {length}");
-                // The next attempt appends nothing, however short, and however much room the limit line has left.
+                // The next session appends nothing, even if there is room.
                 assert!(written(&path, lines(3, 1), one_by_one) == expected, "{count} of {length}, again");
             }
         }
     }
 
     #[test]
-    fn a_file_that_is_exactly_full_has_a_limit_line_when_there_is_more() {
+    fn exactly_full_file_gets_a_limit_line_with_the_next_event() {
         let dir = tempfile::tempdir().expect("a directory");
         for (name, last) in [("short", LONG - 2), ("exact", LONG - 1), ("long", LONG)] {
             let path = dir.path().join(name);
@@ -267,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_file_keeps_no_more_in_memory_than_it_may_have() {
+    fn waiting_lines_are_bounded_like_the_file() {
         let dir = tempfile::tempdir().expect("a directory");
         for (count, length) in [(3 * MAX_LINES, 10), (40, LONG)] {
             let mut file = EventsFile::new(dir.path().to_owned());
@@ -280,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_is_written_over() {
+    fn incomplete_last_line_is_overwritten() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("events");
         std::fs::write(&path, "whole\nhal").expect("the disk has room");
-        assert_eq!(read_lines(&path).expect("the file is there"), ["whole"]);
+        assert_eq!(read_lines(&path).expect("the file exists"), ["whole"]);
         assert_eq!(written(&path, lines(1, 2), true), ["whole", "x0"]);
     }
 }

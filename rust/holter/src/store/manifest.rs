@@ -16,6 +16,7 @@ use crate::store::facts::{Facts, Object};
 use crate::store::run_dir::RunDir;
 use crate::store::schema::FORMAT_VERSION;
 use crate::store::sinks::check_sink_names;
+use crate::store::time::iso_8601;
 
 /// The maximum length of the file.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -99,7 +100,7 @@ pub struct Manifest {
     /// When the newest attempt ended, ISO 8601 UTC; null while it is running.
     #[serde(default)]
     pub finished: Option<String>,
-    /// The sinks, the truth first.
+    /// The sinks, the primary sink first.
     pub sinks: Vec<String>,
     /// The distance of the summary's steps.
     pub summary_every: u64,
@@ -168,7 +169,7 @@ impl Manifest {
             id: format!("{id:016x}"),
             name,
             rank,
-            created: created.to_string(),
+            created: iso_8601(created),
             started_micros: created.micros(),
             status: Status::Running,
             finished: None,
@@ -300,7 +301,7 @@ impl Manifest {
         let own = |key: &str| facts.extra.get(key).map(|value| (key.to_owned(), value.clone()));
         self.attempts.push(Attempt {
             status: Status::Running,
-            started: started.to_string(),
+            started: iso_8601(started),
             finished: None,
             host: facts.host.clone(),
             pid: Some(pid),
@@ -326,7 +327,7 @@ impl Manifest {
 
     /// Notes how the newest attempt ended, and when.
     pub(crate) fn end_attempt(&mut self, status: Status, at: Option<Timestamp>) {
-        let finished = at.map(|time| time.to_string());
+        let finished = at.map(iso_8601);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = status;
             attempt.finished.clone_from(&finished);

@@ -26,6 +26,7 @@ pub mod sink;
 pub mod sinks;
 pub mod sqlite;
 pub mod summary;
+pub(crate) mod time;
 
 pub use facts::Facts;
 pub use manifest::{Manifest, Status};

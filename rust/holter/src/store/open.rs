@@ -6,7 +6,7 @@ use crate::store::manifest::Manifest;
 use crate::store::parquet::{DEFAULT_MAX_PART_AGE, DEFAULT_ROWS_PER_PART, ParquetOptions, ParquetSink, parts};
 use crate::store::run_dir::RunDir;
 use crate::store::schema::sink;
-use crate::store::sink::{Derived, Truth};
+use crate::store::sink::{Derived, Primary};
 use crate::store::sinks::Sinks;
 use crate::store::sqlite::{SqliteOptions, SqliteSink};
 use crate::store::summary::SummarySink;
@@ -17,9 +17,9 @@ pub(crate) struct SinkOptions<'a> {
     pub(crate) dir: &'a RunDir,
     pub(crate) manifest: &'a Manifest,
     pub(crate) journal_id: u64,
-    /// When Parquet is the truth, a part is closed before it would have more points than this: points stay in the
+    /// When Parquet is the primary sink, a part is closed before it would have more points than this: points stay in the
     /// journal until then, so it must be below the journal's capacity.
-    pub(crate) truth_rows_per_part: usize,
+    pub(crate) primary_rows_per_part: usize,
 }
 
 impl SinkOptions<'_> {
@@ -27,7 +27,7 @@ impl SinkOptions<'_> {
         self.manifest.sinks.iter().any(|sink| sink == name)
     }
 
-    /// Opens the sinks; the database is the truth if there is one, else the Parquet parts.
+    /// Opens the sinks; the database is the primary sink if there is one, else the Parquet parts.
     ///
     /// # Errors
     ///
@@ -35,8 +35,8 @@ impl SinkOptions<'_> {
     pub(crate) fn open(&self) -> Result<Sinks> {
         self.manifest.check_sinks(self.dir)?;
         let mut derived: Vec<Box<dyn Derived>> = Vec::new();
-        let truth: Box<dyn Truth> = if self.has(sink::SQLITE) {
-            let truth = SqliteSink::open(SqliteOptions {
+        let primary: Box<dyn Primary> = if self.has(sink::SQLITE) {
+            let primary = SqliteSink::open(SqliteOptions {
                 path: self.dir.database(),
                 journal_id: self.journal_id,
                 started: self.manifest.started(),
@@ -45,14 +45,14 @@ impl SinkOptions<'_> {
             if self.has(sink::PARQUET) {
                 derived.push(Box::new(self.open_parquet(DEFAULT_ROWS_PER_PART)?));
             }
-            Box::new(truth)
+            Box::new(primary)
         } else {
-            Box::new(self.open_parquet(self.truth_rows_per_part)?)
+            Box::new(self.open_parquet(self.primary_rows_per_part)?)
         };
         if self.has(sink::SUMMARY) {
             derived.push(Box::new(SummarySink::open(&self.dir.summary(), self.manifest.summary_every)?));
         }
-        Ok(Sinks { truth, derived })
+        Ok(Sinks { primary, derived })
     }
 
     fn open_parquet(&self, rows_per_part: usize) -> Result<ParquetSink> {

@@ -102,7 +102,7 @@ pub(crate) fn recover_locked(dir: &RunDir, _lock: &RunLock, purpose: Purpose) ->
         dir,
         manifest: &manifest,
         journal_id: snapshot.as_ref().map_or(0, |snapshot| snapshot.origin.id),
-        truth_rows_per_part: DEFAULT_ROWS_PER_PART,
+        primary_rows_per_part: DEFAULT_ROWS_PER_PART,
     }
     .open()?;
     let mut last_time = None;
@@ -141,35 +141,35 @@ fn remove_unused(dir: &RunDir, journal_path: &Path) {
     }
 }
 
-/// Hands the truth what it lacks of the journal's points, and returns how many there were.
+/// Hands the primary sink what it lacks of the journal's points, and returns how many there were.
 fn replay(snapshot: &Snapshot, sinks: &mut Sinks) -> Result<u64> {
     let series = SeriesTable::from_names(snapshot.names.iter().cloned());
-    let truth = sinks.truth.as_mut();
-    let first = snapshot.points.partition_point(|(sequence, _)| *sequence < truth.committed());
+    let primary = sinks.primary.as_mut();
+    let first = snapshot.points.partition_point(|(sequence, _)| *sequence < primary.committed());
     let missing = &snapshot.points[first..];
     for chunk in missing.chunks(BATCH_POINTS) {
         let (Some((first, _)), Some((last, _))) = (chunk.first(), chunk.last()) else { continue };
         let points: Vec<Point> = chunk.iter().map(|(_, point)| *point).collect();
-        truth.append(&Batch::new(*first..last + 1, &points), &series)?;
+        primary.append(&Batch::new(*first..last + 1, &points), &series)?;
     }
-    truth.flush(&series)?;
+    primary.flush(&series)?;
     Ok(missing.len() as u64)
 }
 
 fn bring_up_to_date(sinks: &mut Sinks, purpose: Purpose) -> Result<()> {
     let series = SeriesTable::default();
     for derived in &mut sinks.derived {
-        derived.catch_up(sinks.truth.as_mut())?;
+        derived.catch_up(sinks.primary.as_mut())?;
         match purpose {
             Purpose::Close => derived.close(&series)?,
             Purpose::Resume => derived.flush(&series)?,
         }
     }
     if !sinks.derived.is_empty() {
-        sinks.truth.mark_derived()?;
+        sinks.primary.mark_derived()?;
     }
     match purpose {
-        Purpose::Close => sinks.truth.close(&series),
-        Purpose::Resume => sinks.truth.flush(&series),
+        Purpose::Close => sinks.primary.close(&series),
+        Purpose::Resume => sinks.primary.flush(&series),
     }
 }

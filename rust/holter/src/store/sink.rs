@@ -1,8 +1,8 @@
 //! Where the writer puts batches.
 //!
 //! A sink is fed by one thread, in the order of the journal, and every point exactly once. The first
-//! of a run's sinks is its [`Truth`]: the journal keeps a point until that sink has it durably. The
-//! others are [`Derived`] from it, and only ever see batches that the truth has taken.
+//! of a run's sinks is its [`Primary`]: the journal keeps a point until that sink has it durably. The
+//! others are [`Derived`] from it, and only ever see batches that the primary sink has taken.
 
 use crate::error::Result;
 use crate::series_table::SeriesTable;
@@ -49,7 +49,7 @@ pub trait Sink: Send {
 }
 
 /// The first of a run's sinks: the journal keeps a point until this one has it durably.
-pub trait Truth: Sink {
+pub trait Primary: Sink {
     /// Notes that the derived sinks have durably what was committed so far.
     ///
     /// # Errors
@@ -66,12 +66,12 @@ pub trait Truth: Sink {
     fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()>;
 }
 
-/// A sink whose content can be made again from the truth.
+/// A sink whose content can be made again from the primary sink.
 pub trait Derived: Sink {
     /// Makes up for what was missed: after a crash, or after an `append` that failed.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the truth from being read or this sink from being written; trying again is safe.
-    fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()>;
+    /// Whatever keeps the primary sink from being read or this sink from being written; trying again is safe.
+    fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()>;
 }

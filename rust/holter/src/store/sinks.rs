@@ -2,20 +2,20 @@
 
 use crate::error::{Error, Result};
 use crate::store::schema::sink;
-use crate::store::sink::{Derived, Truth};
+use crate::store::sink::{Derived, Primary};
 
 /// The sinks of a run.
 pub struct Sinks {
     /// The sink that decides what the journal may release.
-    pub truth: Box<dyn Truth>,
+    pub primary: Box<dyn Primary>,
     /// The sinks derived from it.
     pub derived: Vec<Box<dyn Derived>>,
 }
 
 impl Sinks {
-    /// The sinks' names, the truth first.
+    /// The sinks' names, the primary sink first.
     pub fn names(&self) -> Vec<&'static str> {
-        std::iter::once(self.truth.name()).chain(self.derived.iter().map(|sink| sink.name())).collect()
+        std::iter::once(self.primary.name()).chain(self.derived.iter().map(|sink| sink.name())).collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! One flat line of strict JSON for each summary step, for tools that read JSON lines.
+//! The summary sink: a flat object of strict JSON per summary step, for tools that read JSON Lines.
 //!
-//! A step's line is written when the run is [`GRACE_STEPS`] past it, since values may come late. What
-//! comes later still gets a further line of the same step. Everything here can be made again from the
-//! truth, so lines are kept in memory until then and the journal does not wait for them.
+//! The line of a step is written when the run is [`GRACE_STEPS`] past it, because values may come late. Values that come
+//! later still get another line with the same step. Lines can be rebuilt from the primary sink, so they wait in memory
+//! until then, and the journal does not wait for them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -17,42 +17,47 @@ use crate::fs::json_lines;
 use crate::fs::open_to_extend;
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
-use crate::store::schema;
-use crate::store::sink::{Derived, Sink, Truth};
+use crate::store::schema::{self, FORMAT_VERSION};
+use crate::store::sink::{Derived, Primary, Sink};
 use holter_journal::Step;
 
-/// How far the run goes past a step before the step's line is written.
+/// How many steps the run moves past a step before the line of that step is written.
 pub const GRACE_STEPS: i64 = 10;
 
-/// How many finished lines wait in memory for a disk that refuses.
+/// How many finished lines wait in memory while the disk fails.
 const MAX_WAITING_LINES: usize = 1024;
 
-/// How many values are looked for in the truth at most when lines are made again.
-const MAX_REMADE_VALUES: usize = 1 << 22;
+/// The maximum number of values that are rebuilt from the primary sink.
+const MAX_REBUILT_VALUES: usize = 1 << 22;
 
-/// How much of the file is looked at to see which lines need not be made again.
+/// How many bytes at the end of the file are read to find the lines that exist.
 const MAX_TAIL_BYTES: u64 = 64 << 20;
 
 const STEP: &str = "step";
+const FORMAT_VERSION_KEY: &str = "format_version";
 const NONFINITE: &str = "nonfinite";
+/// Keys of a line that are not series.
+const RESERVED: [&str; 3] = [STEP, FORMAT_VERSION_KEY, NONFINITE];
 
 /// Writes the summary lines.
 pub struct SummarySink {
     path: PathBuf,
     file: File,
-    /// How long the file is up to the end of its last whole line.
+    /// The length of the file up to the end of its last complete line.
     length: u64,
     every: Step,
-    /// The values of steps whose line is not written yet, in the order they came.
+    /// The values of steps whose line is not finished, in the order they were logged.
     open_steps: BTreeMap<Step, Vec<(String, f64)>>,
     waiting: VecDeque<String>,
-    /// The largest step that any point had.
+    /// The largest step of any point.
     last_step: Option<Step>,
-    taken_until: u64,
+    /// One past the last sequence number that was appended.
+    end: u64,
 }
 
 impl SummarySink {
-    /// Opens the file, creating it if there is none, and takes half a line off its end. A symbolic link is not followed.
+    /// Opens the file, and creates it if it does not exist. Does not follow a symbolic link. An incomplete last line is
+    /// overwritten later.
     ///
     /// # Errors
     ///
@@ -68,18 +73,23 @@ impl SummarySink {
             open_steps: BTreeMap::new(),
             waiting: VecDeque::new(),
             last_step: None,
-            taken_until: 0,
+            end: 0,
         })
     }
 
-    /// Turns the steps up to `last` into lines.
+    /// Finishes the lines of the steps up to `last`.
     fn finish_steps(&mut self, last: Step) {
         while let Some(entry) = self.open_steps.first_entry()
             && *entry.key() <= last
         {
             let (step, values) = entry.remove_entry();
-            self.waiting.push_back(line(step, &values));
+            self.push_line(step, &values);
         }
+    }
+
+    fn push_line(&mut self, step: Step, values: &[(String, f64)]) {
+        let is_first = self.length == 0 && self.waiting.is_empty();
+        self.waiting.push_back(line(step, values, is_first));
     }
 
     fn write_waiting(&mut self) -> Result<()> {
@@ -93,7 +103,7 @@ impl SummarySink {
         }
         let written = self.file.seek(SeekFrom::Start(self.length)).and_then(|_| self.file.write_all(text.as_bytes()));
         if let Err(error) = written {
-            // Half a line must not stay; if this fails too, the next attempt overwrites it.
+            // Removes an incomplete line; if this fails too, the next write overwrites it.
             let _ = self.file.set_len(self.length);
             return Err(Error::io("write", &self.path)(error));
         }
@@ -102,12 +112,12 @@ impl SummarySink {
         Ok(())
     }
 
-    /// Takes from `missing` what the lines that are there say already; the last line of a step counts.
-    fn leave_out_written(&self, missing: &mut BTreeMap<Step, BTreeMap<String, f64>>) -> Result<()> {
+    /// Removes from `missing` the values that existing lines contain; the last line of a step counts.
+    fn remove_written(&self, missing: &mut BTreeMap<Step, BTreeMap<String, f64>>) -> Result<()> {
         let mut written: BTreeMap<Step, Map<String, Value>> = BTreeMap::new();
         let text = tail(&self.file, self.length).map_err(Error::io("read", &self.path))?;
         for line in text.split(|&byte| byte == b'\n') {
-            // What is no line of ours is left alone.
+            // Other lines are ignored.
             let Ok(Value::Object(line)) = serde_json::from_slice(line) else { continue };
             let Some(step) = line.get(STEP).and_then(Value::as_i64) else { continue };
             if missing.contains_key(&step) {
@@ -153,23 +163,23 @@ impl Sink for SummarySink {
         if let Some(last) = self.last_step {
             self.finish_steps(last.saturating_sub(GRACE_STEPS));
         }
-        self.taken_until = batch.sequences().end;
+        self.end = batch.sequences().end;
         match self.write_waiting() {
             Err(error) if self.waiting.len() > MAX_WAITING_LINES => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Writes a line also for the steps that are not over: what is marked as derived has to be there.
+    /// Writes also the lines of unfinished steps, since everything that is marked as derived must be in the file.
     fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
         self.finish_steps(Step::MAX);
         self.write_waiting()?;
         self.file.sync_data().map_err(Error::io("sync", &self.path))
     }
 
-    /// What was taken counts as durable, for it can be made again from the truth at any time.
+    /// Appended points count as durable, since they can be rebuilt from the primary sink at any time.
     fn committed(&self) -> u64 {
-        self.taken_until
+        self.end
     }
 
     fn close(&mut self, series: &SeriesTable) -> Result<()> {
@@ -178,15 +188,15 @@ impl Sink for SummarySink {
 }
 
 impl Derived for SummarySink {
-    fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()> {
+    fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()> {
         self.write_waiting()?;
         let mut missing: BTreeMap<Step, BTreeMap<String, f64>> = BTreeMap::new();
         let mut count = 0;
-        truth.underived(&mut |batch, series| {
+        primary.underived(&mut |batch, series| {
             for points in batch.by_series() {
                 let Some(name) = series.name(points.series) else { continue };
                 for (&step, &value) in points.steps.iter().zip(points.values) {
-                    if step.rem_euclid(self.every) == 0 && count < MAX_REMADE_VALUES {
+                    if step.rem_euclid(self.every) == 0 && count < MAX_REBUILT_VALUES {
                         missing.entry(step).or_default().insert(name.to_string(), value);
                         count += 1;
                     }
@@ -194,23 +204,27 @@ impl Derived for SummarySink {
             }
             Ok(())
         })?;
-        self.leave_out_written(&mut missing)?;
-        // The truth has what is open, too.
+        self.remove_written(&mut missing)?;
+        // The primary sink has the values of unfinished steps too.
         self.open_steps.clear();
         for (step, values) in missing {
-            self.waiting.push_back(line(step, &Vec::from_iter(values)));
+            self.push_line(step, &Vec::from_iter(values));
         }
         self.write_waiting()?;
-        self.taken_until = truth.committed();
+        self.end = primary.committed();
         Ok(())
     }
 }
 
-/// The step's line: the values by name, NaN and infinities as null and named apart.
-fn line(step: Step, values: &[(String, f64)]) -> String {
+/// The line of a step: the values by name, with NaN and infinities as null and named under a key of their own. The
+/// first line of a file has the format version.
+fn line(step: Step, values: &[(String, f64)], is_first: bool) -> String {
     let mut object = Map::new();
     let mut nonfinite = Map::new();
     object.insert(STEP.to_owned(), step.into());
+    if is_first {
+        object.insert(FORMAT_VERSION_KEY.to_owned(), FORMAT_VERSION.into());
+    }
     for (name, value) in values {
         let (key, number) = (key(name), number(*value));
         if number.is_null() {
@@ -226,12 +240,12 @@ fn line(step: Step, values: &[(String, f64)]) -> String {
     Value::Object(object).to_string()
 }
 
-/// A series' key: its name, behind a slash if a line has a key of that name for itself.
+/// The key of a series: its name, with a slash in front if it is a reserved key after any slashes.
 fn key(name: &str) -> String {
-    if name == STEP || name == NONFINITE { format!("/{name}") } else { name.to_owned() }
+    if RESERVED.contains(&name.trim_start_matches('/')) { format!("/{name}") } else { name.to_owned() }
 }
 
-/// What a value that is not finite is called.
+/// The name of a value that is not finite.
 fn nonfinite_word(value: f64) -> &'static str {
     if value.is_nan() {
         "nan"
@@ -242,12 +256,12 @@ fn nonfinite_word(value: f64) -> &'static str {
     }
 }
 
-/// The value as JSON has it: a number, or null where it is not finite.
+/// The value in JSON: a number, or null if it is not finite.
 fn number(value: f64) -> Value {
     Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-/// The last lines, as many as are worth looking at: what is before them is long written.
+/// The end of the file, which contains the lines that could be missing values.
 fn tail(file: &File, length: u64) -> io::Result<Vec<u8>> {
     let start = length.saturating_sub(MAX_TAIL_BYTES);
     let mut text = vec![0; (length - start) as usize];

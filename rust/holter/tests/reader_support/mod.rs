@@ -56,6 +56,11 @@ impl Model {
             let (last, value) = points.last_key_value().unwrap();
             assert_eq!((facts.first_step, facts.last_step), (*points.keys().next().unwrap(), *last), "{state}");
             assert_same(&[facts.last_value], [value], state);
+            let finite = || points.iter().filter(|(_, value)| value.is_finite());
+            let min = finite().min_by(|a, b| a.1.partial_cmp(b.1).unwrap().then(a.0.cmp(b.0)));
+            let max = finite().max_by(|a, b| a.1.partial_cmp(b.1).unwrap().then(b.0.cmp(a.0)));
+            let extreme = |point: Option<(&i64, &f64)>| point.map(|(&step, &value)| (value, step));
+            assert_eq!((facts.min, facts.max), (extreme(min), extreme(max)), "{state}: {name}");
         }
     }
 

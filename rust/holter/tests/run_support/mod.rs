@@ -1,4 +1,4 @@
-//! Runs for tests: one that commits only when asked to, and one as a crash leaves it.
+//! Runs for tests: one that commits only on a flush, and one as a crash leaves it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use holter::record::config::{Config, Pace, Resume};
 use holter::record::session::{Session, SessionOptions};
 
-/// Commits only when asked to.
+/// A pace that commits only on a flush.
 pub(crate) fn patient() -> Pace {
     Pace {
         points_per_series: 1 << 40,
@@ -30,8 +30,9 @@ pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Session {
         .unwrap()
 }
 
-/// As a crash leaves it. Another process copies: closing a database's file in this one would let go of
-/// the locks that its writer holds.
+/// Copies a run as a crash would leave it. Another process copies, because closing the database file in this one would
+/// release the locks of its writer.
+#[allow(dead_code)] // not every test needs it
 pub(crate) fn copy(from: &Path, to: PathBuf) -> PathBuf {
     assert!(Command::new("cp").arg("-r").arg(from).arg(&to).status().unwrap().success());
     to

@@ -1,11 +1,12 @@
-//! A run and a map of what was logged into it, which its files must agree with.
+//! A run, and a model of the points logged into it that its files must match.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use holter::record::config::Config;
+use holter::read::Reader;
+use holter::record::config::{Config, Resume};
 use holter::record::recorder::Outcome;
 use holter::record::session::{Session, SessionOptions};
 use holter::store::manifest::Status;
@@ -18,8 +19,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const SUMMARY_EVERY: i64 = 5;
-pub(crate) const NAMES: [&str; 7] =
-    ["loss", "lr", "grad_norm/blocks.0.M_init", "it's \"quoted\"\n;--", "λ/ß", "step", "nonfinite"];
+pub(crate) const NAMES: [&str; 9] = [
+    "loss",
+    "lr",
+    "grad_norm/blocks.0.M_init",
+    "it's \"quoted\"\n;--",
+    "λ/ß",
+    "step",
+    "nonfinite",
+    "/step",
+    "format_version",
+];
 /// The bits of the value by name and step.
 pub(crate) type Model = BTreeMap<(String, i64), u64>;
 
@@ -29,24 +39,26 @@ pub(crate) enum Action {
     Log(usize, i64, f64),
     /// All points of a step in one call.
     LogAll(i64, Vec<(usize, f64)>),
-    /// Many consecutive steps of one series: more than the journal has room for at once.
+    /// Consecutive steps of one series, possibly more than the journal's capacity.
     Stretch(usize, i64, i64),
-    /// One (name, step) again and again: more often than the journal has room for at once.
+    /// The same (name, step) repeatedly, possibly more often than the journal's capacity.
     Repeat(usize, i64, u32),
     Flush,
-    /// The run is closed and opened again, perhaps with other sinks.
+    /// Closes the run and opens it again, possibly with other sinks.
     Reopen(usize),
-    /// The process dies, and the run is opened again, perhaps with other sinks.
+    /// Simulates a crash and opens the run again, possibly with other sinks.
     Crash(usize),
-    /// The process dies, the run is recovered, and opened again.
+    /// Simulates a crash, recovers the run, and opens it again.
     CrashAndRecover,
+    /// Reads the facts of the live run.
+    CheckFacts,
 }
 
 pub(crate) struct Store {
     root: TempDir,
     number: usize,
     sinks: Vec<String>,
-    /// Whether the summary was always among them: it is not made up for the time without.
+    /// Whether the summary was always among them: it is not rebuilt for sessions without it.
     has_full_summary: bool,
     pub(crate) attempt: Option<Session>,
     ids: BTreeMap<usize, SeriesId>,
@@ -85,7 +97,8 @@ impl Store {
         self.sinks = sinks.iter().map(|&name| name.to_owned()).collect();
         self.has_full_summary &= sinks.contains(&"summary");
         self.ids.clear();
-        let options = SessionOptions { path: self.dir(), config: self.config(), ..SessionOptions::default() };
+        let config = self.config();
+        let options = SessionOptions { path: self.dir(), resume: Resume::Allow, config, ..SessionOptions::default() };
         self.attempt = Some(Session::open(options).unwrap());
     }
 
@@ -145,15 +158,16 @@ impl Store {
                 let sinks = self.sinks.clone();
                 self.open(&sinks.iter().map(String::as_str).collect::<Vec<_>>());
             }
+            Action::CheckFacts => self.check_reader_facts(),
         }
     }
 
-    /// Goes on with what a process that died at this moment would leave: a copy of the live directory.
+    /// Continues with a copy of the live directory, which is what a crash at this moment would leave.
     pub(crate) fn crash(&mut self) {
         let (from, to) = (self.dir(), self.root.path().join((self.number + 1).to_string()));
         fs::create_dir(&to).unwrap();
-        // The journal first: what it has let go of by then is in the files that are copied later. The
-        // database before its log, which only grows here, and not the index of it, which the next opening makes.
+        // The journal first: points that it has released are in the files that are copied later. The database before
+        // its log, which only grows here. The index of the log is not copied; the next connection creates it.
         for name in ["journal.holter", "run.json", "metrics.sqlite", "metrics.sqlite-wal", "summary.jsonl"] {
             if from.join(name).exists() {
                 fs::copy(from.join(name), to.join(name)).unwrap();
@@ -165,13 +179,14 @@ impl Store {
         self.number += 1;
     }
 
-    /// Everything, once the run is closed or recovered.
+    /// Checks all files of a closed or recovered run.
     pub(crate) fn check(&self) {
         assert!(!self.dir().join("journal.holter").exists());
         if self.has_database() {
             self.check_database();
         }
         self.check_parquet();
+        self.check_reader_facts();
         if self.has_full_summary {
             self.check_summary();
         }
@@ -200,7 +215,7 @@ impl Store {
         self.check_facts(&connection);
     }
 
-    /// What the table `series` says of the points.
+    /// Checks the table `series`.
     pub(crate) fn check_facts(&self, connection: &Connection) {
         let names: BTreeSet<&String> = self.model.keys().map(|(name, _)| name).collect();
         let count: i64 = connection.query_row("SELECT count(*) FROM series", [], |row| row.get(0)).unwrap();
@@ -214,17 +229,41 @@ impl Store {
             let nonfinite = points.iter().filter(|(_, value)| !value.is_finite()).count();
             let (first, last) = (points[0], points[points.len() - 1]);
             let expected = (points.len() as i64, nonfinite as i64, first.0, last.0, stored(last.1));
-            let found = connection
+            let (found, min, max) = connection
                 .query_row(
-                    "SELECT count, nonfinite_count, first_step, last_step, last_value FROM series WHERE name = ?1",
+                    "SELECT count, nonfinite_count, first_step, last_step, last_value,
+                            min_value, min_step, max_value, max_step FROM series WHERE name = ?1",
                     [name],
                     |row| {
                         let last_value = row.get::<_, Option<f64>>(4)?.unwrap_or(f64::NAN);
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, stored(last_value)))
+                        let extreme = |index: usize| -> rusqlite::Result<_> {
+                            Ok(row.get::<_, Option<f64>>(index)?.zip(row.get::<_, Option<i64>>(index + 1)?))
+                        };
+                        let facts = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, stored(last_value));
+                        Ok((facts, extreme(5)?, extreme(7)?))
                     },
                 )
                 .unwrap();
             assert_eq!(found, expected, "{name}");
+            assert_eq!((min, max), extremes(&points), "{name}");
+        }
+    }
+
+    /// Checks the facts that a reader returns, in any state of the run.
+    pub(crate) fn check_reader_facts(&self) {
+        let mut expected: BTreeMap<&str, Vec<(i64, f64)>> = BTreeMap::new();
+        for ((name, step), bits) in &self.model {
+            expected.entry(name).or_default().push((*step, f64::from_bits(*bits)));
+        }
+        let found = Reader::open(self.dir()).unwrap().series_facts(None).unwrap();
+        assert!(found.iter().map(|facts| facts.name.as_str()).eq(expected.keys().copied()));
+        for (facts, (name, points)) in found.iter().zip(expected) {
+            let nonfinite = points.iter().filter(|(_, value)| !value.is_finite()).count();
+            let (first, last) = (points[0], points[points.len() - 1]);
+            assert_eq!((facts.count, facts.nonfinite_count), (points.len() as u64, nonfinite as u64), "{name}");
+            assert_eq!((facts.first_step, facts.last_step), (first.0, last.0), "{name}");
+            assert_eq!(stored(facts.last_value), stored(last.1), "{name}");
+            assert_eq!((facts.min, facts.max), extremes(&points), "{name}");
         }
     }
 
@@ -238,7 +277,7 @@ impl Store {
         })
         .unwrap();
         let same = |(key, bits): (&(String, i64), &u64)| {
-            // What came to a part by way of the database has lost the sign of zero.
+            // Points that were read from the database have lost the sign of zero.
             (key.clone(), if self.has_database() { stored(f64::from_bits(*bits)) } else { *bits })
         };
         assert_same(&found.iter().map(same).collect(), &self.model.iter().map(same).collect());
@@ -249,12 +288,15 @@ impl Store {
     pub(crate) fn check_summary(&self) {
         let text = fs::read_to_string(self.dir().join("summary.jsonl")).unwrap();
         let mut found = Model::new();
-        for line in text.lines() {
+        for (number, line) in text.lines().enumerate() {
             let Value::Object(mut line) = serde_json::from_str(line).unwrap() else { panic!("{line}") };
+            assert_eq!(line.keys().next().unwrap(), "step");
             let step = line.remove("step").unwrap().as_i64().unwrap();
+            assert_eq!(line.remove("format_version"), (number == 0).then(|| 1.into()));
             let nonfinite = line.remove("nonfinite").unwrap_or_default();
             for (key, value) in line {
-                let name = if key == "/step" || key == "/nonfinite" { &key[1..] } else { &key };
+                let is_escaped = ["step", "format_version", "nonfinite"].contains(&key.trim_start_matches('/'));
+                let name = if is_escaped { key.strip_prefix('/').unwrap() } else { &key };
                 let value = value.as_f64().unwrap_or_else(|| match nonfinite[&key].as_str().unwrap() {
                     "nan" => f64::NAN,
                     "inf" => f64::INFINITY,
@@ -265,7 +307,7 @@ impl Store {
             }
         }
         let of_steps = self.model.iter().filter(|((_, step), _)| step % SUMMARY_EVERY == 0);
-        // As the JSON parser of this test, which is off by a bit or two, would read it.
+        // As this test's JSON parser reads it, which can be off by a bit or two.
         let expected = of_steps.map(|(key, bits)| {
             let value = f64::from_bits(*bits);
             let read = serde_json::to_string(&value).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -275,9 +317,20 @@ impl Store {
     }
 }
 
-/// The bits as the database keeps them: there is one zero and one `NaN`.
+/// The bits as the database stores them: with one zero and one `NaN`.
 pub(crate) fn stored(value: f64) -> u64 {
     if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
+}
+
+/// A value and its step.
+type Extreme = Option<(f64, i64)>;
+
+/// The smallest and the largest finite value, each with its smallest step.
+fn extremes(points: &[(i64, f64)]) -> (Extreme, Extreme) {
+    let finite = || points.iter().filter(|(_, value)| value.is_finite()).map(|&(step, value)| (value + 0.0, step));
+    let min = finite().min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let max = finite().max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+    (min, max)
 }
 
 pub(crate) fn assert_same(found: &Model, expected: &Model) {
@@ -298,7 +351,7 @@ pub(crate) fn copy_parts(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in entries {
         let name = entry.unwrap().file_name();
-        // An unfinished part may be complete and renamed by the time we come to it.
+        // An unfinished part may have been renamed since the directory was listed.
         let _ = fs::copy(from.join(&name), to.join(&name));
     }
 }
@@ -310,7 +363,7 @@ pub(crate) fn play(actions: &[Action], choices: &[&[&str]]) {
     }
     store.attempt.take().unwrap().close(Status::Finished).unwrap();
     store.check();
-    // With all of its sinks again, a run has in all of them what it ever had.
+    // Opened with all sinks again, a run has all points in each of them.
     store.open(choices[0]);
     store.attempt.take().unwrap().close(Status::Finished).unwrap();
     store.check();

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::pattern;
 use crate::series_table::SeriesTable;
 use crate::store::events::{Event, EventsFile};
+use crate::store::time::iso_8601;
 use holter_journal::{Point, Step};
 
 /// The wait after a failed write to the events file.
@@ -94,7 +95,7 @@ impl Watched {
 
 fn line(rule: &Rule, name: &str, point: &Point) -> String {
     Event {
-        time: point.time.to_string(),
+        time: iso_8601(point.time),
         level: rule.level,
         series: Some(name.to_owned()),
         step: Some(point.step),

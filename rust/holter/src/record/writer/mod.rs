@@ -63,7 +63,7 @@ impl Writer {
                         SinkState::Failing,
                         "the writer panicked, which is a bug in Holter; please report it",
                     );
-                    monitor.set_truth_failing(true);
+                    monitor.set_primary_failing(true);
                     requests.update(|pending| pending.has_ended = true);
                     Ending::Incomplete
                 })

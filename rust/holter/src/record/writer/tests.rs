@@ -14,7 +14,7 @@ use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::run_dir::RunDir;
 use crate::store::run_lock::RunLock;
-use crate::store::sink::{Derived, Sink, Truth};
+use crate::store::sink::{Derived, Primary, Sink};
 use crate::store::sinks::Sinks;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -100,7 +100,7 @@ impl Sink for MemorySink {
     }
 }
 
-impl Truth for MemorySink {
+impl Primary for MemorySink {
     fn mark_derived(&mut self) -> Result<()> {
         let mut store = self.lock();
         store.is_derived_up_to = store.committed;
@@ -119,9 +119,9 @@ impl Truth for MemorySink {
 }
 
 impl Derived for MemorySink {
-    fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()> {
+    fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()> {
         countdown(&mut self.lock().failing_catch_ups)?;
-        truth.underived(&mut |batch, series| self.append(batch, series))
+        primary.underived(&mut |batch, series| self.append(batch, series))
     }
 }
 
@@ -142,7 +142,7 @@ impl Rig {
         config.pace.poll_interval = Duration::from_millis(1);
         config.pace.retry_interval = (Duration::from_millis(1), Duration::from_millis(4));
         let derived = derived.iter().map(|&sink| Box::new(sink.clone()) as Box<dyn Derived>).collect();
-        let sinks = Sinks { truth: Box::new(primary.clone()), derived };
+        let sinks = Sinks { primary: Box::new(primary.clone()), derived };
         let monitor = Arc::new(Monitor::new(sinks.names()));
         let outputs = Outputs { sinks, watcher: None };
         let series = Arc::new(SeriesTable::from_names(["loss".to_owned()]));
@@ -201,7 +201,7 @@ fn slots_are_kept_while_the_primary_fails() {
     rig.append(0..100);
     assert!(matches!(rig.flush(SHORT), Err(Error::FlushTimeout { pending: 100, last_error: Some(_), .. })));
     assert_eq!((rig.journal.released(), rig.health().sinks[0].state), (0, SinkState::Failing));
-    assert!(rig.monitor.is_truth_failing(), "callers must not wait for a full journal");
+    assert!(rig.monitor.is_primary_failing(), "callers must not wait for a full journal");
     let journal = rig.journal.clone();
     assert_eq!(rig.writer.close(SHORT), Ending::Incomplete);
     assert_eq!((journal.appended(), journal.released()), (100, 0), "recovery finds every point");
@@ -252,7 +252,7 @@ fn a_panic_in_a_sink_is_reported_and_ends_every_wait() {
     let rig = Rig::new(&primary, &[]);
     rig.append(0..10);
     assert!(matches!(rig.flush(LONG), Err(Error::FlushTimeout { pending: 10, .. })));
-    assert!(rig.writer.flusher().has_ended() && rig.monitor.is_truth_failing());
+    assert!(rig.writer.flusher().has_ended() && rig.monitor.is_primary_failing());
     assert!(rig.health().last_error.is_some_and(|error| error.contains("please report it")));
     assert_eq!(rig.writer.close(SHORT), Ending::Incomplete);
 }

@@ -14,7 +14,7 @@ use crate::record::health::{Monitor, SinkState};
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::run_lock::RunLock;
-use crate::store::sink::{Derived, Truth};
+use crate::store::sink::{Derived, Primary};
 use crate::store::sinks::Sinks;
 use holter_journal::Journal;
 use holter_journal::Point;
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     series: Arc<SeriesTable>,
     monitor: Arc<Monitor>,
     requests: Arc<Requests>,
-    truth: Box<dyn Truth>,
+    primary: Box<dyn Primary>,
     derived: Vec<Follower>,
     /// Evaluates the rules on every point when it is drained, because a commit may be seconds away.
     watcher: Option<Watcher>,
@@ -88,7 +88,7 @@ impl Worker {
             monitor: Arc::clone(monitor),
             requests: Arc::clone(requests),
             derived: sinks.derived.into_iter().map(|sink| Follower { sink, retry: None }).collect(),
-            truth: sinks.truth,
+            primary: sinks.primary,
             watcher,
             pace: config.pace,
             max_points: config.max_batch_points(),
@@ -136,7 +136,7 @@ impl Worker {
         let place = self.lock.check_place();
         if let Err(error) = &place {
             self.monitor.note_error(0, SinkState::Failing, &error.to_string());
-            self.monitor.set_truth_failing(true);
+            self.monitor.set_primary_failing(true);
         }
         if self.is_displaced != place.is_err() {
             self.is_displaced = place.is_err();
@@ -219,15 +219,15 @@ impl Worker {
         if self.retry.is_some() {
             self.monitor.count_retry();
         }
-        if let Err(error) = self.truth.append(&batch, &self.series) {
+        if let Err(error) = self.primary.append(&batch, &self.series) {
             self.pending = Some(batch);
-            self.truth_refuses(&error);
+            self.primary_failed(&error);
             return;
         }
         self.retry = None;
         self.last_commit = Instant::now();
         self.release();
-        if let Some(warning) = self.truth.warning() {
+        if let Some(warning) = self.primary.warning() {
             self.monitor.note_error(0, SinkState::Working, &warning);
         }
         self.append_derived(&batch);
@@ -240,9 +240,9 @@ impl Worker {
     }
 
     fn release(&mut self) {
-        self.monitor.set_truth_failing(false);
-        self.monitor.note_working(0, self.truth.committed());
-        self.journal.release(self.truth.committed());
+        self.monitor.set_primary_failing(false);
+        self.monitor.note_working(0, self.primary.committed());
+        self.journal.release(self.primary.committed());
     }
 
     /// Appends a committed batch to the derived sinks.
@@ -266,10 +266,10 @@ impl Worker {
         let is_level = self
             .derived
             .iter()
-            .all(|follower| follower.retry.is_none() && follower.sink.committed() >= self.truth.committed());
+            .all(|follower| follower.retry.is_none() && follower.sink.committed() >= self.primary.committed());
         if is_level
             && !self.derived.is_empty()
-            && let Err(error) = self.truth.mark_derived()
+            && let Err(error) = self.primary.mark_derived()
         {
             // Nothing is lost: after a crash, the derived sinks would receive some points again.
             self.monitor.note_error(0, SinkState::Working, &error.to_string());
@@ -278,10 +278,10 @@ impl Worker {
 
     /// Flushes sinks that have buffered points long enough.
     fn flush_due(&mut self) {
-        if self.retry.is_none() && self.truth.is_due() {
-            match self.truth.flush(&self.series) {
+        if self.retry.is_none() && self.primary.is_due() {
+            match self.primary.flush(&self.series) {
                 Ok(()) => self.release(),
-                Err(error) => self.truth_refuses(&error),
+                Err(error) => self.primary_failed(&error),
             }
         }
         if self.derived.iter().any(|follower| follower.retry.is_none() && follower.sink.is_due()) {
@@ -303,9 +303,9 @@ impl Worker {
         }
     }
 
-    fn truth_refuses(&mut self, error: &Error) {
+    fn primary_failed(&mut self, error: &Error) {
         self.monitor.note_error(0, SinkState::Failing, &error.to_string());
-        self.monitor.set_truth_failing(true);
+        self.monitor.set_primary_failing(true);
         self.retry = Some(Backoff::after(self.retry, self.pace.retry_interval));
     }
 
@@ -318,7 +318,7 @@ impl Worker {
                 continue;
             }
             self.monitor.count_retry();
-            match follower.sink.catch_up(self.truth.as_mut()) {
+            match follower.sink.catch_up(self.primary.as_mut()) {
                 Ok(()) => {
                     follower.retry = None;
                     has_caught_up = true;
@@ -340,13 +340,13 @@ impl Worker {
         if self.position < until || self.held() > 0 || self.retry.is_some_and(|retry| Instant::now() < retry.at) {
             return;
         }
-        match self.truth.flush(&self.series) {
+        match self.primary.flush(&self.series) {
             Ok(()) => {
                 self.retry = None;
                 self.release();
                 self.requests.update(|pending| pending.flushed_until = until);
             }
-            Err(error) => self.truth_refuses(&error),
+            Err(error) => self.primary_failed(&error),
         }
     }
 
@@ -374,7 +374,7 @@ impl Worker {
         if is_complete {
             self.mark_derived();
         }
-        match self.truth.close(&self.series) {
+        match self.primary.close(&self.series) {
             Ok(()) => self.release(),
             Err(error) => {
                 is_complete = false;

@@ -17,7 +17,7 @@ use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::parquet::parts::{self, Effort, Labels, Origin, PartWriter};
 use crate::store::schema::{file, sink};
-use crate::store::sink::{Derived, Sink, Truth};
+use crate::store::sink::{Derived, Primary, Sink};
 use holter_journal::SeriesId;
 
 /// How many points make a part, unless it becomes too old before.
@@ -206,15 +206,15 @@ impl Sink for ParquetSink {
 }
 
 impl Derived for ParquetSink {
-    /// Writes parts of all that the truth says may be missing; what of it is there already, is there
+    /// Writes parts of all that the primary sink says may be missing; what of it is there already, is there
     /// twice until the parts are merged, and readers of parts see it once.
-    fn catch_up(&mut self, truth: &mut dyn Truth) -> Result<()> {
-        // The truth has all that is pending, and perhaps a part of it in another order.
+    fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()> {
+        // The primary sink has all that is pending, and perhaps a part of it in another order.
         self.forget_pending();
         self.taken = self.closed;
-        let until = truth.committed();
+        let until = primary.committed();
         let (mut missing, mut rows) = (BTreeMap::<Arc<str>, Columns>::new(), 0);
-        truth.underived(&mut |batch, series| {
+        primary.underived(&mut |batch, series| {
             if rows > 0 && rows + batch.len() > self.options.rows_per_part {
                 // It says nothing of the journal yet: the rest of the points is still to come.
                 let points = missing.iter_mut().map(|(name, points)| (&**name, points));
@@ -242,8 +242,8 @@ impl Derived for ParquetSink {
     }
 }
 
-impl Truth for ParquetSink {
-    /// Nothing is noted: [`Truth::underived`] hands over everything.
+impl Primary for ParquetSink {
+    /// Nothing is noted: [`Primary::underived`] hands over everything.
     fn mark_derived(&mut self) -> Result<()> {
         Ok(())
     }

@@ -151,7 +151,8 @@ fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {tables} {rollups} {view}
          INSERT OR REPLACE INTO meta VALUES ('{version_key}', {version}), ('{started_key}', {started_micros});
-         PRAGMA user_version = {version}; COMMIT;",
+         PRAGMA application_id = {application_id}; PRAGMA user_version = {version}; COMMIT;",
+        application_id = sql::APPLICATION_ID,
         tables = sql::TABLES,
         rollups = sql::ROLLUPS_TABLE,
         view = sql::view(started_micros),

@@ -3,6 +3,7 @@
 use rusqlite::{CachedStatement, Transaction};
 
 use crate::error::Result;
+use crate::millis::to_millis;
 use crate::store::batch::SeriesPoints;
 
 /// How many rows one statement inserts: the largest that fits is taken. A row costs a seventh less in a
@@ -39,7 +40,7 @@ impl<'a> Insert<'a> {
                     let i = start + row;
                     statement.raw_bind_parameter(3 * row + 2, points.steps[i])?;
                     statement.raw_bind_parameter(3 * row + 3, points.values[i])?;
-                    statement.raw_bind_parameter(3 * row + 4, points.times_micros[i] - started_micros)?;
+                    statement.raw_bind_parameter(3 * row + 4, to_millis(points.times_micros[i], started_micros))?;
                 }
                 statement.raw_execute()?;
                 start += *rows;

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::open_blocks::{OpenBlocks, Sealed};
 use crate::error::Result;
+use crate::millis::to_micros;
 use crate::rollup::{self, Level, Row, Source};
 use crate::store::batch::SeriesPoints;
 use holter_journal::Step;
@@ -31,7 +32,7 @@ pub(super) struct Stored<'a> {
 
 impl Rollups {
     /// Forgets all that was gathered: what the database has not, or not yet, is read from it when needed.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.open_blocks.clear();
     }
 
@@ -121,13 +122,13 @@ impl Source for Stored<'_> {
 
     fn points(&self, steps: RangeInclusive<Step>, visit: &mut dyn FnMut(Step, f64, i64)) -> Result<()> {
         let mut select = self.transaction.prepare_cached(
-            "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3
+            "SELECT step, value, timestamp_millis FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3
              ORDER BY step",
         )?;
         let mut rows = select.query(params![self.series_id, steps.start(), steps.end()])?;
         while let Some(row) = rows.next()? {
             let value = row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN);
-            visit(row.get(0)?, value, self.started_micros + row.get::<_, i64>(2)?);
+            visit(row.get(0)?, value, to_micros(row.get(2)?, self.started_micros));
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
-//! Points in a database, where a plain `sqlite3` shell reads them while the run goes on.
+//! The `SQLite` sink: points in a database that a `sqlite3` shell can query during the run.
 //!
-//! One transaction for each batch, which also moves the journal's cursor: after a crash the database
-//! itself says which points it has. One connection writes and checkpoints; readers come and go.
+//! Each batch is one transaction, which also moves the journal's cursor: after a crash the database states which points
+//! it has. One connection writes and checkpoints, beside any number of readers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holter_journal::{SeriesId, Step};
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::connection::{OpenDatabase, SqliteOptions, is_busy};
 use super::cursor;
@@ -17,14 +18,16 @@ use super::rewrite_wal;
 use super::rollups::{Rollups, Stored};
 use super::series_row::SeriesRow;
 use crate::error::{Error, Result};
+use crate::millis::to_micros;
+use crate::rollup;
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 use crate::store::schema;
-use crate::store::sink::{Sink, Truth};
+use crate::store::sink::{Primary, Sink};
 
-/// How many rows [`Truth::underived`] hands over at once.
+/// The number of rows per call of the visitor of [`Primary::underived`].
 const CHUNK_ROWS: usize = 1 << 18;
-/// What the write-ahead log does not grow to while it can be emptied: it is tried at a quarter of this.
+/// The size of the write-ahead log that triggers a warning. Checkpoints start at a quarter of it.
 const MAX_LOG_BYTES: u64 = 256 << 20;
 /// How long closing waits for readers.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,22 +35,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Writes batches to the tables of [`schema::sql::TABLES`].
 pub struct SqliteSink {
     options: SqliteOptions,
-    /// `None` after an error that leaves its state in doubt; opened again at the next use.
+    /// `None` after an error that leaves its state in doubt; reopened on the next use.
     connection: Option<OpenDatabase>,
     /// Every series of the database.
     series: Vec<SeriesRow>,
-    /// Where in `series` a name is.
+    /// The index in `series` by name.
     index_by_name: HashMap<String, usize>,
-    /// Where in `series` an attempt's series is.
+    /// The index in `series` by the id in this session.
     index_by_id: Vec<Option<usize>>,
     rollups: Rollups,
     committed: u64,
-    /// Whether a write or a sync has failed since the log was last written again.
+    /// Whether a write or a sync has failed since the log was last rewritten.
     is_in_doubt: bool,
 }
 
+/// Series rows that a transaction changes; applied to the sink once it is committed.
+#[derive(Default)]
+struct Changes {
+    rows: Vec<(usize, SeriesRow)>,
+    created: Vec<(SeriesId, String)>,
+}
+
 impl SqliteSink {
-    /// Opens the database, creating it if there is none.
+    /// Opens the database, and creates it if it does not exist.
     ///
     /// # Errors
     ///
@@ -67,56 +77,39 @@ impl SqliteSink {
         Ok(sink)
     }
 
-    /// Opens the connection if there is none, and reads what is committed.
+    /// Opens the connection if it is not open, and reads what is committed.
     fn connect(&mut self) -> Result<()> {
         if self.connection.is_some() {
             return Ok(());
         }
         let mut connection = OpenDatabase::open(&self.options)?;
         match rewrite_wal::rewrite(&connection, &self.options.path) {
-            // That a process before this one met an error is a guess: no reason to keep a run from being gone on with.
+            // Without an error of our own, the rewrite is only a precaution and must not prevent a resume.
             Err(error) if is_busy(&error) && !self.is_in_doubt => {}
             written => written?,
         }
         self.is_in_doubt = false;
         self.committed = cursor::read(&connection, self.options.journal_id)?;
-        self.series.clear();
-        self.index_by_name.clear();
         self.index_by_id.clear();
-        self.rollups.forget();
-        let mut statement = connection.prepare(
-            "SELECT id, name, count, nonfinite_count, first_step, last_step, last_value, underived_step FROM series",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            self.index_by_name.insert(row.get(1)?, self.series.len());
-            self.series.push(SeriesRow {
-                id: row.get(0)?,
-                count: row.get(2)?,
-                nonfinite_count: row.get(3)?,
-                first_step: row.get(4)?,
-                last_step: row.get(5)?,
-                last_value: row.get::<_, Option<f64>>(6)?.unwrap_or(f64::NAN),
-                underived_step: row.get(7)?,
-            });
-        }
-        drop(rows);
-        drop(statement);
-        // From here on a busy database is tried again by the writer, never waited for in here.
+        self.rollups.clear();
+        let (names, rows): (Vec<String>, Vec<SeriesRow>) = SeriesRow::read_all(&connection)?.into_iter().unzip();
+        self.index_by_name = names.into_iter().zip(0..).collect();
+        self.series = rows;
+        // From here on the writer retries when the database is busy; this code never waits.
         connection.lock_wal(&self.options.path)?;
         self.connection = Some(connection);
         Ok(())
     }
 
-    /// Closes the connection if there is one.
+    /// Closes the connection if it is open.
     fn disconnect(&mut self) {
         if let Some(connection) = self.connection.take() {
             connection.close();
         }
     }
 
-    /// Runs `action` on the connection; after an error other than a busy database the connection is
-    /// given up, for what a failed write or sync has left behind is known only after opening it anew.
+    /// Runs `action` on the connection. Drops the connection after any error other than a busy database, since the
+    /// state after a failed write or sync is known only after reopening.
     fn with_connection<T>(&mut self, action: impl FnOnce(&mut Self, &mut Connection) -> Result<T>) -> Result<T> {
         self.connect()?;
         let Some(mut connection) = self.connection.take() else {
@@ -124,8 +117,8 @@ impl SqliteSink {
         };
         let result = action(self, &mut connection);
         if result.is_err() {
-            // It may have gathered points that were not committed.
-            self.rollups.forget();
+            // They may include points that were not committed.
+            self.rollups.clear();
         }
         match &result {
             Err(error) if !is_busy(error) => {
@@ -140,60 +133,55 @@ impl SqliteSink {
     fn write(&mut self, connection: &mut Connection, batch: &Batch, series: &SeriesTable) -> Result<()> {
         let end = batch.sequences().end;
         if self.committed >= end && end > 0 && batch.sequences().start < end {
-            return Ok(()); // A commit that had reported an error had taken place all the same.
+            return Ok(()); // A commit that reported an error succeeded nevertheless.
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut changes = Vec::with_capacity(batch.by_series().len());
-        let mut created = Vec::new();
-        let started_micros = self.options.started.micros();
-        {
-            let mut insert = Insert::prepare(&transaction)?;
-            let mut update = transaction.prepare_cached(
-                "UPDATE series SET count = ?2, nonfinite_count = ?3, first_step = ?4, last_step = ?5,
-                 last_value = ?6, underived_step = ?7 WHERE id = ?1",
-            )?;
-            for points in batch.by_series() {
-                let (index, mut row) = if let Some(index) = self.index(points.series, series) {
-                    (index, self.series[index].clone())
-                } else {
-                    let name = name_of(points.series, series)?;
-                    transaction.prepare_cached("INSERT INTO series (name) VALUES (?1)")?.execute([&*name])?;
-                    let row = SeriesRow { id: transaction.last_insert_rowid(), ..SeriesRow::default() };
-                    created.push((points.series, name.to_string()));
-                    (self.series.len() + created.len() - 1, row)
-                };
-                let known = row.first_step.zip(row.last_step);
-                row.add(&points, &transaction)?;
-                insert.rows(row.id, &points, started_micros)?;
-                let stored = Stored { transaction: &transaction, series_id: row.id, count: row.count, started_micros };
-                self.rollups.add(index, &points, known, &stored)?;
-                update.execute(params![
-                    row.id,
-                    row.count,
-                    row.nonfinite_count,
-                    row.first_step,
-                    row.last_step,
-                    row.last_value,
-                    row.underived_step
-                ])?;
-                changes.push((index, row));
-            }
-        }
+        let changes = self.write_points(&transaction, batch, series)?;
         cursor::write(&transaction, self.options.journal_id, end)?;
         transaction.commit()?;
         self.committed = end;
-        for (id, name) in created {
+        for (id, name) in changes.created {
             self.index_by_name.insert(name, self.series.len());
             self.note_index(id, self.series.len());
             self.series.push(SeriesRow::default());
         }
-        for (index, row) in changes {
+        for (index, row) in changes.rows {
             self.series[index] = row;
         }
         Ok(())
     }
 
-    /// As many of a series' rows as are handed over at once, `None` when there are no more.
+    /// Writes the points, the rows of their series, and the rollups.
+    fn write_points(&mut self, transaction: &Transaction<'_>, batch: &Batch, series: &SeriesTable) -> Result<Changes> {
+        let started_micros = self.options.started.micros();
+        let mut changes = Changes::default();
+        let mut insert = Insert::prepare(transaction)?;
+        let mut update = SeriesRow::prepare_update(transaction)?;
+        for points in batch.by_series() {
+            let (index, mut row) = if let Some(index) = self.index(points.series, series) {
+                (index, self.series[index].clone())
+            } else {
+                let name = name_of(points.series, series)?;
+                transaction.prepare_cached("INSERT INTO series (name) VALUES (?1)")?.execute([&*name])?;
+                let row = SeriesRow { id: transaction.last_insert_rowid(), ..SeriesRow::default() };
+                changes.created.push((points.series, name.to_string()));
+                (self.series.len() + changes.created.len() - 1, row)
+            };
+            let known = row.first_step.zip(row.last_step);
+            let are_extremes_lost = row.add(&points, transaction)?;
+            insert.rows(row.id, &points, started_micros)?;
+            let stored = Stored { transaction, series_id: row.id, count: row.count, started_micros };
+            self.rollups.add(index, &points, known, &stored)?;
+            if are_extremes_lost && let Some((first, last)) = row.first_step.zip(row.last_step) {
+                row.extremes = rollup::extremes(&stored, &(first..=last))?;
+            }
+            row.write(&mut update)?;
+            changes.rows.push((index, row));
+        }
+        Ok(changes)
+    }
+
+    /// The next rows of a series; `None` at the end.
     fn next_chunk(&self, series: SeriesId, rows: &mut rusqlite::Rows<'_>) -> Result<Option<Batch>> {
         let (mut steps, mut values, mut times_micros) = (Vec::new(), Vec::new(), Vec::new());
         while steps.len() < CHUNK_ROWS
@@ -201,7 +189,7 @@ impl SqliteSink {
         {
             steps.push(row.get(0)?);
             values.push(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN));
-            times_micros.push(row.get::<_, i64>(2)? + self.options.started.micros());
+            times_micros.push(to_micros(row.get(2)?, self.options.started.micros()));
         }
         if steps.is_empty() {
             return Ok(None);
@@ -235,7 +223,7 @@ impl Sink for SqliteSink {
         self.with_connection(|sink, connection| sink.write(connection, batch, series))
     }
 
-    /// Nothing is left to do: every append ends with a commit that is synchronous.
+    /// Only reopens a lost connection: every append ends with a synchronous commit.
     fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
         self.connect()
     }
@@ -248,8 +236,8 @@ impl Sink for SqliteSink {
         let bytes = std::fs::metadata(wal_path(&self.options.path)).ok()?.len();
         (bytes > MAX_LOG_BYTES).then(|| {
             format!(
-                "the write-ahead log has grown to {} MB, for somebody has been reading the database in one transaction \
-                 ever since it was last emptied; it is emptied when that ends",
+                "the write-ahead log has grown to {} MB because a reader keeps a transaction open; end that transaction \
+                 so that the log can be reset",
                 bytes >> 20
             )
         })
@@ -257,8 +245,8 @@ impl Sink for SqliteSink {
 
     fn close(&mut self, _series: &SeriesTable) -> Result<()> {
         self.with_connection(|_, connection| {
-            // Begun anew rather than waited for: inside, it would wait for the place of one reader, which
-            // the next one takes at once. What readers keep in the log is left for the next writer.
+            // Retried here instead of in SQLite, which would wait for one reader while the next one starts. What
+            // readers keep in the log is left to the next writer.
             let since = Instant::now();
             while connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?
                 && since.elapsed() < PATIENCE
@@ -278,7 +266,7 @@ impl Drop for SqliteSink {
     }
 }
 
-impl Truth for SqliteSink {
+impl Primary for SqliteSink {
     fn mark_derived(&mut self) -> Result<()> {
         if self.series.iter().all(|row| row.underived_step.is_none()) {
             return Ok(());
@@ -305,11 +293,11 @@ impl Truth for SqliteSink {
                 .collect();
             underived.sort_unstable();
             let mut select = connection.prepare(
-                "SELECT step, value, timestamp_micros FROM points WHERE series_id = ?1 AND step >= ?2 ORDER BY step",
+                "SELECT step, value, timestamp_millis FROM points WHERE series_id = ?1 AND step >= ?2 ORDER BY step",
             )?;
             for (name, id, from) in underived {
                 let series_id = series.resolve(name, |_, _| Ok(()))?;
-                let mut rows = select.query(params![id, from])?;
+                let mut rows = select.query((id, from))?;
                 while let Some(batch) = sink.next_chunk(series_id, &mut rows)? {
                     visit(&batch, &series)?;
                 }
@@ -319,6 +307,6 @@ impl Truth for SqliteSink {
     }
 }
 
-fn name_of(id: SeriesId, series: &SeriesTable) -> Result<std::sync::Arc<str>> {
+fn name_of(id: SeriesId, series: &SeriesTable) -> Result<Arc<str>> {
     series.name(id).ok_or_else(|| Error::damaged(schema::file::JOURNAL, format!("series {} has no name", id.index())))
 }
