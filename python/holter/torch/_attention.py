@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from holter.torch._attention_math import AttentionCall, exact, make_call, sampled, stratum_offset
+from holter.torch._attention_call import AttentionCall, make_call
+from holter.torch._attention_math import exact, sampled, stratum_offset
 from holter.torch._cadence import Cadence
 from holter.torch._compiled import AttentionTargets
 from holter.torch._flex import flex_calls

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from holter.torch._attention_math import AttentionCall, exact, sampled, stratum_offset
+from holter.torch._attention_call import AttentionCall
+from holter.torch._attention_math import exact, sampled, stratum_offset
 from holter.torch._tracing import TARGET_PREFIX, is_exporting
 
 if TYPE_CHECKING:

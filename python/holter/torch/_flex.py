@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from holter.torch._attention_math import AttentionCall, make_call
+from holter.torch._attention_call import AttentionCall, make_call
 from holter.torch._patches import Patches
 
 if TYPE_CHECKING:

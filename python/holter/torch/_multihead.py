@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from holter.torch._attention_math import AttentionCall
+from holter.torch._attention_call import AttentionCall
 from holter.torch._patches import Patch
 
 if TYPE_CHECKING:

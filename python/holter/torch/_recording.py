@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from holter import Logger
-    from holter.torch._attention_math import AttentionCall
+    from holter.torch._attention_call import AttentionCall
     from holter.torch._parameters import Parameter
 
 

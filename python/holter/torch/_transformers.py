@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from holter.torch._attention_math import AttentionCall, make_call
+from holter.torch._attention_call import AttentionCall, make_call
 from holter.torch._flex import split_mask, with_functions
 from holter.torch._patches import Patch
 
