@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from holter.torch._attention_call import AttentionCall, make_call
+from holter.torch._attention_call import AttentionCall, UnknownAttentionError, make_call
 from holter.torch._attention_math import exact, sampled, stratum_offset
 from holter.torch._cadence import Cadence
 from holter.torch._compiled import AttentionTargets
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from holter.torch._faults import Faults
+    from holter.torch._notes import Notes
     from holter.torch._values import StepValues
 
 CPU = torch.device("cpu")
@@ -101,6 +102,7 @@ class AttentionProbe:
         settings: What to record, and how often.
         values: Receives the results.
         faults: Reports failures.
+        notes: Reports calls that cannot be recorded.
         step: Returns the number of the current step.
         include: Patterns of module paths to record; None for all.
         exclude: Patterns of module paths not to record.
@@ -114,6 +116,7 @@ class AttentionProbe:
         settings: Attention,
         values: StepValues,
         faults: Faults,
+        notes: Notes,
         step: Callable[[], int],
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
@@ -122,6 +125,7 @@ class AttentionProbe:
         self._settings = settings
         self._values = values
         self._faults = faults
+        self._notes = notes
         self._step = step
         self._cadence = Cadence(settings.every)
         self._running: list[_Layer] = []
@@ -198,7 +202,11 @@ class AttentionProbe:
         self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
 
     def _measure(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
-        found = call()
+        try:
+            found = call()
+        except UnknownAttentionError as unknown:
+            self._notes.warn_unknown_attention(layer.path, str(unknown))
+            return
         if found is None or not (has_data(found.query) and has_data(found.key)):
             return
         settings = self._settings
@@ -311,9 +319,14 @@ def _call_of_sdpa(  # noqa: PLR0917  torch's signature
     is_causal: bool = False,  # noqa: FBT001, FBT002  torch's signature
     scale: float | None = None,
     enable_gqa: bool = False,  # noqa: FBT001, FBT002  torch's signature
+    *rest: Any,
+    **others: Any,
 ) -> AttentionCall | None:
-    """Return the call; None for layouts that are not dense."""
+    """Return the call. A function that other code has put in the place of torch's may have further arguments."""
     del value, dropout_p, enable_gqa
+    if rest or others:
+        names = ", ".join(others) or "additional arguments"
+        raise UnknownAttentionError(f"passes {names} to scaled_dot_product_attention")
     return make_call(query, key, mask=attn_mask, is_causal=is_causal, scale=scale)
 
 

@@ -17,6 +17,10 @@ _HIDING = -1e4
 """A query does not see a key if at most this is added to their score: many models mask with a large number."""
 
 
+class UnknownAttentionError(Exception):
+    """An attention call whose weights cannot be computed from what is known of it. The text completes "it …"."""
+
+
 @dataclass(frozen=True)
 class AttentionCall:
     """The inputs of one attention call.
@@ -43,6 +47,18 @@ class AttentionCall:
     window: int | None = None
     adjust: Callable[[Tensor, Tensor], Tensor] | None = None
 
+    def with_bias(self, bias: Tensor) -> AttentionCall:
+        """Return the same call with a bias added to the scores, which broadcasts to `[batch, heads, queries, keys]`."""
+        before = self.adjust
+
+        def adjust(scores: Tensor, rows: Tensor) -> Tensor:
+            if before is not None:
+                scores = before(scores, rows)
+            some = bias.detach()[..., : scores.shape[-1]]
+            return scores + (some if some.shape[-2] == 1 else some.index_select(-2, rows))
+
+        return replace(self, adjust=adjust)
+
     def adjusted(self, adjust: Callable[[Tensor, Tensor], Tensor]) -> AttentionCall:
         """Return the same call with a function applied to its scores."""
         return replace(self, adjust=adjust)
@@ -58,8 +74,14 @@ def make_call(
     softcap: float | None = None,
     window: int | None = None,
 ) -> AttentionCall | None:
-    """Reshape the inputs of an attention call to four dimensions. None for nested tensors and empty batches."""
-    if query.is_nested or key.is_nested or query.numel() == 0 or key.numel() == 0:
+    """Reshape the inputs of an attention call to four dimensions. None for an empty batch.
+
+    Raises:
+        UnknownAttentionError: If the tensors are nested.
+    """
+    if query.is_nested or key.is_nested:
+        raise UnknownAttentionError("uses nested tensors")
+    if query.numel() == 0 or key.numel() == 0:
         return None
     if query.ndim == 3 and mask is not None and mask.ndim == 3:
         mask = mask.unsqueeze(1)

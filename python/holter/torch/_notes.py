@@ -22,6 +22,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self._unknown_attention: set[str] = set()
 
     def warn_not_traced(self, kind: str) -> None:
         """Warn that the first step with gradients produced no value of this kind."""
@@ -30,6 +31,15 @@ class Notes:
             "model before the watch started, call torch.compiler.reset() once. If the model computes attention with "
             "its own kernel, call holter.torch.attention(self, query, key) in that module's forward"
         )
+
+    def warn_unknown_attention(self, path: str, reason: str) -> None:
+        """Warn that an attention call is not recorded; each reason is reported once, for the first layer."""
+        if reason not in self._unknown_attention:
+            self._unknown_attention.add(reason)
+            self._warn(
+                f"attention of {path or 'the model'} is not recorded, because it {reason}. The same applies to other "
+                "layers with such calls. To record it, call holter.torch.attention(self, query, key, …) in the forward"
+            )
 
     def warn_graph_capture(self) -> None:
         """Warn that the program captures the optimizer's step in a CUDA graph."""

@@ -238,6 +238,7 @@ class Recording:
                 settings=options.attention,
                 values=self._values,
                 faults=self.faults,
+                notes=self.notes,
                 step=lambda: self.step,
                 include=options.include,
                 exclude=options.exclude,
@@ -283,5 +284,5 @@ class Recording:
         return not self.is_closed and self._cadence.due(self._step) and not is_abstract()
 
     def _warn_not_traced(self, kind: str) -> None:
-        if not self.faults.disabled:  # a failed probe has already logged its own warning
+        if not self.faults.disabled and not self.notes.texts:  # the reason may have been reported already
             self.notes.warn_not_traced(kind)
