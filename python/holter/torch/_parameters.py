@@ -102,6 +102,9 @@ class Parameters:
             if not found:
                 examples = ", ".join(list(names)[:8])
                 raise ValueError(f"no parameter name matches {pattern!r}; the model's names include {examples}")
+            unusual = next((name for name, parameter in found.items() if parameter.is_complex()), None)
+            if unusual is not None and (settings.value or settings.gradient):
+                raise ValueError(f"{unusual!r} is complex, and only real numbers are recorded; set value=False")
             followed = [_Followed(found[name], settings, label) for name, label in labels(found).items()]
             self._followed += followed
             if settings.change_every:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from holter.torch._compiled import EmitTargets, ProbeTargets
 from holter.torch._hooks import Hook
@@ -259,7 +260,9 @@ def reduce(value: Any) -> Tensor | None:
     Raises:
         TypeError: If the result holds something other than tensors and None.
     """
-    if isinstance(value, Tensor) and value.ndim == 0:
+    if isinstance(value, Tensor) and value.ndim == 0 and not value.is_nested:
+        if value.is_complex():
+            raise TypeError("a probe must return real numbers, not a complex one; return its abs() or its parts")
         return value.detach()
     tensors = [tensor.detach() for tensor in _tensors(value)]
     if not tensors:
@@ -275,6 +278,8 @@ def _tensors(value: Any) -> Iterable[Tensor]:
     """Yield all tensors of a probe's result, integer tensors converted to float32."""
     if isinstance(value, Tensor):
         yield value if value.is_floating_point() or value.is_complex() else value.to(torch.float32)
+    elif isinstance(value, PackedSequence):
+        yield from _tensors(value.data)  # the other parts are lengths and indices
     elif isinstance(value, Mapping):
         for part in value.values():
             yield from _tensors(part)
