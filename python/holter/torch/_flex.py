@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from holter.torch._attention_call import AttentionCall, make_call
-from holter.torch._patches import Patches
+from holter.torch._patches import ATTENTION, Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,5 +135,7 @@ def _call(  # noqa: PLR0917  torch's own signature
     return None if found is None else with_functions(found, block_mask, score_mod)
 
 
-flex_calls: list[Patches[CallListener]] = [] if _module is None else [Patches(_module, "flex_attention", _flex)]
+flex_calls: list[Patches[CallListener]] = (
+    [] if _module is None else [Patches(_module, "flex_attention", _flex, ATTENTION)]
+)
 """The patches of `flex_attention`; empty if torch does not have it."""

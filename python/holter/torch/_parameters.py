@@ -110,6 +110,11 @@ class Parameters:
             if settings.change_every:
                 self._changes.append(_Change(followed, settings, logger))
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the values."""
+        return [f"{followed.settings.metric}/{followed.label}" for followed in self._followed]
+
     def read(self, scale: Tensor | None = None, found_inf: Tensor | None = None, *, gradients: bool = True) -> None:
         """Read the current values and gradients, to be staged with the step. Only the first call of a step reads.
 

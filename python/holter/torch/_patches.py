@@ -28,15 +28,18 @@ _ORIGINAL = "_holter_original"
 The first of the two is compared, because `functools.wraps` copies the attribute to other code's wrappers.
 """
 
+ATTENTION = "attention"
+"""The group of functions that compute attention: one may call another for the same layer."""
+
 _running = threading.local()
-"""The `call` functions that run on this thread, as the attribute `calls`: calls nested in them are not notified."""
+"""The groups whose functions run on this thread, as the attribute `groups`: calls nested in them are not notified."""
 
 
-def _running_calls() -> set[Callable[..., Any]]:
-    calls: set[Callable[..., Any]] | None = getattr(_running, "calls", None)
-    if calls is None:
-        calls = _running.calls = set()
-    return calls
+def _running_groups() -> set[Any]:
+    groups: set[Any] | None = getattr(_running, "groups", None)
+    if groups is None:
+        groups = _running.groups = set()
+    return groups
 
 
 _installed: weakref.WeakSet[Patch[Any]] = weakref.WeakSet()
@@ -102,12 +105,14 @@ class Patches(Generic[L]):
         home: The module that defines the function.
         name: The function's name there.
         call: As for `Patch`.
+        group: As for `Patch`.
     """
 
-    def __init__(self, home: Any, name: str, call: Callable[..., Any]) -> None:
+    def __init__(self, home: Any, name: str, call: Callable[..., Any], group: str | None = None) -> None:
         self._home = home
         self._original = getattr(home, name)
         self._call = call
+        self._group = group
         self._patches: dict[tuple[int, str], Patch[L]] = {}
 
     def find(self) -> list[Patch[L]]:
@@ -116,7 +121,7 @@ class Patches(Generic[L]):
         for owner, name in find_bindings(self._original, self._home):
             patch = self._patches.get((id(owner), name))
             if patch is None or not patch.is_of(owner):
-                patch = self._patches[id(owner), name] = Patch(owner, name, self._call)
+                patch = self._patches[id(owner), name] = Patch(owner, name, self._call, self._group)
             found.append(patch)
         return found
 
@@ -128,12 +133,15 @@ class Patch(Generic[L]):
         owner: The module, class or dictionary.
         attribute: The function's name in it.
         call: Runs instead of the function: `call(listeners, original, *args, **kwargs)` returns the caller's result.
+        group: Calls nested in a call of the same group are not notified; None for a group of all patches with this
+            `call`.
     """
 
-    def __init__(self, owner: Any, attribute: str, call: Callable[..., Any]) -> None:
+    def __init__(self, owner: Any, attribute: str, call: Callable[..., Any], group: str | None = None) -> None:
         self._owner = owner
         self._attribute = attribute
         self._call = call
+        self._group = group or call
         self._listeners: tuple[L, ...] = ()
         self._original: Any = None
         self._replacement: Any = None
@@ -205,14 +213,14 @@ class Patch(Generic[L]):
                 if self._replacement is not replacement:
                     return original(*args, **kwargs)
                 return self._call(self._listeners, original, *args, **kwargs)
-            running = _running_calls()
-            if not self._listeners or self._call in running:
+            running = _running_groups()
+            if not self._listeners or self._group in running:
                 return original(*args, **kwargs)
-            running.add(self._call)
+            running.add(self._group)
             try:
                 return self._call(self._listeners, original, *args, **kwargs)
             finally:
-                running.discard(self._call)
+                running.discard(self._group)
 
         setattr(replacement, _ORIGINAL, (replacement, original))
         self._replacement = replacement

@@ -108,8 +108,16 @@ class ProbeHooks:
         values.add_targets(self._targets, "probe")
         values.add_targets(self._emit_targets, None)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all probes."""
+        return [
+            probe.name for bound in (self._probes, self._with_keywords) for each in bound.values() for probe in each
+        ]
+
     def begin_step(self, step: int, *, is_active: bool) -> None:
         """Begin a step; `is_active` is whether compiled code records it."""
+        is_active = is_active and self._values.calls == "first"
         self._targets.begin_step(step, is_active=is_active)
         self._emit_targets.begin_step(step, is_active=is_active)
 
@@ -118,7 +126,7 @@ class ProbeHooks:
         if not self._due() or not all_have_data(value):
             return
         name = self.emitted_name(module, metric)
-        if not self._values.has((name,)):
+        if self._values.wants((name,)):
             self._faults.run(f"emit of {name}", self._record, name, value)
 
     def emit_traced(self, module: nn.Module, metric: str, value: Any) -> None:
@@ -197,7 +205,7 @@ class ProbeHooks:
         if not arguments[0].training or not self._due() or not all_have_data(arguments[1:]):
             return
         for probe in probes:
-            if not self._values.has((probe.name,)):
+            if self._values.wants((probe.name,)):
                 self._faults.run(f"probe {probe.name}", self._evaluate, probe.name, probe.function, arguments)
 
     def _evaluate(self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

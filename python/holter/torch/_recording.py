@@ -20,11 +20,12 @@ from holter.torch._cadence import Cadence
 from holter.torch._clipping import clip_calls, notify_others
 from holter.torch._columns import Columns
 from holter.torch._faults import Faults
-from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, Gradients
+from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, TOTAL, Gradients
 from holter.torch._names import clean_path, unwrapped
 from holter.torch._notes import Notes
 from holter.torch._optimizers import Optimizers
 from holter.torch._parameters import Parameters
+from holter.torch._prefix import claim, release, with_prefix
 from holter.torch._probes import Probe, ProbeHooks
 from holter.torch._rank import Rank, Ranks
 from holter.torch._scalars import Scalars
@@ -55,6 +56,8 @@ class WatchOptions:
     every: int
     include: str | Sequence[str] | None
     exclude: str | Sequence[str] | None
+    prefix: str
+    calls: str
 
 
 class Recording:
@@ -84,20 +87,29 @@ class Recording:
         self._undo: list[Callable[[], None]] = [self.staging.close]
         model = unwrapped(model)
         paths = {clean_path(path): module for path, module in model.named_modules()}
+        self.scalars = Scalars(logger)
+        unprefixed, logger = logger, with_prefix(logger, options.prefix)
         self._skipped = Columns(logger, [SKIPPED])
         self._clipped = Columns(logger, [AFTER_CLIPPING])
-        self.scalars = Scalars(logger)
-        self._values = StepValues(logger, [probe for probe in options.probes if isinstance(probe, Ratio)])
+        ratios = [probe for probe in options.probes if isinstance(probe, Ratio)]
+        self._values = StepValues(logger, ratios, options.calls)
         try:
             self._gradients = Gradients(model, logger, options.include, options.exclude)
             self._parameters = Parameters(model, logger, options.parameters)
             self._ranks = Ranks(model, logger, options.rank)
             self._attach_to_forward(paths)
+            self._undo.append(lambda: release(self))
+            claim(unprefixed, self, [options.prefix + name for name in self._names()])
             self._attach_to_step(paths, optimizers)
             self.step = 0
         except BaseException:
             self.close()
             raise
+
+    @property
+    def num_calls(self) -> dict[str, int]:
+        """How many times each layer or probe ran in the last recorded step."""
+        return self._values.num_calls
 
     @property
     def step(self) -> int:
@@ -218,6 +230,15 @@ class Recording:
         """Record an attention call that a module reports in code that torch.compile traces."""
         if self._attention is not None:
             self._attention.targets.attend(call, module)
+
+    def _names(self) -> list[str]:
+        """Return the names that this watch may record, except those of `emit` and of ratios."""
+        names = [*self._probes.names, *self._parameters.names, *self._ranks.names]
+        if self._options.gradients:
+            names.append(TOTAL)
+        if self._attention is not None:
+            names += self._attention.names
+        return names
 
     def _attach_to_forward(self, paths: Mapping[str, nn.Module]) -> None:
         """Set up the parts that observe forward passes."""

@@ -16,7 +16,7 @@ import torch
 
 from holter.torch._attention_call import AttentionCall, UnknownAttentionError, make_call
 from holter.torch._flex import split_mask, with_functions
-from holter.torch._patches import Patch, original_of
+from holter.torch._patches import ATTENTION, Patch, original_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +50,7 @@ def patches_for(modules: Iterable[nn.Module]) -> list[Patch[CallListener]]:
 def _patch(key: tuple[str, str], owner: Any, call: Callable[..., Any]) -> Patch[CallListener]:
     patch = _patches.get(key)
     if patch is None or not patch.is_of(owner):
-        patch = _patches[key] = Patch(owner, key[1], call)
+        patch = _patches[key] = Patch(owner, key[1], call, ATTENTION)
     return patch
 
 

@@ -41,6 +41,8 @@ def watch(
     every: int = 1,
     include: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
+    prefix: str = "",
+    calls: str = "first",
 ) -> Watch:
     """Record a model's vital signs at every step of its training.
 
@@ -62,12 +64,18 @@ def watch(
         include: Patterns of the parameters and modules to record; None for all. Does not apply to `probes`,
             `parameters` and `rank`, which have their own patterns.
         exclude: Patterns of the parameters and modules not to record.
+        prefix: Put before the name of every series except those of `Watch.log`, for example "generator/". Required to
+            tell apart several watches on one logger.
+        calls: Which call counts if a module runs several times in a step (shared layers, micro-batches): "first",
+            "last", "mean" (of the values of all calls) or "each", recorded as `{name}/call_{i}`. Applies to attention,
+            probes and `emit`. In code that torch.compile compiles, only "first" records values.
 
     Returns:
         A handle, which is also a context manager. Closing it ends the watch.
 
     Raises:
-        ValueError: If an argument is invalid, or a pattern of `probes`, `parameters` or `rank` matches nothing.
+        ValueError: If an argument is invalid, a pattern of `probes`, `parameters` or `rank` matches nothing, or
+            another open watch records the same names with this logger.
         TypeError: If `optimizer` is not a `torch.optim.Optimizer` or a sequence of them.
     """
     options = WatchOptions(
@@ -79,6 +87,8 @@ def watch(
         every=every,
         include=include,
         exclude=exclude,
+        prefix=prefix,
+        calls=calls,
     )
     return Watch(Recording(model, logger, resolve_optimizers(optimizer), options))
 
@@ -120,6 +130,11 @@ class Watch:
         return dict(self._recording.faults.disabled)
 
     @property
+    def calls(self) -> dict[str, int]:
+        """How many times each layer or probe ran in the last recorded step, by the name of its first series."""
+        return dict(self._recording.num_calls)
+
+    @property
     def dropped(self) -> int:
         """Number of steps and rank matrices dropped because earlier values had not yet left the device."""
         return self._recording.staging.dropped
@@ -132,13 +147,13 @@ class Watch:
 
         Args:
             name: The metric's name.
-            value: A number, or a tensor with one element on any device. Do not change the tensor in place before the
-                step ends.
+            value: Any number that `Logger.log` accepts, or a tensor with one element on any device. Do not change the
+                tensor in place before the step ends.
             transform: Applied to the mean value, off the training thread: "exp", "sigmoid", "tanh", "softplus" or
                 None.
 
         Raises:
-            TypeError: If `value` is neither a number nor a tensor.
+            TypeError: If `value` is neither a real number nor a tensor of real numbers.
             ValueError: If `value` has more or fewer elements than one, `transform` is unknown, or `name` is not a
                 valid metric name.
         """
