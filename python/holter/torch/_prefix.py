@@ -27,7 +27,7 @@ class _PrefixedLogger:
 
 
 def with_prefix(logger: Logger, prefix: str) -> Logger:
-    """Return the logger, or one that puts `prefix` before every name.
+    """Return the logger, or a wrapper of it that puts `prefix` before every name.
 
     Raises:
         TypeError: If the prefix is not a str.

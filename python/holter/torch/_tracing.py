@@ -52,7 +52,7 @@ def is_abstract() -> bool:
     return (
         torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001  no public API
         or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        or torch._C._get_tracing_state() is not None  # noqa: SLF001  as torch.jit.is_tracing, which has no type
         or _is_fx_tracing()
         or getattr(_paused, "is_paused", False)
         or is_fake()

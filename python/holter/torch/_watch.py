@@ -64,8 +64,8 @@ def watch(
         include: Patterns of the parameters and modules to record; None for all. Does not apply to `probes`,
             `parameters` and `rank`, which have their own patterns.
         exclude: Patterns of the parameters and modules not to record.
-        prefix: Put before the name of every series except those of `Watch.log`, for example "generator/". Required to
-            tell apart several watches on one logger.
+        prefix: Put before the name of every series except those of `Watch.log`, for example "generator/". Several
+            watches on one logger need different prefixes.
         calls: Which call counts if a module runs several times in a step (shared layers, micro-batches): "first",
             "last", "mean" (of the values of all calls) or "each", recorded as `{name}/call_{i}`. Applies to attention,
             probes and `emit`. In code that torch.compile compiles, only "first" records values.
