@@ -43,7 +43,8 @@ def test_nonfinite_rule(run_dir):
     assert abs(found[0].time.timestamp() - time.time()) < 60
     lines = [json.loads(line, parse_constant=pytest.fail) for line in (run_dir / EVENTS).read_text().splitlines()]
     assert [line["value"] for line in lines] == ["nan", "-inf"]
-    assert list(lines[0]) == ["time", "level", "series", "step", "value", "rule", "stop", "message"]
+    assert list(lines[0]) == ["version", "time", "level", "series", "step", "value", "rule", "stop", "message"]
+    assert lines[0]["version"] == 1
 
 
 def test_spike_rule(run_dir):

@@ -232,7 +232,7 @@ def test_invalid_widths_raise_value_error(run_dir: Path, width: int) -> None:
     with holter.Logger(run_dir) as logger:
         logger.log(1, "a", 1.0)
     run = holter.open_run(run_dir)
-    with pytest.raises(ValueError, match=r"buckets are 1 or 64 \* 8\*\*k steps wide"):
+    with pytest.raises(ValueError, match=r"a bucket width must be 1 or 64 \* 8\*\*k steps"):
         run.buckets("*", width=width)
     with pytest.raises(ValueError, match="max_buckets must be at least 1, got 0"):
         run.buckets("*", max_buckets=0)

@@ -92,8 +92,9 @@ def check(run, pages, victim):
         count = page.acknowledged(OWN)
         assert count == len(logged) or rank == victim
         expected, interrupted = as_points(logged[:count]), as_points(logged[count : count + 1])
-        assert expected.keys() <= found.keys() <= expected.keys() | interrupted.keys()
-        assert all(same(found[key], (expected | interrupted)[key]) for key in found)
+        allowed = expected | interrupted
+        assert expected.keys() <= found.keys() <= allowed.keys()
+        assert all(same(found[key], allowed[key]) for key in found)
         series = run.series("loss", rank=rank)
         assert [("loss", step) for step in series.steps] == sorted(key for key in found if key[0] == "loss")
     means = run.series("reduced/loss")

@@ -71,7 +71,7 @@ def test_a_missing_series_or_rank_raises_an_error(run, run_dir):
     with pytest.raises(KeyError, match="has no series 'zzz'"):
         run.buckets(["loss", "zzz", "late"])
     for read in (run.names, run.facts, run.to_arrow, run.to_pandas):
-        with pytest.raises(FileNotFoundError, match=r"rank-00003 holds no run"):
+        with pytest.raises(FileNotFoundError, match=r"rank-00003 does not contain a run"):
             read(rank=3)
     for rank in (-1, 1 << 31, 1 << 70):
         with pytest.raises(FileNotFoundError, match=r"has no rank .*; ranks are \[0, 1, 2\]"):
@@ -118,8 +118,8 @@ def test_tables_contain_the_rows_of_all_ranks(run):
         (2, "loss", 1, 21.0),
     ]
     table = run.table()
-    assert "by rank" not in repr(table)
-    assert "by rank 2" in repr(run.table(rank=2))
+    assert "of rank" not in repr(table)
+    assert "of rank 2" in repr(run.table(rank=2))
     for _ in range(2):
         arrow = pa.table(table)
         assert arrow.column_names == ["run", "rank", "name", "step", "value", "timestamp"]
@@ -276,8 +276,8 @@ def test_an_unreadable_rank_is_reported(run, run_dir):
 def test_reading_a_deleted_run_raises_file_not_found(run, run_dir):
     shutil.rmtree(run_dir)
     for read in (run.names, run.facts, lambda: run.status, lambda: run.ranks, run.to_arrow, lambda: run.manifest):
-        with pytest.raises(FileNotFoundError, match="holds no run"):
+        with pytest.raises(FileNotFoundError, match="does not contain a run"):
             read()
-    with pytest.raises(FileNotFoundError, match="holds no run"):
+    with pytest.raises(FileNotFoundError, match="does not contain a run"):
         holter.open_run(run_dir)
     assert "unreadable" in repr(run)

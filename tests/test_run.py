@@ -180,7 +180,7 @@ def test_runs_are_listed_by_age_and_unreadable_runs_reported(tmp_path):
     assert [run.name for run in holter.list_runs(root)] == ["z", "b", "a"]
     (root / "broken").mkdir()
     (root / "broken" / "run.json").write_text("{")
-    with pytest.warns(holter.HolterWarning, match="broken is left out: .*damaged") as warned:
+    with pytest.warns(holter.HolterWarning, match="broken is skipped: .*damaged") as warned:
         assert len(holter.list_runs(root)) == 3
     assert warned[0].filename == __file__
     reported = []
@@ -191,7 +191,7 @@ def test_runs_are_listed_by_age_and_unreadable_runs_reported(tmp_path):
 
 
 def test_opening_a_path_that_is_not_a_run_raises_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no run \(no run.json\)"):
+    with pytest.raises(FileNotFoundError, match=r"does not contain a run \(no run.json\)"):
         holter.open_run(tmp_path)
     (tmp_path / "run.json").write_text('{"format_version": 99}')
     with pytest.raises(holter.FormatVersionError, match="99"):

@@ -66,7 +66,7 @@ def test_step_ranges_work_like_python_slices(small, start, stop, expected):
 def test_an_unknown_series_raises_key_error_with_a_hint(small):
     with pytest.raises(KeyError, match="did you mean 'train/loss'"):
         small.series("train/los")
-    with pytest.raises(KeyError, match="names\\(\\) lists the 3"):
+    with pytest.raises(KeyError, match="names\\(\\) lists its 3"):
         small.downsample("zzz")
     with pytest.raises(KeyError):
         small.series("")
@@ -182,7 +182,7 @@ def test_pandas_frames_are_long_or_wide(small):
 @pytest.mark.parametrize(("module", "extra"), [("pandas", "holter\\[pandas\\]"), ("pyarrow", "holter\\[arrow\\]")])
 def test_a_missing_library_is_named_with_its_extra(small, monkeypatch, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=f"{module}: pip install '{extra}'"):
+    with pytest.raises(ImportError, match=f"{module}; install it with: pip install '{extra}'"):
         small.to_pandas() if module == "pandas" else small.to_arrow()
 
 

@@ -97,7 +97,9 @@ fn every_point_is_read_once_in_order_and_never_torn() {
             }
         });
         drain(&journal);
-        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        for producer in producers {
+            producer.join().unwrap();
+        }
         is_done.store(true, Ordering::Relaxed);
     });
     assert!(num_seen.into_inner() > 0, "the reader of the file read points during the run");

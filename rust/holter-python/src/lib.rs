@@ -8,6 +8,7 @@ mod event_files;
 mod feed;
 mod health;
 mod logger;
+mod mappings;
 mod metrics;
 mod names;
 mod parts;

@@ -42,7 +42,9 @@ impl Session {
         if let Some(session) = &session {
             let notes = [session.journal_note(), session.recovery().damaged_journal.as_deref()];
             notes.into_iter().flatten().for_each(|note| warn(py, note));
-            start_notes(session).iter().for_each(|note| warn(py, note));
+            for note in start_notes(session) {
+                warn(py, &note);
+            }
         }
         let name = match &session {
             Some(session) => session.start().name.clone(),

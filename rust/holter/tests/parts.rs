@@ -18,6 +18,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::BasicTypeInfo;
 use parquet_support::{JOURNAL, Logged, assert_holds, feed, files, model, options, overlapping_parts, stored, table};
 
 #[test]
@@ -124,7 +125,10 @@ fn error_for_a_damaged_part_names_the_file() {
 fn field_ids(path: &Path) -> Vec<Option<i32>> {
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let fields = reader.metadata().file_metadata().schema().get_fields().to_vec();
-    fields.iter().map(|field| Some(field.get_basic_info()).filter(|info| info.has_id()).map(|info| info.id())).collect()
+    fields
+        .iter()
+        .map(|field| Some(field.get_basic_info()).filter(|info| info.has_id()).map(BasicTypeInfo::id))
+        .collect()
 }
 
 fn write_column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T]) {

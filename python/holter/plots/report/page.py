@@ -145,7 +145,8 @@ def page(template: jinja2.Template, content: ReportContent, plotly: str) -> str:
         f"style-src-attr 'unsafe-hashes' {attributes}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     figures = [{"figure": part.figure, "dark": part.dark} for section in content.sections for part in section.charts]
-    return template.render(content=content, policy=policy, style=style, script=script, plotly=plotly, figures=figures)
+    html = template.render(content=content, policy=policy, style=style, script=script, plotly=plotly, figures=figures)
+    return html.lstrip()  # without the line breaks between macros
 
 
 def _short(text: str, max_chars: int = _MAX_CHARS) -> str:

@@ -1,4 +1,4 @@
-//! `TFRecord`: the length of the data (8 bytes, little-endian), its masked CRC (4), the data, their masked CRC (4).
+//! TFRecord: the length of the data (8 bytes, little-endian), its masked CRC (4), the data, their masked CRC (4).
 
 /// Bytes before the data: their length and its CRC.
 pub(super) const HEADER: usize = 12;
@@ -12,7 +12,7 @@ pub(super) fn data_length(header: &[u8; HEADER]) -> Option<u64> {
     (masked_crc(length) == crc).then(|| u64::from_le_bytes(*length))
 }
 
-/// The CRC-32C of `data`, rotated and offset as `TFRecord` stores it.
+/// The CRC-32C of `data`, rotated and offset as TFRecord stores it.
 pub(super) fn masked_crc(data: &[u8]) -> [u8; FOOTER] {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }

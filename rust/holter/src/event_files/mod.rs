@@ -1,4 +1,4 @@
-//! TensorBoard's event files: `TFRecord` framing around protobuf messages, of which only the scalars matter here.
+//! TensorBoard's event files: TFRecord framing around protobuf messages, of which only the scalars matter here.
 //!
 //! [`EventReader`] reads the scalars of a file in batches, in bounded memory, and reports damage with its
 //! offset. [`encode_events`] encodes points as records; a file is [`file_header`] followed by such records.

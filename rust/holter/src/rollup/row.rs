@@ -279,8 +279,26 @@ mod tests {
         }
     }
 
+    /// The vector in `docs/on-disk-format.md`.
     #[test]
-    fn a_dense_row_of_float32_takes_33_bytes_a_bucket() {
+    fn row_matches_the_documented_vector() {
+        const DOCUMENT: &str = include_str!("../../../../docs/on-disk-format.md");
+        const STARTED: i64 = 1_769_000_445_123_000;
+        let time = |millis: i64| STARTED + millis * 1000;
+        let mut first = Bucket::of(0, 0.0, time(0));
+        (1..64).for_each(|step| first.add(step, step as f64, time(10 * step)));
+        let mut second = Bucket::of(64, f64::NAN, time(640));
+        second.add(70, 0.1, time(700));
+        let bytes = encode(1, Level::FINEST, 0, &[first, second], STARTED);
+        let line = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = bytes.chunks(16).map(line).collect();
+        let mut document = DOCUMENT.lines().skip_while(|line| !line.ends_with(" rollup-row")).skip(1);
+        let documented: Vec<&str> = document.by_ref().take_while(|line| !line.starts_with("```")).collect();
+        assert_eq!(documented, lines);
+    }
+
+    #[test]
+    fn dense_row_of_float32_has_at_most_33_bytes_per_bucket() {
         let bucket = |i: i64| {
             let mut bucket = Bucket::of(i * 64, 0.5, i * 640_000);
             (1..64).for_each(|j| bucket.add(i * 64 + j, f64::from(0.1_f32 * j as f32), i * 640_000 + j * 10_000));
