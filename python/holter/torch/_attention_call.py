@@ -129,7 +129,7 @@ def masked_scores(call: AttentionCall, rows: Tensor) -> tuple[Tensor, Tensor | N
         if mask.ndim > 1 and mask.shape[-2] != 1:
             mask = mask.index_select(-2, rows)
         is_bool = mask.dtype == torch.bool
-        scores = scores.masked_fill(~mask, -math.inf) if is_bool else scores + mask
+        scores = scores.masked_fill(~mask, -math.inf) if is_bool else scores.add_(mask)
         hidden = _either(hidden, ~mask if is_bool else mask <= _HIDING)
     if call.is_causal or call.window is not None:
         behind = rows[:, None] - torch.arange(keys, device=rows.device)

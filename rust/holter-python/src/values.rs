@@ -86,7 +86,7 @@ fn is_masked(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(false);
     }
     let mask = value.getattr("mask")?;
-    Ok(mask.call_method0("any")?.is_truthy()?)
+    mask.call_method0("any")?.is_truthy()
 }
 
 /// What an error message is about: `value`, or `the value of 'train/loss'`.
