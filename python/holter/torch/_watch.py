@@ -64,18 +64,15 @@ def watch(
         include: Patterns of the parameters and modules to record; None for all. Does not apply to `probes`,
             `parameters` and `rank`, which have their own patterns.
         exclude: Patterns of the parameters and modules not to record.
-        prefix: Put before the name of every series except those of `Watch.log`, for example "generator/". Several
-            watches on one logger need different prefixes.
-        calls: Which call counts if a module runs several times in a step (shared layers, micro-batches): "first",
-            "last", "mean" (of the values of all calls) or "each", recorded as `{name}/call_{i}`. Applies to attention,
-            probes and `emit`. In code that torch.compile compiles, only "first" records values.
+        prefix: Put before every name but those of `log`; several watches on one logger need different prefixes.
+        calls: Which call of a module counts if there are several in a step: "first", "last", "mean" (of the values) or
+            "each", recorded as `{name}/call_{i}`. In code that torch.compile compiles, only "first" records values.
 
     Returns:
         A handle, which is also a context manager. Closing it ends the watch.
 
     Raises:
-        ValueError: If an argument is invalid, a pattern of `probes`, `parameters` or `rank` matches nothing, or
-            another open watch records the same names with this logger.
+        ValueError: If an argument is invalid, a pattern matches nothing, or another open watch records the same names.
         TypeError: If `optimizer` is not a `torch.optim.Optimizer` or a sequence of them.
     """
     options = WatchOptions(
