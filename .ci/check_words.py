@@ -1,4 +1,4 @@
-"""Report words that CONTRIBUTING.md's style page rules out, and files and functions that are too long.
+"""Report words that CONTRIBUTING.md's style page rules out.
 
 Usage: python .ci/check_words.py
 

@@ -81,6 +81,21 @@ def test_errors_name_the_key_and_nothing_is_recorded(logger, values, error, mess
     assert points(logger) == {}
 
 
+def test_dict_that_contains_itself_is_rejected(logger):
+    values: dict = {}
+    values["a"] = values
+    with pytest.raises(ValueError, match="nested more than 32 levels deep, or contain themselves"):
+        logger.log(values)
+    assert points(logger) == {}
+
+
+def test_rejected_dict_does_not_advance_the_step(logger):
+    with pytest.raises(TypeError):
+        logger.log({"a": "bad"}, step=1000)
+    logger.log({"a": 1.0})
+    assert points(logger) == {"a": [(0, 1.0)]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "keywords", "message"),
     [

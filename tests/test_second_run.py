@@ -65,6 +65,7 @@ def test_run_that_did_not_complete_is_resumed(tmp_path, end, status):
     assert holter.open_run(tmp_path / "runs/run-1").status == status
     resumed = train(tmp_path, lr=2.0)
     assert resumed.stdout.split() == ["runs/run-1", "True"]
+    assert f"resuming runs/run-1 ({status}, after step 9)" in resumed.stderr
     assert "resuming runs/run-1 with a different config: lr: 1.0 -> 2.0" in resumed.stderr
     run = holter.open_run(tmp_path / "runs/run-1")
     assert run.status == "finished"
@@ -154,3 +155,31 @@ logger.log(0, "x", 1.0)
 
 def test_exit_status_after_sigterm_is_that_of_the_signal(tmp_path):
     assert train(tmp_path, "SIGTERM").returncode == -signal.SIGTERM
+
+
+def test_run_whose_journal_is_left_is_resumed(tmp_path):
+    """Closing with a failing disk leaves points in the journal, which only a resume or a recovery moves to the sinks."""
+    train(tmp_path, "SIGKILL")
+    manifest = tmp_path / "runs/run-1/run.json"
+    manifest.write_text(manifest.read_text().replace('"running"', '"finished"'))
+    assert train(tmp_path).stdout.split() == ["runs/run-1", "True"]
+    assert len(holter.open_run(tmp_path / "runs/run-1").series("loss")) == 20
+
+
+def test_status_of_a_later_version_is_read_as_unknown(tmp_path):
+    train(tmp_path)
+    manifest = tmp_path / "runs/run-1/run.json"
+    manifest.write_text(manifest.read_text().replace('"finished"', '"preempted"', 1))
+    assert holter.open_run(tmp_path / "runs/run-1").status == "unknown"
+    assert train(tmp_path).stdout.split() == ["runs/run-1", "True"]
+
+
+def test_config_is_not_written_to_a_run_that_took_the_directory(tmp_path):
+    first = holter.Logger(tmp_path / "run", name="first")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with holter.Logger(tmp_path / "run", name="second"), pytest.raises(holter.StoreError, match="another folder"):
+        first.update_config({"lr": 1.0})
+    assert holter.open_run(tmp_path / "run").name == "second"
+    assert "lr" not in holter.open_run(tmp_path / "run").config
+    with pytest.raises(holter.StoreError):
+        first.close()

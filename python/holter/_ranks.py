@@ -23,7 +23,7 @@ BucketColumns: TypeAlias = tuple[int, list[tuple[str, list[bytearray]]]]
 """The width of the buckets, and the name and columns of each series."""
 
 _STATUSES = ("running", "crashed", "failed", "interrupted", "stopped", "finished")
-"""The statuses of ranks; a run has the first one that any of its ranks has."""
+"""The statuses of ranks; a run has the first of them that any of its ranks has."""
 
 
 class Ranks:

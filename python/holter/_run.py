@@ -175,7 +175,7 @@ class Run:
             name: The metric's name.
             start: The first step; None for the beginning.
             stop: The step after the last one, as in `range`; None for the end.
-            rank: The rank; None for the lowest one that has the series.
+            rank: The rank; None for the lowest rank with the series.
 
         Raises:
             KeyError: If the run has no series of this name.

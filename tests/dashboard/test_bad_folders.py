@@ -69,7 +69,7 @@ def test_unreadable_runs_do_not_hide_good_runs(root, open_client):
     runs, problems = listed(open_client(root))
     assert runs == ["good"]
     assert set(problems) == {"half", "empty", "newer", "odd", "rest"}
-    assert "copied in part" in problems["rest"]
+    assert "copy the rest of the run" in problems["rest"]
     assert "99" in problems["newer"]
     assert "newer" in problems["newer"]
     assert all(problems.values())

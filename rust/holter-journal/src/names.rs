@@ -42,7 +42,8 @@ impl Names {
         }
         // Space for both halves of the entry exists before the first byte is written.
         let offset = self.offset + self.segment.len() as u64;
-        if self.file.metadata()?.len() == offset {
+        // Also if an earlier attempt failed halfway and left the file longer.
+        if self.file.metadata()?.len() < offset + NAMES_SEGMENT_BYTES {
             allocate(&self.file, offset, NAMES_SEGMENT_BYTES)?;
         }
         let mut segment = map(&self.file, offset, NAMES_SEGMENT_BYTES as usize)?;

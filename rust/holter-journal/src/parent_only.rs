@@ -29,6 +29,8 @@ impl Drop for ParentOnly {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
         if self.generation == fork::generation() {
+            // A child that forks between the next two steps keeps the file open, but not locked.
+            let _ = file.unlock();
             fork::keep_in_children(file.as_raw_fd());
         } else {
             // The fork handler has closed the descriptor, whose number may belong to another file now.

@@ -38,7 +38,7 @@ impl Stamp {
         ((sequence + 1) << CHECK_BITS) | self.checksum(sequence, words)
     }
 
-    /// Multiplications by odd numbers are bijective, the rotations prevent equal changes from cancelling out, and the last
+    /// Multiplications by odd numbers are bijective, the rotations prevent equal changes from canceling out, and the last
     /// multiplication moves every bit to the top, where the checksum is taken.
     #[inline]
     fn checksum(&self, sequence: u64, [step, value, series_and_time]: [u64; 3]) -> u64 {

@@ -3,13 +3,16 @@
 use std::cell::RefCell;
 
 use holter::SeriesId;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::logger::Logger;
 use crate::values;
+
+/// The deepest nesting of the values of a `log` call.
+const MAX_DEPTH: usize = 32;
 
 thread_local! {
     /// The entries of a `log_many` call, kept so that calls do not allocate.
@@ -32,7 +35,10 @@ impl Logger {
             (None, Some(name), Some(value), Some(step)) => self.log(py, Some(step), Some(name), Some(value), None),
             (Some(values), None, None, _) if values.hasattr(intern!(py, "items"))? => {
                 let step = step.map(values::step).transpose()?;
-                self.record_with(py, self.session.next_step(step), |entries| self.fill_nested("", values, entries))
+                let step = self.session.next_step(step);
+                self.record_with(py, step, |entries| self.fill_nested("", values, 0, entries))?;
+                self.session.note_step(step);
+                Ok(())
             }
             (Some(_), Some(name), None, None) if !name.is_instance_of::<PyString>() => Err(PyTypeError::new_err(
                 "log takes (step, name, value) or (values, step=...); log_many takes (step, values)",
@@ -64,8 +70,19 @@ impl Logger {
     }
 
     /// Appends the values of nested mappings, their keys joined by slashes.
-    fn fill_nested(&self, prefix: &str, values: &Bound<'_, PyAny>, entries: &mut Vec<(SeriesId, f64)>) -> PyResult<()> {
+    fn fill_nested(
+        &self,
+        prefix: &str,
+        values: &Bound<'_, PyAny>,
+        depth: usize,
+        entries: &mut Vec<(SeriesId, f64)>,
+    ) -> PyResult<()> {
         let py = values.py();
+        if depth > MAX_DEPTH {
+            return Err(PyValueError::new_err(format!(
+                "values are nested more than {MAX_DEPTH} levels deep, or contain themselves"
+            )));
+        }
         for item in values.call_method0(intern!(py, "items"))?.try_iter()? {
             let (key, value) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
             let Ok(text) = key.cast::<PyString>() else { return Err(values::name_type_error(&key)) };
@@ -75,7 +92,7 @@ impl Logger {
                 PyString::new(py, &format!("{prefix}{}", text.to_str().map_err(|_| values::name_unicode_error(&key))?))
             };
             if value.hasattr(intern!(py, "items"))? {
-                self.fill_nested(&format!("{}/", name.to_str()?), &value, entries)?;
+                self.fill_nested(&format!("{}/", name.to_str()?), &value, depth + 1, entries)?;
                 continue;
             }
             let value = values::named_value(&name, &value)?;

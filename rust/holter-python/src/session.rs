@@ -138,9 +138,12 @@ impl Session {
         let newest = self.recorder().and_then(|recorder| recorder.newest_step());
         let after = |step: i64| step.saturating_add(1);
         let known = self.next_step.load(Ordering::Relaxed).max(newest.map_or(i64::MIN, after));
-        let chosen = step.unwrap_or(known);
-        self.next_step.fetch_max(after(chosen), Ordering::Relaxed);
-        chosen
+        step.unwrap_or(known)
+    }
+
+    /// Makes the next `log(values)` without a step follow this one.
+    pub(crate) fn note_step(&self, step: i64) {
+        self.next_step.fetch_max(step.saturating_add(1), Ordering::Relaxed);
     }
 
     /// The series of a name, or `None` if it cannot be recorded; the point is then counted as dropped.
@@ -299,6 +302,13 @@ fn start_notes(session: &record::Session) -> Vec<String> {
         let completed = completed.display();
         notes.push(format!(
             "{completed} is complete, so this run records to {here}; pass resume=\"allow\" to extend it"
+        ));
+    }
+    if let (true, Some(status)) = (start.is_automatic, start.resumed) {
+        let status = status.as_str();
+        let step = start.last_step.map_or_else(String::new, |step| format!(", after step {step}"));
+        notes.push(format!(
+            "resuming {here} ({status}{step}); steps that are logged again are replaced. To start a new run, choose another path"
         ));
     }
     if !start.config_changes.is_empty() {

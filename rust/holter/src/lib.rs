@@ -1,17 +1,18 @@
-//! The core of Holter: records a training run's metrics without slowing the training down, keeps them when
-//! the process dies, and reads them back.
+//! The core of Holter: records the metrics of a training run with low overhead, preserves them if the process dies, and
+//! reads them back.
 //!
 //! A [`Session`](record::Session) opens a run. Its [`Recorder`](record::Recorder) accepts points from any
 //! thread and appends them to the [`Journal`](holter_journal::Journal), a bounded ring in a mapped file: no
 //! lock, no I/O, no allocation. One [writer](record::writer) thread drains the ring into the
 //! [sinks](store::sink): the first, a database or Parquet files, is the [primary](store::sink::Primary), the
-//! others are [derived](store::sink::Derived) from what it has committed. Only then does the ring reuse a slot.
+//! others are [derived](store::sink::Derived) from what it has committed. The ring reuses a slot only after that.
 //!
 //! - A point that was accepted survives SIGKILL: it is in the file, and [recovery](store::recover()) moves it
-//!   into the sinks. A point that was flushed survives a power failure.
+//!   to the sinks. A flushed point survives a power failure.
 //! - If the ring is full, callers wait while the writer makes progress; otherwise the point is dropped. Both
 //!   are counted in the [health](record::health::Health), as are the errors of the sinks.
-//! - A [`Reader`](read::Reader) reads the run at any time, including the ring, and blocks nothing.
+//! - A [`Reader`](read::Reader) reads the run at any time, including the points in the ring, without blocking the
+//!   writer.
 //!
 //! ```
 //! use holter::read::Reader;
@@ -36,11 +37,11 @@
 //!
 //! | Module | What it does |
 //! |---|---|
-//! | [`record`] | writes: the recorder runs on the training threads, [`record::writer`] on its own |
+//! | [`record`] | records runs: the recorder runs on the training threads, [`record::writer`] on its own thread |
 //! | [`store`] | the files of a run: manifest, database, Parquet parts, summary, events, recovery |
-//! | [`read`] | reads runs, live or closed |
+//! | [`read`] | reads live and closed runs |
 //! | [`rollup`] | aggregates of a series in buckets of steps |
-//! | [`event_files`] | reads and writes TensorBoard's event files |
+//! | [`event_files`] | reads and writes TensorBoard event files |
 
 #![forbid(unsafe_code)]
 

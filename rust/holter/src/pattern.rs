@@ -1,9 +1,9 @@
-//! Patterns for names, as a shell knows them, but `*` also matches `/`.
+//! Glob patterns for names, as in a shell, except that `*` also matches `/`.
 
 /// Whether all of `name` matches `pattern`.
 ///
-/// `*` stands for any characters, `?` for one, `[abc]` and `[a-c]` for one of these, `[!abc]` for one
-/// that is none of these. `[*]` is a star itself; a `[` that nothing closes stands for itself.
+/// `*` matches any sequence of characters, `?` any single character, `[abc]` and `[a-c]` any character in the set, and
+/// `[!abc]` any character not in the set. `[*]` matches a literal star; an unclosed `[` matches itself.
 ///
 /// ```
 /// use holter::pattern::matches;
@@ -16,13 +16,13 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut done) = (0, 0);
-    // Where the last star is, and up to where it has matched: the only place to come back to.
+    // The position of the last star and the end of its match: the only place to backtrack to.
     let mut star: Option<(usize, usize)> = None;
     while done < name.len() {
         if pattern.get(at) == Some(&'*') {
             star = Some((at, done));
             at += 1;
-        } else if let Some(next) = match_one(&pattern, at, name[done]) {
+        } else if let Some(next) = match_element(&pattern, at, name[done]) {
             at = next;
             done += 1;
         } else if let Some((star_at, star_done)) = star {
@@ -36,8 +36,8 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern[at..].iter().all(|&c| c == '*')
 }
 
-/// Where the pattern goes on if its element at `at` matches `c`.
-fn match_one(pattern: &[char], at: usize, c: char) -> Option<usize> {
+/// The position after the pattern element at `at` if that element matches `c`.
+fn match_element(pattern: &[char], at: usize, c: char) -> Option<usize> {
     match *pattern.get(at)? {
         '?' => Some(at + 1),
         '[' => match class(pattern, at) {
@@ -48,10 +48,10 @@ fn match_one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     }
 }
 
-/// What stands between the brackets that open at `at`, and where the pattern goes on behind them.
+/// The content of the brackets that open at `at`, and the position after them.
 fn class(pattern: &[char], at: usize) -> Option<(&[char], usize)> {
     let start = at + 1;
-    // A bracket that closes right after the opening one, or after `!`, is a member.
+    // A `]` directly after `[` or `[!` is a member of the set.
     let first = if pattern.get(start) == Some(&'!') { start + 2 } else { start + 1 };
     let end = first + pattern.get(first..)?.iter().position(|&c| c == ']')?;
     Some((&pattern[start..end], end + 1))
@@ -65,13 +65,13 @@ fn in_class(inside: &[char], c: char) -> bool {
     let mut is_in = false;
     loop {
         rest = match rest {
-            [first, '-', last, behind @ ..] => {
+            [first, '-', last, tail @ ..] => {
                 is_in |= (*first..=*last).contains(&c);
-                behind
+                tail
             }
-            [member, behind @ ..] => {
+            [member, tail @ ..] => {
                 is_in |= *member == c;
-                behind
+                tail
             }
             [] => return is_in != is_negated,
         };
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_nothing_else() {
+    fn patterns_do_not_match_other_names() {
         for (pattern, name) in [
             ("", "a"),
             ("a", ""),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_do_not_take_for_ever() {
+    fn many_stars_do_not_cause_exponential_backtracking() {
         assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
         assert!(!matches(&format!("{}b", "a*".repeat(100)), &"a".repeat(10_000)));
     }

@@ -1,5 +1,5 @@
-//! The points of a series as columns, and the two rules for them: which of two points at the same step counts, and
-//! which values are the extremes.
+//! Points of a series as columns. Defines which of two points at the same step counts, and which values are the
+//! extremes.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use holter_journal::Step;
 pub struct Columns {
     /// Strictly ascending, unless documented otherwise.
     pub steps: Vec<Step>,
-    /// NaN and infinities as they were logged.
+    /// Values as logged, including NaN and infinities.
     pub values: Vec<f64>,
     /// Microseconds since the Unix epoch.
     pub times_micros: Vec<i64>,
@@ -46,7 +46,7 @@ impl Columns {
         self.extend(&other.steps[range.clone()], &other.values[range.clone()], &other.times_micros[range]);
     }
 
-    /// Removes all points and keeps the memory.
+    /// Removes all points and keeps the allocated memory.
     pub(crate) fn clear(&mut self) {
         self.truncate(0);
     }
@@ -58,13 +58,13 @@ impl Columns {
         self.times_micros.drain(..count);
     }
 
-    /// Sorts by step; of points at the same step, the last one stays.
+    /// Sorts by step and keeps the last of the points at the same step.
     pub(crate) fn order(&mut self) {
         if self.steps.is_sorted_by(|a, b| a < b) {
             return;
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
-        // Stable, so that of equal steps the last appended one comes last.
+        // A stable sort, so that among equal steps the last appended point comes last.
         order.sort_by_key(|&i| self.steps[i]);
         let unordered = std::mem::take(self);
         for same in order.chunk_by(|&a, &b| unordered.steps[a] == unordered.steps[b]) {
@@ -82,7 +82,7 @@ impl Columns {
     }
 }
 
-/// The smallest and the largest finite value, each with the smallest of its steps; `None` if no value is finite.
+/// The smallest and the largest finite value, each with its smallest step; `None` if no value is finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Extremes {
     pub(crate) min: Option<(f64, Step)>,
@@ -95,7 +95,7 @@ impl Extremes {
         if !value.is_finite() {
             return;
         }
-        let value = value + 0.0; // The database stores no sign of zero.
+        let value = value + 0.0; // The database does not store the sign of zero.
         if self.min.is_none_or(|(min, at)| value < min || (value == min && step < at)) {
             self.min = Some((value, step));
         }
@@ -111,8 +111,8 @@ impl Extremes {
         }
     }
 
-    /// Whether one of these points, whose steps ascend, replaces an extreme by a less extreme value, so that the extremes
-    /// have to be searched again.
+    /// Whether one of these points replaces an extreme by a less extreme value, which requires a new search for the
+    /// extremes. `steps` must ascend.
     pub(crate) fn are_lost(&self, steps: &[Step], values: &[f64]) -> bool {
         let is_lost = |extreme: Option<(f64, Step)>, is_as_extreme: fn(f64, f64) -> bool| {
             extreme.is_some_and(|(old, step)| {

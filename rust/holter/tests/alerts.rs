@@ -83,22 +83,22 @@ proptest! {
     ) {
         let (sigmas, warmup) = (4.0, 10);
         let mut state = State::default();
-        let (mut taken, mut weights): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+        let (mut absorbed, mut weights): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
         let mut was_spike = false;
         for (step, &value) in values.iter().enumerate() {
-            let mean: f64 = taken.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
-            let variance: f64 = taken.iter().zip(&weights).map(|(v, weight)| (v - mean).powi(2) * weight).sum();
+            let mean: f64 = absorbed.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
+            let variance: f64 = absorbed.iter().zip(&weights).map(|(v, weight)| (v - mean).powi(2) * weight).sum();
             let limit = sigmas * variance.sqrt();
             // This close to the limit, rounding decides, and the rest of the example is meaningless.
-            if ((value - mean).abs() - limit).abs() < 1e-9 && taken.len() >= warmup {
+            if ((value - mean).abs() - limit).abs() < 1e-9 && absorbed.len() >= warmup {
                 break;
             }
-            let is_spike = taken.len() >= warmup && (value - mean).abs() > limit;
+            let is_spike = absorbed.len() >= warmup && (value - mean).abs() > limit;
             let begins = state.begins(&Condition::Spike { sigmas, half_life, warmup: warmup as u64 }, step as i64, value);
             prop_assert_eq!(begins, is_spike && !was_spike, "step {}", step);
             was_spike = is_spike;
-            taken.push(if is_spike { value.clamp(mean - limit, mean + limit) } else { value });
-            let weight = (1.0 - 0.5_f64.powf(1.0 / half_life)).max(1.0 / taken.len() as f64);
+            absorbed.push(if is_spike { value.clamp(mean - limit, mean + limit) } else { value });
+            let weight = (1.0 - 0.5_f64.powf(1.0 / half_life)).max(1.0 / absorbed.len() as f64);
             for other in &mut weights {
                 *other *= 1.0 - weight;
             }
@@ -149,7 +149,7 @@ fn rules_are_parsed_and_invalid_ones_named() {
         level: Level::Info,
         stop: true,
     };
-    assert_eq!(rules.expect("the rule is right"), [expected]);
+    assert_eq!(rules.expect("the rule is valid"), [expected]);
     for (text, words) in [
         ("{}", "array"),
         ("[1]", "array"),

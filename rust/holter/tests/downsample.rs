@@ -1,4 +1,4 @@
-//! Fewer points, extremes kept: properties of `downsample`, against their definition.
+//! Property tests of `downsample` against its definition.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn value() -> impl Strategy<Value = f64> {
     ]
 }
 
-/// Bit for bit, so that NaN equals itself.
+/// Rows with the bits of the values, so that NaN equals itself.
 fn rows(columns: &Columns) -> Vec<(i64, u64, i64)> {
     (0..columns.len()).map(|i| (columns.steps[i], columns.values[i].to_bits(), columns.times_micros[i])).collect()
 }
@@ -35,7 +35,7 @@ fn extremes(values: &[f64]) -> (Option<f64>, Option<f64>) {
 
 proptest! {
     #[test]
-    fn it_is_an_ascending_subset_within_the_bound(values in vec(value(), 0..600), points in 0_usize..300) {
+    fn result_is_an_ascending_subset_within_the_limit(values in vec(value(), 0..600), points in 0_usize..300) {
         let all = columns(values);
         let kept = downsample(all.clone(), points);
         prop_assert!(kept.len() <= points.max(5));
@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn it_keeps_the_ends_and_the_extremes(values in vec(value(), 1..600), points in 0_usize..300) {
+    fn ends_and_extremes_are_kept(values in vec(value(), 1..600), points in 0_usize..300) {
         let all = columns(values);
         let kept = downsample(all.clone(), points);
         prop_assert_eq!(rows(&kept)[0], rows(&all)[0]);
@@ -60,10 +60,9 @@ proptest! {
         prop_assert_eq!(has_nonfinite(&kept), has_nonfinite(&all));
     }
 
-    /// Whatever the neighbourhood that is looked at: between two kept points nothing sticks out of the
-    /// extremes of the bucket, so a point that is the largest of its surroundings is kept.
+    /// Catches a lost spike: a point that is more extreme than the rest of its bucket must be kept.
     #[test]
-    fn a_spike_of_one_step_is_kept(at in 0_usize..100_000, points in 5_usize..2000, height in prop_oneof![Just(10.0), Just(-10.0), Just(f64::NAN), Just(f64::INFINITY)]) {
+    fn spike_of_a_single_step_is_kept(at in 0_usize..100_000, points in 5_usize..2000, height in prop_oneof![Just(10.0), Just(-10.0), Just(f64::NAN), Just(f64::INFINITY)]) {
         let mut values: Vec<f64> = (0..100_000).map(|i| f64::from(i % 100) / 100.0).collect();
         values[at] = height;
         let all = columns(values);
@@ -73,10 +72,10 @@ proptest! {
     }
 
     #[test]
-    fn buckets_are_of_equal_count(len in 1_usize..2000, points in 4_usize..400) {
+    fn buckets_have_equal_counts(len in 1_usize..2000, points in 4_usize..400) {
         let all = columns((0..len).map(|i| i as f64).collect());
         let kept = downsample(all, points);
-        // Ascending values: first and last of each bucket are its extremes.
+        // The values ascend, so the first and last points of each bucket are its extremes.
         let num_buckets = points / 4;
         if len > points {
             prop_assert!(kept.len() >= num_buckets && kept.len() <= 2 * num_buckets);

@@ -1,4 +1,4 @@
-//! The cached extremes of a series, where they are expensive to keep: in long series with replaced points.
+//! The cached extremes of long series with replaced points, which require a new search.
 #![allow(clippy::unwrap_used)]
 
 mod run_support;
@@ -7,10 +7,10 @@ use holter::read::Reader;
 use holter::record::recorder::Outcome;
 use holter::record::session::Session;
 use holter::store::manifest::Status;
-use run_support::{open, patient};
+use run_support::{flush_only, open};
 use tempfile::TempDir;
 
-/// The point of step `step` on a curve that falls until step 50,000 and then rises.
+/// The value at `step` of a curve that falls until step 50,000 and then rises.
 fn curve(step: i64) -> f64 {
     (step - 50_000).abs() as f64
 }
@@ -22,13 +22,12 @@ fn log(session: &Session, points: impl Iterator<Item = (i64, f64)>) {
     }
 }
 
-/// Catches an extreme that is lost when its point is replaced, although other points have the next one; the search
-/// for it uses rollups.
+/// Catches an extreme that is not recomputed after its point was replaced. The search uses rollups.
 #[test]
-fn replaced_extremes_are_found_again() {
+fn replaced_extremes_are_recomputed() {
     for sinks in [&["sqlite"][..], &["parquet"]] {
         let scratch = TempDir::new().unwrap();
-        let mut session = open(scratch.path(), sinks, patient());
+        let mut session = open(scratch.path(), sinks, flush_only());
         let reader = Reader::open(scratch.path()).unwrap();
         let check = |min: (f64, i64), max: (f64, i64), state: &str| {
             let facts = reader.series_facts(None).unwrap();
@@ -47,14 +46,14 @@ fn replaced_extremes_are_found_again() {
         session.close(Status::Finished).unwrap();
         check((1.0, 50_001), (49_999.0, 1), "replaced and closed");
 
-        session = open(scratch.path(), sinks, patient());
+        session = open(scratch.path(), sinks, flush_only());
         log(&session, (0..100_001).map(|step| (step, -1.0)));
         log(&session, [(40, -1.5)].into_iter());
         check((-1.5, 40), (-1.0, 0), "all replaced");
         session.close(Status::Finished).unwrap();
         check((-1.5, 40), (-1.0, 0), "all replaced and closed");
 
-        session = open(scratch.path(), sinks, patient());
+        session = open(scratch.path(), sinks, flush_only());
         log(&session, (0..100_001).map(|step| (step, f64::NAN)));
         session.close(Status::Finished).unwrap();
         let facts = reader.series_facts(None).unwrap();

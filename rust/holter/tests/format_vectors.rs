@@ -1,5 +1,5 @@
-//! The test vectors of `docs/on-disk-format.md` are what this code writes. The vector of a rollup row is tested in
-//! `rollup/row.rs`.
+//! Checks that this code writes the test vectors of `docs/on-disk-format.md`. `rollup/row.rs` tests the vector of a
+//! rollup row.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;

@@ -1,7 +1,9 @@
-//! Whatever bytes a run's files hold, reading and recovering it end in time, with an answer or an error: never a panic.
+//! Fuzz tests: reading and recovering a run with damaged files returns a result or an error within a time limit,
+//! without a panic.
 //!
-//! Files of a crashed run are damaged by seeded strokes. `HOLTER_FUZZ_CASES` says how many cases a file gets, and
-//! `HOLTER_FUZZ_SEED` where they begin; bytes that once mattered are in `tests/corpus/`, one folder for each file.
+//! Each case applies seeded random mutations to a file of a crashed run. `HOLTER_FUZZ_CASES` sets the number of cases
+//! per file, `HOLTER_FUZZ_SEED` the first seed. Inputs that revealed a bug are in `tests/corpus/`, with a folder per
+//! file.
 #![allow(clippy::unwrap_used)]
 
 mod hostile_support;
@@ -21,11 +23,11 @@ use holter::store::manifest::Status;
 use holter::store::parquet::parts;
 use holter::store::recover;
 use holter::store::run_dir::RunDir;
-use hostile_support::sealed;
-use run_support::{copy, patient};
+use hostile_support::update_checksum;
+use run_support::{copy, flush_only};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const FILES: [(&str, &str); 7] = [
     ("journal", "journal.holter"),
     ("manifest", "run.json"),
@@ -36,10 +38,10 @@ const FILES: [(&str, &str); 7] = [
     ("log", "metrics.sqlite-wal"),
 ];
 const ALL: &[&str] = &["sqlite", "parquet", "summary"];
-/// Numbers at which lengths and offsets go wrong.
+/// Edge cases of lengths and offsets.
 const EDGES: [u64; 8] = [0, 1, 0x7F, 0xFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 62, u64::MAX];
 
-/// Numbers that look random, from a seed (`SplitMix64`).
+/// Seeded pseudorandom numbers (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -50,8 +52,8 @@ impl Random {
         (mixed ^ (mixed >> 31)) as usize % bound.max(1)
     }
 
-    /// Mostly where a file tells of itself: at its beginning or its end.
-    fn place(&mut self, length: usize) -> usize {
+    /// A position in the file, often near the start or the end, where the metadata is.
+    fn position(&mut self, length: usize) -> usize {
         match self.below(4) {
             0 => self.below(length.min(256)),
             1 => length - 1 - self.below(length.min(2048)),
@@ -59,12 +61,12 @@ impl Random {
         }
     }
 
-    /// One stroke of damage.
-    fn strike(&mut self, bytes: &mut Vec<u8>) {
+    /// Applies one random mutation.
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return bytes.push(self.below(256) as u8);
         }
-        let at = self.place(bytes.len());
+        let at = self.position(bytes.len());
         let end = (at + 1 + self.below(64)).min(bytes.len());
         match self.below(8) {
             0 | 1 => bytes[at] ^= 1 << self.below(8),
@@ -78,7 +80,7 @@ impl Random {
             5 => drop(bytes.drain(at..end)),
             6 => {
                 let again = bytes[at..end].to_vec();
-                let to = self.place(bytes.len());
+                let to = self.position(bytes.len());
                 bytes.splice(to..to, again);
             }
             _ => bytes[at..end].fill(0),
@@ -86,7 +88,8 @@ impl Random {
     }
 }
 
-/// A crashed run with points in a closed part, in the primary sink and in the journal alone, with a summary and an alert.
+/// A crashed run with points in a closed part, in the primary sink and only in the journal, with a summary and an
+/// alert.
 fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     let path = scratch.path().join("live");
     let rules = r#"[{"pattern": "*", "rule": "non_finite", "level": "error", "stop": false}]"#;
@@ -94,7 +97,7 @@ fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
         journal_capacity: 1 << 10,
         sinks: sinks.iter().map(|&name| name.to_owned()).collect(),
         summary_every: 1,
-        pace: patient(),
+        pace: flush_only(),
         alerts: parse_rules(rules).unwrap(),
         ..Config::default()
     };
@@ -103,11 +106,11 @@ fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
         let options = SessionOptions { path: path.clone(), resume: Resume::Allow, config, ..SessionOptions::default() };
         Session::open(options).unwrap()
     };
-    let log = |attempt: &Session, steps: std::ops::Range<i64>| {
+    let log = |session: &Session, steps: std::ops::Range<i64>| {
         for name in ["loss", "grad_norm/layer.0", "ä"] {
-            let id = attempt.recorder().series(name).unwrap();
+            let id = session.recorder().series(name).unwrap();
             for step in steps.clone() {
-                let _ = attempt.recorder().record(id, step, if step == 30 { f64::NAN } else { step as f64 });
+                let _ = session.recorder().record(id, step, if step == 30 { f64::NAN } else { step as f64 });
             }
         }
     };
@@ -121,8 +124,8 @@ fn base(scratch: &TempDir, sinks: &[&str]) -> PathBuf {
     copy(&path, scratch.path().join("base"))
 }
 
-/// Reads all that there is, recovers, and reads again; what comes of it does not matter.
-fn use_run(path: &Path) {
+/// Reads everything, recovers the run, and reads again. Ignores the results.
+fn read_and_recover(path: &Path) {
     let read = || {
         if let Ok(parts) = parts::list(&path.join("parquet")) {
             let _ = (parts::names(&parts), parts::read_step(&parts, 30));
@@ -144,9 +147,9 @@ fn check(base: &Path, name: &str, bytes: &[u8], what: &str) {
     let run = copy(base, scratch.path().join("run"));
     fs::write(run.join(name), bytes).unwrap();
     let since = Instant::now();
-    let end = panic::catch_unwind(AssertUnwindSafe(|| use_run(&run)));
+    let end = panic::catch_unwind(AssertUnwindSafe(|| read_and_recover(&run)));
     let took = since.elapsed();
-    if end.is_err() || took > PATIENCE {
+    if end.is_err() || took > TIMEOUT {
         let kept = env::temp_dir().join("holter-fuzz-found");
         fs::write(&kept, bytes).unwrap();
         panic!("{name}, {what}: took {took:?}; the bytes are at {}", kept.display());
@@ -157,7 +160,7 @@ fn number(variable: &str, default: u64) -> u64 {
     env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The name of the first part in a run's folder; which number it has depends on what was merged.
+/// The name of the first part in a run's folder. Its number depends on which parts were merged.
 fn first_part(run: &Path) -> String {
     let parts = parts::list(&run.join("parquet")).unwrap();
     parts[0].path.strip_prefix(run).unwrap().to_str().unwrap().to_owned()
@@ -177,11 +180,11 @@ fn fuzz(folder: &str, sinks: &[&str]) {
         let mut random = Random(seed);
         let mut bytes = whole.clone();
         for _ in 0..=random.below(6) {
-            random.strike(&mut bytes);
+            random.mutate(&mut bytes);
         }
-        // Otherwise a header's checksum hides what is behind it.
+        // With an invalid checksum in the header, the rest is not read.
         if folder == "journal" && bytes.len() >= 48 && random.below(2) == 0 {
-            sealed(&mut bytes);
+            update_checksum(&mut bytes);
         }
         check(&base, name, &bytes, &format!("seed {seed}"));
     }
@@ -210,14 +213,14 @@ fn summaries_and_events() {
 }
 
 #[test]
-fn databases_and_their_logs() {
+fn databases_and_write_ahead_logs() {
     fuzz("database", ALL);
     fuzz("log", ALL);
 }
 
-/// Catches what was found before.
+/// Catches a regression of a bug that fuzzing found.
 #[test]
-fn the_corpus() {
+fn corpus() {
     let scratch = tempfile::tempdir().unwrap();
     let base = base(&scratch, ALL);
     for (folder, name) in FILES {

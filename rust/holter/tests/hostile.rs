@@ -1,4 +1,4 @@
-//! A run's folder that somebody else has prepared: links are not written through, sizes not believed, pipes not waited for.
+//! Malicious run folders: files are not written through symlinks, claimed sizes are checked, and FIFOs do not block.
 #![allow(clippy::unwrap_used)]
 
 mod hostile_support;
@@ -21,13 +21,13 @@ use holter::store::parquet::parts;
 use holter::store::recover;
 use holter::store::run_dir::RunDir;
 use holter_journal::{Records, Snapshot};
-use hostile_support::sealed;
-use run_support::{copy, open, patient};
+use hostile_support::update_checksum;
+use run_support::{copy, flush_only, open};
 use rusqlite::Connection;
 use serde_json::Value;
 
 const ALL: &[&str] = &["sqlite", "parquet", "summary"];
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn config() -> Config {
     Config {
@@ -39,42 +39,42 @@ fn config() -> Config {
     }
 }
 
-fn attempt(path: &Path, rank: u32) -> Result<Session, Error> {
+fn session(path: &Path, rank: u32) -> Result<Session, Error> {
     let options = SessionOptions { path: path.to_owned(), rank, resume: Resume::Allow, ..SessionOptions::default() };
     Session::open(SessionOptions { config: config(), ..options })
 }
 
-fn log(attempt: &Session, step: i64) {
-    let id = attempt.recorder().series("loss").unwrap();
-    let _ = attempt.recorder().record(id, step, 0.5);
+fn log(session: &Session, step: i64) {
+    let id = session.recorder().series("loss").unwrap();
+    let _ = session.recorder().record(id, step, 0.5);
 }
 
-/// A run that was closed.
+/// Creates a closed run.
 fn closed(path: &Path) -> PathBuf {
-    let attempt = attempt(path, 0).unwrap();
-    (0..100).for_each(|step| log(&attempt, step));
-    attempt.close(Status::Finished).unwrap();
+    let session = session(path, 0).unwrap();
+    (0..100).for_each(|step| log(&session, step));
+    session.close(Status::Finished).unwrap();
     path.to_owned()
 }
 
-/// A run as a crash leaves it, with points in the journal alone and some in the database.
+/// A crashed run with some points in the database and others only in the journal.
 fn crashed(scratch: &Path) -> PathBuf {
     let path = scratch.join("live");
-    let attempt = open(&path, ALL, patient());
-    (0..50).for_each(|step| log(&attempt, step));
-    attempt.flush(None).unwrap();
-    (50..100).for_each(|step| log(&attempt, step));
+    let session = open(&path, ALL, flush_only());
+    (0..50).for_each(|step| log(&session, step));
+    session.flush(None).unwrap();
+    (50..100).for_each(|step| log(&session, step));
     copy(&path, scratch.join("crashed"))
 }
 
-/// What `action` returns, which must be within [`PATIENCE`].
+/// Returns the result of `action`, which must return within [`TIMEOUT`].
 fn in_time<T: Send + 'static>(what: &str, action: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(action()));
-    receiver.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}: {error}"))
+    receiver.recv_timeout(TIMEOUT).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// All names below a folder, with what the files hold.
+/// The paths and contents of all files below a folder.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -89,9 +89,9 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Catches a file that is appended to, replaced, or cut through a link that lies in its place.
+/// Catches a file that is appended to, replaced or truncated through a symlink.
 #[test]
-fn nothing_is_written_through_a_link() {
+fn files_are_not_written_through_symlinks() {
     let names = [
         "run.json",
         ".run.json.tmp",
@@ -107,26 +107,26 @@ fn nothing_is_written_through_a_link() {
         "parquet/.part-000001.parquet.tmp",
     ];
     for name in names {
-        for is_there in [true, false] {
-            let what = format!("{name}, {}", if is_there { "to a file" } else { "to nothing" });
+        for has_target in [true, false] {
+            let what = format!("{name}, {}", if has_target { "to a file" } else { "to nothing" });
             let scratch = tempfile::tempdir().unwrap();
             let outside = scratch.path().join("outside");
             fs::create_dir(&outside).unwrap();
             let run = closed(&scratch.path().join("run"));
-            let (place, target) = (run.join(name), outside.join("target"));
-            if is_there {
-                // What was there, so that it is good enough to be gone on with.
-                if fs::copy(&place, &target).is_err() {
+            let (link, target) = (run.join(name), outside.join("target"));
+            if has_target {
+                // The original content, so that the session could resume with it.
+                if fs::copy(&link, &target).is_err() {
                     fs::write(&target, "kept").unwrap();
                 }
             }
             let before = contents(&outside);
-            let _ = fs::remove_file(&place);
-            symlink(&target, &place).unwrap();
-            if let Ok(attempt) = attempt(&run, 0) {
-                log(&attempt, 1000);
-                let _ = attempt.flush(Some(Duration::from_millis(300)));
-                let _ = attempt.close(Status::Finished);
+            let _ = fs::remove_file(&link);
+            symlink(&target, &link).unwrap();
+            if let Ok(session) = session(&run, 0) {
+                log(&session, 1000);
+                let _ = session.flush(Some(Duration::from_millis(300)));
+                let _ = session.close(Status::Finished);
             }
             let _ = recover(&RunDir::new(&run));
             assert!(contents(&outside) == before, "{what}");
@@ -134,54 +134,54 @@ fn nothing_is_written_through_a_link() {
     }
 }
 
-/// Catches a part whose name is taken while the run is recorded.
+/// Catches a part that is written through a symlink that appeared during the recording.
 #[test]
-fn a_part_is_not_written_through_a_link_that_comes_later() {
+fn parts_are_not_written_through_symlinks_created_later() {
     let scratch = tempfile::tempdir().unwrap();
     let (run, target) = (scratch.path().join("run"), scratch.path().join("target"));
     fs::write(&target, "kept").unwrap();
-    let attempt = attempt(&run, 0).unwrap();
-    log(&attempt, 0);
+    let session = session(&run, 0).unwrap();
+    log(&session, 0);
     for number in 0..20 {
         symlink(&target, run.join(format!("parquet/.part-{number:06}.parquet.tmp"))).unwrap();
     }
-    attempt.close(Status::Finished).unwrap();
+    session.close(Status::Finished).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"kept");
     assert_eq!(parts::list(&run.join("parquet")).unwrap().iter().map(|part| part.rows).sum::<usize>(), 1);
 }
 
 #[test]
-fn a_folder_of_a_run_that_is_a_link_is_refused_and_said() {
+fn symlink_in_place_of_a_run_folder_is_rejected() {
     for (name, rank) in [("parquet", 0), ("rank-00001", 1)] {
         let scratch = tempfile::tempdir().unwrap();
         let (run, outside) = (scratch.path().join("run"), scratch.path().join("outside"));
         fs::create_dir(&run).unwrap();
         fs::create_dir(&outside).unwrap();
         symlink(&outside, run.join(name)).unwrap();
-        let error = attempt(&run, rank).unwrap_err().to_string();
+        let error = session(&run, rank).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("it is a symbolic link"), "{error}");
         assert!(contents(&outside).is_empty());
     }
 }
 
-/// Catches a refusal of what people do: `runs` is a link to a larger disk.
+/// Catches an error for a common setup: `runs` is a symlink to a larger disk.
 #[test]
-fn a_folder_of_runs_below_a_link_is_written_and_read() {
+fn runs_below_a_symlink_are_written_and_read() {
     let scratch = tempfile::tempdir().unwrap();
     fs::create_dir(scratch.path().join("disk")).unwrap();
     symlink(scratch.path().join("disk"), scratch.path().join("runs")).unwrap();
     for run in [scratch.path().join("runs/run"), scratch.path().join("runs")] {
         closed(&run);
         assert_eq!(Reader::open(&run).unwrap().series("loss", None, None).unwrap().len(), 100);
-        log(&attempt(&run, 0).unwrap(), 100);
-        log(&attempt(&run, 1).unwrap(), 100);
+        log(&session(&run, 0).unwrap(), 100);
+        log(&session(&run, 1).unwrap(), 100);
         assert_eq!(Reader::open(&run).unwrap().series("loss", None, None).unwrap().len(), 101);
     }
 }
 
-/// Catches a reader, or a recovery, that waits for ever for somebody at the other end.
+/// Catches a reader or a recovery that blocks forever on a FIFO.
 #[test]
-fn pipes_are_not_waited_for() {
+fn fifos_do_not_block() {
     for name in ["run.json", "journal.holter", "events.jsonl", "parquet/part-000000.parquet", "metrics.sqlite"] {
         let scratch = tempfile::tempdir().unwrap();
         let run = crashed(scratch.path());
@@ -197,9 +197,9 @@ fn pipes_are_not_waited_for() {
     }
 }
 
-/// Catches a loop over all the slots, or memory for all the names, that a header of a few bytes promises.
+/// Catches a loop over all slots, or an allocation for all names, that a false journal header requires.
 #[test]
-fn a_journal_that_promises_too_much_is_read_in_time() {
+fn journal_with_a_false_capacity_is_read_in_time() {
     let scratch = tempfile::tempdir().unwrap();
     let run = crashed(scratch.path());
     let journal = run.join("journal.holter");
@@ -207,8 +207,8 @@ fn a_journal_that_promises_too_much_is_read_in_time() {
     for bits in 0..64 {
         let mut bytes = whole.clone();
         bytes[16..24].copy_from_slice(&(1_u64 << bits).to_le_bytes());
-        sealed(&mut bytes);
-        // A live ring's counters, so that `Pending` goes over its end.
+        update_checksum(&mut bytes);
+        // Counters of a live ring that exceed its end, for `Pending`.
         bytes[128..136].copy_from_slice(&(u64::MAX >> 2).to_le_bytes());
         fs::write(&journal, &bytes).unwrap();
         let path = journal.clone();
@@ -221,7 +221,7 @@ fn a_journal_that_promises_too_much_is_read_in_time() {
 }
 
 #[test]
-fn a_file_with_a_hole_is_no_reason_to_take_memory() {
+fn sparse_files_do_not_exhaust_memory() {
     const HUGE: u64 = 1 << 40;
     let scratch = tempfile::tempdir().unwrap();
     let run = crashed(scratch.path());
@@ -237,63 +237,63 @@ fn a_file_with_a_hole_is_no_reason_to_take_memory() {
     assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
 }
 
-/// Catches a name of which a chunk holds the first half alone, wherever the chunk ends.
+/// Catches a name that is lost or truncated because it crosses the end of a chunk.
 #[test]
-fn names_are_read_over_the_ends_of_chunks() {
+fn names_can_cross_chunk_boundaries() {
     let scratch = tempfile::tempdir().unwrap();
     let run = scratch.path().join("run");
-    let attempt = open(&run, ALL, Pace::default());
+    let session = open(&run, ALL, Pace::default());
     let names: Vec<String> = (0..40).map(|number| format!("{number}/") + &"x".repeat(60_000 + number)).collect();
     for name in &names {
-        attempt.recorder().series(name).unwrap();
+        session.recorder().series(name).unwrap();
     }
     let found = Snapshot::read(&run.join("journal.holter"), Records::All).unwrap().unwrap().names;
     assert!(found == names);
 }
 
 #[test]
-fn a_manifest_that_nobody_could_read_is_not_written() {
+fn manifest_over_the_size_limit_is_not_written() {
     let scratch = tempfile::tempdir().unwrap();
     let run = closed(&scratch.path().join("run"));
     let before = fs::read(run.join("run.json")).unwrap();
-    let attempt = attempt(&run, 0).unwrap();
+    let session = session(&run, 0).unwrap();
     let config = [("notes".to_owned(), Value::from("x".repeat(64 << 20)))].into_iter().collect();
-    let error = attempt.update_config(&config).unwrap_err();
+    let error = session.update_config(&config).unwrap_err();
     assert!(error.to_string().contains("at most 67108864 bytes"), "{error}");
-    drop(attempt);
+    drop(session);
     assert!(before.len() < 1 << 20 && Reader::open(&run).is_ok());
 }
 
-/// Catches a view that never ends in the place of a table, and a trigger that changes what is written.
+/// Catches an endless view in place of a table, and a trigger that changes written data.
 #[test]
-fn a_database_with_a_program_in_it_is_refused() {
+fn database_with_views_or_triggers_is_rejected() {
     let endless = "WITH RECURSIVE e(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM e)";
     let view = format!(
         "DROP VIEW metrics; ALTER TABLE points RENAME TO kept; CREATE VIEW Points AS {endless}
         SELECT n AS series_id, n AS step, 1.0 AS value, 0 AS timestamp_millis FROM e;"
     );
     let trigger = "CREATE TRIGGER t AFTER INSERT ON points BEGIN DELETE FROM points; END;".to_owned();
-    for (program, name) in [(view, "Points"), (trigger, "\"t\"")] {
+    for (sql, name) in [(view, "Points"), (trigger, "\"t\"")] {
         let scratch = tempfile::tempdir().unwrap();
         let run = closed(&scratch.path().join("run"));
-        Connection::open(run.join("metrics.sqlite")).unwrap().execute_batch(&program).unwrap();
+        Connection::open(run.join("metrics.sqlite")).unwrap().execute_batch(&sql).unwrap();
         let path = run.clone();
         let read =
             in_time(name, move || Reader::open(&path).unwrap().series("loss", None, None).map(|found| found.len()));
-        for error in [read.unwrap_err(), attempt(&run, 0).map(drop).unwrap_err()] {
+        for error in [read.unwrap_err(), session(&run, 0).map(drop).unwrap_err()] {
             let text = error.to_string();
             assert!(text.contains(name) && text.contains("where tables are expected"), "{text}");
         }
     }
 }
 
-/// Catches points that another user of the machine has put where the run's local journal would be.
+/// Catches a reader that accepts a local journal of another user of the machine.
 #[test]
-fn another_users_journal_is_not_the_runs() {
+fn journal_of_another_user_is_ignored() {
     let scratch = tempfile::tempdir().unwrap();
     let run = crashed(scratch.path());
     if fs::metadata(&run).unwrap().uid() != 0 {
-        return; // Only root can give a file away.
+        return; // Only root can change the owner of a file.
     }
     let dir = RunDir::new(&run);
     let mut manifest = Manifest::read(&dir).unwrap();
@@ -302,11 +302,11 @@ fn another_users_journal_is_not_the_runs() {
     manifest.journal = Some(local.to_str().unwrap().to_owned());
     manifest.write(&dir).unwrap();
     let num_points = || Reader::open(&run).unwrap().series("loss", None, None).unwrap().len();
-    assert_eq!(num_points(), 100, "our own is read");
+    assert_eq!(num_points(), 100, "the user's own journal is read");
     chown(&local, Some(12_345), None).unwrap();
     assert_eq!(num_points(), 50);
     let recovery = recover(&dir).unwrap();
     assert!(!recovery.found_journal);
     assert!(recovery.damaged_journal.unwrap().contains("is another user's"));
-    assert!(File::open(&local).unwrap().read_at(&mut [0; 8], 0).is_ok(), "it is left where it is");
+    assert!(File::open(&local).unwrap().read_at(&mut [0; 8], 0).is_ok(), "the journal is not removed");
 }

@@ -1,4 +1,4 @@
-//! The Parquet sink against a map that remembers every point.
+//! Property tests of the Parquet sink against a map of all points.
 #![allow(clippy::unwrap_used)]
 
 mod parquet_support;
@@ -20,7 +20,7 @@ use parquet_support::{
 };
 use proptest::prelude::*;
 
-/// Every way of reading gives what the model says.
+/// Checks that every read function returns the points of the model.
 fn assert_reads(dir: &Path, expected: &Model) {
     let parts = parts::list(dir).unwrap();
     for name in series_names() {
@@ -42,19 +42,19 @@ fn assert_reads(dir: &Path, expected: &Model) {
     }
 }
 
-/// A primary sink that knows every batch, and hands over all of them.
-struct Remembered<'a> {
+/// A primary sink that keeps all batches in memory.
+struct MemorySink<'a> {
     batches: &'a [Vec<Logged>],
     end: u64,
 }
 
-impl Sink for Remembered<'_> {
+impl Sink for MemorySink<'_> {
     fn name(&self) -> &'static str {
-        "remembered"
+        "memory"
     }
 
     fn append(&mut self, _batch: &Batch, _series: &SeriesTable) -> Result<()> {
-        unreachable!("it is only read")
+        unreachable!("the sink is read-only")
     }
 
     fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
@@ -70,14 +70,14 @@ impl Sink for Remembered<'_> {
     }
 }
 
-impl Primary for Remembered<'_> {
+impl Primary for MemorySink<'_> {
     fn mark_derived(&mut self) -> Result<()> {
         Ok(())
     }
 
     fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()> {
         let model = model(self.batches);
-        // The ids are not those of the attempt.
+        // The ids differ from the ids of the session.
         let names: BTreeSet<String> = model.keys().map(|(name, _)| name.clone()).collect();
         let table = SeriesTable::from_names(names.iter().cloned());
         for (i, name) in names.iter().enumerate() {
@@ -126,7 +126,7 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// The batches that the sink says are durable: it commits whole batches.
+/// The batches that the sink has committed. A sink commits only complete batches.
 fn durable(batches: &[Vec<Logged>], committed: u64) -> &[Vec<Logged>] {
     let mut end = 0;
     let ends = batches.iter().take_while(|logged| {
@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_parts_hold_what_the_sink_says_is_durable(
+    fn parts_contain_the_committed_points(
         actions in prop::collection::vec(action(), 1..25),
         rows_per_part in 1..120_usize,
     ) {
@@ -162,7 +162,7 @@ proptest! {
                     assert_eq!(sink.committed(), end);
                 }
                 Action::CatchUp => {
-                    sink.catch_up(&mut Remembered { batches: &batches, end }).unwrap();
+                    sink.catch_up(&mut MemorySink { batches: &batches, end }).unwrap();
                     assert_eq!(sink.committed(), end);
                 }
                 Action::Reopen => {
@@ -199,7 +199,7 @@ fn primary_returns_every_stored_point() {
 }
 
 #[test]
-fn points_that_are_old_enough_are_due() {
+fn sink_is_due_when_its_points_are_old_enough() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(dir.path(), 0, 1000);
     options.max_part_age = Duration::ZERO;
@@ -212,7 +212,7 @@ fn points_that_are_old_enough_are_due() {
 }
 
 #[test]
-fn after_an_error_nothing_is_taken_and_it_can_be_tried_again() {
+fn append_can_be_retried_after_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, table) = (dir.path().join("parquet"), table());
     let mut sink = ParquetSink::open(options(&dir, 0, 2)).unwrap();
@@ -233,7 +233,7 @@ fn after_an_error_nothing_is_taken_and_it_can_be_tried_again() {
 }
 
 #[test]
-fn an_empty_batch_moves_the_sequence_on() {
+fn empty_batch_advances_the_sequence() {
     let dir = tempfile::tempdir().unwrap();
     let mut sink = ParquetSink::open(options(dir.path(), 5, 10)).unwrap();
     sink.append(&Batch::new(5..9, &[]), &table()).unwrap();

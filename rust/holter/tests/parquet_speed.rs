@@ -1,8 +1,9 @@
-//! Not a test but a measurement: `cargo test --release --test parquet_speed -- --ignored --nocapture`.
+//! A measurement, not a test: `cargo test --release --test parquet_speed -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{Write, stderr};
+use std::path::Path;
 use std::time::Duration;
 
 use holter::series_table::SeriesTable;
@@ -18,7 +19,7 @@ const STEPS_PER_PART: usize = 1_000;
 const PARTS: usize = 10;
 const BATCH: usize = 100_000;
 
-/// A moment of the thread's processor time, so that other work on the machine counts little.
+/// CPU time of the thread, so that other work on the machine has little effect.
 struct Cpu(Duration);
 
 impl Cpu {
@@ -77,6 +78,35 @@ fn batches(part: usize, noise: &mut Noise) -> Vec<Batch> {
         .collect()
 }
 
+/// The total size of the files in a directory.
+fn bytes(dir: impl AsRef<Path>) -> u64 {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+/// Millions of points per second.
+fn rate(points: usize, time: Duration) -> f64 {
+    points as f64 / time.as_secs_f64() / 1e6
+}
+
+/// Measures listing and reading.
+fn report_reads(dir: &Path, what: &str, out: &mut impl Write) {
+    let start = Cpu::now();
+    let listed = parts::list(dir).unwrap();
+    let list = start.elapsed();
+    let start = Cpu::now();
+    let series = parts::read_series(&listed, "train/layer_100/grad_norm_2", i64::MIN..=i64::MAX).unwrap();
+    let read_series = start.elapsed();
+    let start = Cpu::now();
+    let names = parts::names(&listed).unwrap();
+    let read_names = start.elapsed();
+    let start = Cpu::now();
+    let at_step = parts::read_step(&listed, 5_432).unwrap();
+    let (files, read_step) = (listed.len(), start.elapsed());
+    assert_eq!((series.len(), names.len(), at_step.len()), (STEPS_PER_PART * PARTS, SERIES, SERIES));
+    writeln!(out, "{what} ({files}): list {list:?}, series {read_series:?}, names {read_names:?}, step {read_step:?}")
+        .unwrap();
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn speed_and_size() {
@@ -101,8 +131,6 @@ fn speed_and_size() {
         roll.push(start.elapsed());
     }
     let points = SERIES * STEPS_PER_PART;
-    let bytes = |dir| -> u64 { fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum() };
-    let rate = |points: usize, time: Duration| points as f64 / time.as_secs_f64() / 1e6;
     let both: Vec<Duration> = append.iter().zip(&roll).map(|(a, b)| *a + *b).collect();
     for (what, mut times) in [("append", append), ("roll", roll), ("append + roll", both)] {
         times.sort_unstable();
@@ -119,7 +147,6 @@ fn speed_and_size() {
     })
     .unwrap();
     writeln!(out, "merge only: {:.2} M/s", rate(read, start.elapsed())).unwrap();
-    let name = "train/layer_100/grad_norm_2";
     for what in ["parts", "compacted"] {
         if what == "compacted" {
             let start = Cpu::now();
@@ -127,23 +154,6 @@ fn speed_and_size() {
             writeln!(out, "compact: {:.2} M/s", rate(read, start.elapsed())).unwrap();
             writeln!(out, "compacted: {:.3} B/pt", bytes(&dir) as f64 / (points * PARTS) as f64).unwrap();
         }
-        let start = Cpu::now();
-        let listed = parts::list(&dir).unwrap();
-        let list = start.elapsed();
-        let start = Cpu::now();
-        let series = parts::read_series(&listed, name, i64::MIN..=i64::MAX).unwrap();
-        let read_series = start.elapsed();
-        let start = Cpu::now();
-        let names = parts::names(&listed).unwrap();
-        let read_names = start.elapsed();
-        let start = Cpu::now();
-        let at_step = parts::read_step(&listed, 5_432).unwrap();
-        let (files, read_step) = (listed.len(), start.elapsed());
-        assert_eq!((series.len(), names.len(), at_step.len()), (STEPS_PER_PART * PARTS, SERIES, SERIES));
-        writeln!(
-            out,
-            "{what} ({files}): list {list:?}, series {read_series:?}, names {read_names:?}, step {read_step:?}"
-        )
-        .unwrap();
+        report_reads(&dir, what, &mut out);
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of a directory: merged, interrupted, foreign, damaged, without field ids, and of a newer format.
+//! Parquet parts: compaction, interrupted compaction, foreign files, damage, missing field ids, and newer formats.
 #![allow(clippy::unwrap_used)]
 
 mod parquet_support;
@@ -31,7 +31,7 @@ fn interrupted_compaction_neither_loses_nor_repeats_points() {
     parts::compact(after.path(), "run", 0).unwrap();
     let (inputs, merged) = (files(before.path()), files(after.path()));
     assert_eq!(merged, ["part-000005.parquet"]);
-    // Inputs are removed one by one after the merged part appears; before that it has another name.
+    // The merged part has a temporary name until it is complete; then the inputs are removed in order.
     for gone in 0..=inputs.len() {
         for has_merged in [true, false] {
             let state = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn long_series_are_merged_across_blocks_and_row_groups() {
     let dir = tempfile::tempdir().unwrap();
     let (dir, table) = (dir.path(), table());
     let mut batches = Vec::new();
-    // Even steps, odd steps, and a range of steps again: three parts that interleave.
+    // Even steps, odd steps, and a repeated range of steps: three interleaved parts.
     for (part, steps) in
         [(0..400_000).step_by(2), (1..400_000).step_by(2), (100_000..140_000).step_by(1)].into_iter().enumerate()
     {
@@ -199,7 +199,7 @@ fn reading_during_compaction_finds_every_point() {
     let mut calls = 0;
     let found = parts::with_parts(dir, |parts| {
         calls += 1;
-        // The first list is outdated: it is from before the compaction.
+        // The first list is outdated: it was made before the compaction.
         let parts = listed.take().unwrap_or_else(|| parts.to_vec());
         parts::read_series(&parts, "a", i64::MIN..=i64::MAX)
     });

@@ -1,4 +1,4 @@
-//! A reader sees what was logged, whatever has become of it: against a dict, in every state of a run.
+//! A reader returns every logged point in every state of a run, compared with a map.
 #![allow(clippy::unwrap_used)]
 
 mod reader_support;
@@ -22,7 +22,7 @@ use holter::store::manifest::Status;
 use holter::store::recover;
 use holter::store::run_dir::RunDir;
 use reader_support::{Model, SINKS};
-use run_support::{copy, open, patient};
+use run_support::{copy, flush_only, open};
 
 fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
     let mut all: Vec<(PathBuf, u64)> = fs::read_dir(path)
@@ -34,42 +34,47 @@ fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
     all
 }
 
+/// Replaces points, and logs new ones.
+fn log_again(model: &mut Model, session: &Session) {
+    for step in 250..350 {
+        model.log(session, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
+    }
+    model.log(session, "train/loss", 349, -1.0);
+    model.log(session, "odd", 0, 3.0);
+    model.log(session, "odd", i64::MAX, 4.0);
+    model.log(session, "new", 7, 7.0);
+}
+
 #[test]
-fn every_state_of_a_run_reads_the_same() {
+fn points_are_readable_in_every_state_of_a_run() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("run");
-        let attempt = open(&path, sinks, patient());
+        let session = open(&path, sinks, flush_only());
         let mut model = Model::default();
         model.check(&path, "nothing logged");
         let long_lived = Reader::open(&path).unwrap();
         for step in 0..300 {
-            model.log(&attempt, "train/loss", step, 1.0 / (step + 1) as f64);
-            model.log(&attempt, "ä \"quoted\" 'name'", -step, f64::from(step as i32 % 7));
+            model.log(&session, "train/loss", step, 1.0 / (step + 1) as f64);
+            model.log(&session, "ä \"quoted\" 'name'", -step, f64::from(step as i32 % 7));
         }
         for (step, value) in
             [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE, f64::MAX].iter().enumerate()
         {
-            model.log(&attempt, "odd", step as i64, *value);
+            model.log(&session, "odd", step as i64, *value);
         }
-        model.log(&attempt, "odd", i64::MAX, f64::NAN);
-        model.log(&attempt, "odd", i64::MIN, 0.5);
+        model.log(&session, "odd", i64::MAX, f64::NAN);
+        model.log(&session, "odd", i64::MIN, 0.5);
         model.check(&path, "in the journal only");
         model.check_with(&long_lived, "in the journal only, long-lived reader");
         let crashed = copy(&path, scratch.path().join("crashed-1"));
         model.check(&crashed, "crashed before a commit");
 
-        attempt.flush(None).unwrap();
+        session.flush(None).unwrap();
         model.check(&path, "flushed");
         model.check_with(&long_lived, "flushed, long-lived reader");
 
-        for step in 250..350 {
-            model.log(&attempt, "train/loss", step, if step % 2 == 0 { f64::NAN } else { step as f64 });
-        }
-        model.log(&attempt, "train/loss", 349, -1.0);
-        model.log(&attempt, "odd", 0, 3.0);
-        model.log(&attempt, "odd", i64::MAX, 4.0);
-        model.log(&attempt, "new", 7, 7.0);
+        log_again(&mut model, &session);
         model.check(&path, "logged again");
         model.check_with(&long_lived, "logged again, long-lived reader");
         assert_eq!(long_lived.status().unwrap(), Status::Running);
@@ -80,43 +85,43 @@ fn every_state_of_a_run_reads_the_same() {
         assert_eq!(reader.status().unwrap(), Status::Crashed);
         assert!(!reader.is_live());
         model.check_with(&reader, "crashed");
-        assert_eq!(listing(&crashed), before, "a reader leaves no trace");
+        assert_eq!(listing(&crashed), before, "a reader changes no files");
         recover(&RunDir::new(&crashed)).unwrap();
-        model.check_with(&reader, "recovered under a reader");
+        model.check_with(&reader, "recovered while a reader is open");
         model.check(&crashed, "recovered");
 
-        attempt.close(Status::Finished).unwrap();
-        drop(attempt);
+        session.close(Status::Finished).unwrap();
+        drop(session);
         let before = listing(&path);
         model.check(&path, "closed");
         model.check_with(&long_lived, "closed, long-lived reader");
-        assert_eq!(listing(&path), before, "a reader leaves no trace");
+        assert_eq!(listing(&path), before, "a reader changes no files");
         assert_eq!(long_lived.status().unwrap(), Status::Finished);
 
-        let attempt = open(&path, sinks, patient());
+        let session = open(&path, sinks, flush_only());
         model.check_with(&long_lived, "resumed");
-        model.log(&attempt, "train/loss", 10, 10.0);
-        model.log(&attempt, "later", 0, 0.0);
+        model.log(&session, "train/loss", 10, 10.0);
+        model.log(&session, "later", 0, 0.0);
         model.check_with(&long_lived, "resumed and logged again");
-        attempt.flush(None).unwrap();
+        session.flush(None).unwrap();
         model.check_with(&long_lived, "resumed and flushed");
-        attempt.close(Status::Failed).unwrap();
+        session.close(Status::Failed).unwrap();
         model.check_with(&long_lived, "closed again");
         assert_eq!(long_lived.status().unwrap(), Status::Failed);
     }
 }
 
 #[test]
-fn ranges_of_steps_are_half_open() {
+fn step_ranges_are_half_open() {
     let scratch = tempfile::tempdir().unwrap();
-    let attempt = open(scratch.path(), &["sqlite"], patient());
+    let session = open(scratch.path(), &["sqlite"], flush_only());
     let mut model = Model::default();
     for step in 0..10 {
-        model.log(&attempt, "a", step, 0.0);
+        model.log(&session, "a", step, 0.0);
     }
-    attempt.flush(None).unwrap();
+    session.flush(None).unwrap();
     for step in 5..20 {
-        model.log(&attempt, "a", step, 1.0);
+        model.log(&session, "a", step, 1.0);
     }
     let reader = Reader::open(scratch.path()).unwrap();
     let steps = |start, stop| reader.series("a", start, stop).unwrap().steps;
@@ -134,26 +139,26 @@ fn ranges_of_steps_are_half_open() {
     assert_eq!(reader.names(Some("b*")).unwrap(), [""; 0]);
 }
 
-/// Several batches, from the database, the journal, and parts that have steps in common.
+/// Reads several batches from the database, the journal, and parts with overlapping steps.
 #[test]
-fn a_table_of_many_batches_is_whole() {
+fn table_of_many_batches_is_complete() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
-        let attempt = open(scratch.path(), sinks, Pace::default());
+        let session = open(scratch.path(), sinks, Pace::default());
         let mut model = Model::default();
         for step in 0..30_000 {
             for name in ["a", "b", "c", "d", "e", "f", "g"] {
-                model.log(&attempt, name, step, step as f64);
+                model.log(&session, name, step, step as f64);
             }
         }
-        model.log(&attempt, "b", 250_000, 0.0);
-        attempt.flush(None).unwrap();
+        model.log(&session, "b", 250_000, 0.0);
+        session.flush(None).unwrap();
         for step in 15_000..16_000 {
-            model.log(&attempt, "e", step, 0.25);
+            model.log(&session, "e", step, 0.25);
         }
-        attempt.flush(None).unwrap();
+        session.flush(None).unwrap();
         for step in 20_000..31_000 {
-            model.log(&attempt, "d", step, 0.5);
+            model.log(&session, "d", step, 0.5);
         }
         let reader = Reader::open(scratch.path()).unwrap();
         model.check_with(&reader, "large");
@@ -165,20 +170,20 @@ fn a_table_of_many_batches_is_whole() {
 }
 
 #[test]
-fn a_table_of_long_names_and_short_series_is_whole() {
+fn table_of_long_names_and_short_series_is_complete() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
-        let attempt = open(scratch.path(), sinks, Pace::default());
+        let session = open(scratch.path(), sinks, Pace::default());
         let mut model = Model::default();
         let long = "x".repeat(60_000);
         for step in 0..10_000 {
-            model.log(&attempt, &long, step, 1.0);
+            model.log(&session, &long, step, 1.0);
         }
         for series in 0..3000 {
-            model.log(&attempt, &format!("short/{series}"), 0, 1.0);
+            model.log(&session, &format!("short/{series}"), 0, 1.0);
         }
         let reader = Reader::open(scratch.path()).unwrap();
-        attempt.flush(None).unwrap();
+        session.flush(None).unwrap();
         model.check_with(&reader, "flushed");
         let batches = reader.table(Some("x*")).unwrap().map(Result::unwrap);
         let bytes: Vec<usize> = batches.map(|batch| batch.column(2).as_string::<i32>().value_data().len()).collect();
@@ -186,24 +191,24 @@ fn a_table_of_long_names_and_short_series_is_whole() {
     }
 }
 
-/// A writer at full speed, whose ring is overwritten again and again while it is read.
+/// Reads while a writer at full speed continuously overwrites the ring.
 #[test]
-fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() {
+fn reader_of_a_live_run_returns_all_accepted_points_without_gaps() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         let pace = Pace { points_per_series: 10, min_interval: Duration::from_millis(2), ..Pace::default() };
-        let attempt = open(scratch.path(), sinks, pace);
+        let session = open(scratch.path(), sinks, pace);
         let names = ["a", "b", "c"];
-        let acknowledged = Arc::new(AtomicI64::new(0));
-        let is_over = Arc::new(AtomicBool::new(false));
+        let accepted = Arc::new(AtomicI64::new(0));
+        let is_done = Arc::new(AtomicBool::new(false));
         let reader = {
-            let (acknowledged, is_over) = (Arc::clone(&acknowledged), Arc::clone(&is_over));
+            let (accepted, is_done) = (Arc::clone(&accepted), Arc::clone(&is_done));
             let path = scratch.path().to_owned();
             thread::spawn(move || {
                 let long_lived = Reader::open(&path).unwrap();
                 let (mut rounds, mut seen) = (0, BTreeMap::new());
-                while !is_over.load(Ordering::Acquire) || rounds < 5 {
-                    let at_least = acknowledged.load(Ordering::Acquire);
+                while !is_done.load(Ordering::Acquire) || rounds < 5 {
+                    let at_least = accepted.load(Ordering::Acquire);
                     let fresh = Reader::open(&path).unwrap();
                     for (name, reader) in names.iter().flat_map(|name| [(name, &fresh), (name, &long_lived)]) {
                         let found = match reader.series(name, None, None) {
@@ -216,7 +221,7 @@ fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() 
                             assert!(found.len() as i64 >= at_least, "{name}: {} of {at_least}", found.len());
                         } else {
                             let before = seen.insert(*name, found.len()).unwrap_or(0);
-                            assert!(found.len() >= before, "{name} has shrunk from {before} to {}", found.len());
+                            assert!(found.len() >= before, "{name} shrank from {before} to {}", found.len());
                         }
                     }
                     let facts = fresh.series_facts(Some("a")).unwrap();
@@ -226,42 +231,42 @@ fn a_reader_beside_a_fast_writer_sees_a_prefix_with_all_that_was_acknowledged() 
                 rounds
             })
         };
-        let ids = names.map(|name| attempt.recorder().series(name).unwrap());
+        let ids = names.map(|name| session.recorder().series(name).unwrap());
         for step in 0..60_000 {
             for id in ids {
-                assert_eq!(attempt.recorder().record(id, step, step as f64), Outcome::Accepted);
+                assert_eq!(session.recorder().record(id, step, step as f64), Outcome::Accepted);
             }
-            acknowledged.store(step + 1, Ordering::Release);
+            accepted.store(step + 1, Ordering::Release);
         }
-        attempt.close(Status::Finished).unwrap();
+        session.close(Status::Finished).unwrap();
         let log = fs::metadata(scratch.path().join("metrics.sqlite-wal"));
-        assert!(log.map_or(0, |log| log.len()) == 0, "readers kept points out of the database's file");
-        is_over.store(true, Ordering::Release);
+        assert!(log.map_or(0, |log| log.len()) == 0, "readers blocked the checkpoint of the WAL");
+        is_done.store(true, Ordering::Release);
         assert!(reader.join().unwrap() >= 5);
     }
 }
 
-/// Attempts that open, log, and close as fast as they can, under a reader.
+/// Reads while sessions open, log and close as fast as possible.
 #[test]
-fn a_reader_stands_by_while_attempts_come_and_go() {
+fn reader_works_while_sessions_open_and_close() {
     for sinks in SINKS {
         let scratch = tempfile::tempdir().unwrap();
         open(scratch.path(), sinks, Pace::default()).close(Status::Finished).unwrap();
-        let acknowledged = Arc::new(AtomicI64::new(0));
-        let is_over = Arc::new(AtomicBool::new(false));
+        let accepted = Arc::new(AtomicI64::new(0));
+        let is_done = Arc::new(AtomicBool::new(false));
         let reader = {
-            let (acknowledged, is_over) = (Arc::clone(&acknowledged), Arc::clone(&is_over));
+            let (accepted, is_done) = (Arc::clone(&accepted), Arc::clone(&is_done));
             let reader = Reader::open(scratch.path()).unwrap();
             thread::spawn(move || {
-                while !is_over.load(Ordering::Acquire) {
-                    let at_least = acknowledged.load(Ordering::Acquire);
+                while !is_done.load(Ordering::Acquire) {
+                    let at_least = accepted.load(Ordering::Acquire);
                     match reader.series("a", None, None) {
                         Err(Error::NoSeries(_)) if at_least == 0 => {}
                         found => {
                             let found = found.unwrap();
                             assert!(found.steps.iter().copied().eq(0..found.len() as i64));
                             assert!(found.len() as i64 >= at_least, "{} of {at_least}", found.len());
-                            // Each attempt logs the last step of the one before again.
+                            // Each session repeats the last step of the previous session.
                             let at = |i: usize| found.values[i];
                             assert!((0..found.len().saturating_sub(1)).all(|i| at(i) == i as f64 + 0.5));
                         }
@@ -270,25 +275,25 @@ fn a_reader_stands_by_while_attempts_come_and_go() {
             })
         };
         for step in 0..15 {
-            let attempt = open(scratch.path(), sinks, patient());
-            let id = attempt.recorder().series("a").unwrap();
+            let session = open(scratch.path(), sinks, flush_only());
+            let id = session.recorder().series("a").unwrap();
             if step > 0 {
-                let _ = attempt.recorder().record(id, step - 1, (step - 1) as f64 + 0.5);
+                let _ = session.recorder().record(id, step - 1, (step - 1) as f64 + 0.5);
             }
-            let _ = attempt.recorder().record(id, step, step as f64);
-            acknowledged.store(step + 1, Ordering::Release);
+            let _ = session.recorder().record(id, step, step as f64);
+            accepted.store(step + 1, Ordering::Release);
             if step % 3 == 0 {
-                attempt.flush(None).unwrap();
+                session.flush(None).unwrap();
             }
-            attempt.close(Status::Finished).unwrap();
+            session.close(Status::Finished).unwrap();
         }
-        is_over.store(true, Ordering::Release);
+        is_done.store(true, Ordering::Release);
         reader.join().unwrap();
     }
 }
 
 #[test]
-fn runs_are_found_in_the_order_of_their_creation() {
+fn runs_are_listed_in_order_of_creation() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
     let make = |below: &str| open(&root.join(below), &["sqlite"], Pace::default()).close(Status::Finished).unwrap();
@@ -317,7 +322,7 @@ fn runs_are_found_in_the_order_of_their_creation() {
     let damaged: Vec<&Path> = found.unreadable.iter().map(|(path, _)| path.strip_prefix(root).unwrap()).collect();
     assert_eq!(damaged, ["broken", "project/deep/headless/rank-00003"].map(Path::new));
     assert!(found.unreadable.iter().all(|(_, error)| matches!(error, Error::Damaged { .. })));
-    assert_eq!(list_runs(root.join("z")).unwrap().runs.len(), 1, "a run itself is found");
+    assert_eq!(list_runs(root.join("z")).unwrap().runs.len(), 1, "a root that is a run is listed");
     assert!(matches!(list_runs(root.join("nowhere")), Err(Error::Io { .. })));
 }
 
@@ -327,14 +332,14 @@ fn record_rank(path: &Path, rank: u32) -> Session {
 }
 
 #[test]
-fn ranks_are_read_one_by_one() {
+fn each_rank_is_readable() {
     let scratch = tempfile::tempdir().unwrap();
     let mut models = Vec::new();
     for rank in [12, 0, 1] {
-        let attempt = record_rank(scratch.path(), rank);
+        let session = record_rank(scratch.path(), rank);
         let mut model = Model::default();
-        model.log(&attempt, "a", 0, f64::from(rank));
-        attempt.close(Status::Finished).unwrap();
+        model.log(&session, "a", 0, f64::from(rank));
+        session.close(Status::Finished).unwrap();
         models.push((rank, model));
     }
     for name in ["rank-00002", "rank-3", "rank-00000", "rank-x"] {
@@ -356,20 +361,20 @@ fn ranks_are_read_one_by_one() {
 }
 
 #[test]
-fn parts_alone_are_enough() {
+fn run_is_readable_without_its_database() {
     let scratch = tempfile::tempdir().unwrap();
-    let attempt = open(scratch.path(), &["sqlite", "parquet"], Pace::default());
+    let session = open(scratch.path(), &["sqlite", "parquet"], Pace::default());
     let mut model = Model::default();
     for step in 0..100 {
-        model.log(&attempt, "a", step, step as f64);
+        model.log(&session, "a", step, step as f64);
     }
-    attempt.close(Status::Finished).unwrap();
+    session.close(Status::Finished).unwrap();
     fs::remove_file(scratch.path().join("metrics.sqlite")).unwrap();
     model.check(scratch.path(), "without the database");
 }
 
 #[test]
-fn what_is_no_run_is_told_apart() {
+fn error_depends_on_why_a_run_cannot_be_opened() {
     let scratch = tempfile::tempdir().unwrap();
     assert!(matches!(Reader::open(scratch.path()), Err(Error::NoRun(_))));
     assert!(matches!(Reader::open(scratch.path().join("nowhere")), Err(Error::NoRun(_))));

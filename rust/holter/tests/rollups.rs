@@ -1,5 +1,5 @@
-//! Buckets against a dict: whatever is logged, in whatever order, sealed, spoiled, reopened, cut off by a crash or
-//! damaged, a bucket is what its points come to.
+//! Property tests of buckets against a map: after any sequence of logs, flushes, reopens, crashes and damaged rollup
+//! rows, a bucket contains the aggregates of its points.
 #![allow(clippy::unwrap_used)]
 
 mod run_support;
@@ -17,7 +17,7 @@ use holter::rollup::{Bucket, Level};
 use holter::store::manifest::Status;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use run_support::{copy, open, patient};
+use run_support::{copy, flush_only, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -31,23 +31,23 @@ type Model = BTreeMap<&'static str, BTreeMap<i64, f64>>;
 enum Action {
     /// Single points of one series, in any order.
     Log(usize, Vec<(i64, f64)>),
-    /// So many points from a step on, each so many steps after the one before.
+    /// First step, number of points, and distance between steps.
     Stretch(usize, i64, i64, i64),
-    /// From behind the last step on, as a training does.
-    Onwards(usize, i64, i64),
+    /// Number of points and distance between steps after the last step, as in a training run.
+    Continue(usize, i64, i64),
     Flush,
     Reopen,
     Crash,
-    /// Some of the rows go: every so many.
+    /// Deletes every nth rollup row.
     DropRows(i64),
-    /// A byte of every so many rows is another one.
+    /// Damages a byte of every nth rollup row.
     DamageRows(i64, usize, u8),
-    Check(Wish),
+    Check(Request),
 }
 
-/// A question.
+/// The arguments of a read.
 #[derive(Clone, Debug)]
-struct Wish {
+struct Request {
     names: Vec<usize>,
     width: Option<i64>,
     max_buckets: usize,
@@ -73,14 +73,14 @@ fn values() -> impl Strategy<Value = f64> {
     ]
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn requests() -> impl Strategy<Value = Request> {
     let names = prop_oneof![Just(vec![0, 1, 2]), vec(0..NAMES.len(), 1..4)];
     let widths: Vec<Option<i64>> =
         [1].into_iter().chain(Level::all().map(Level::width)).map(Some).chain([None; 12]).collect();
     let max_buckets = prop_oneof![1_usize..20, 100_usize..5_000, Just(usize::MAX)];
     let bound = || prop_oneof![Just(None), steps().prop_map(Some)];
     (names, prop::sample::select(widths), max_buckets, bound(), bound())
-        .prop_map(|(names, width, max_buckets, start, stop)| Wish { names, width, max_buckets, start, stop })
+        .prop_map(|(names, width, max_buckets, start, stop)| Request { names, width, max_buckets, start, stop })
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -91,13 +91,13 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
             4 => (name(), vec((steps(), values()), 1..30)).prop_map(|(name, points)| Action::Log(name, points)),
             3 => (name(), steps(), 1_i64..6_000, strides())
                 .prop_map(|(name, first, count, stride)| Action::Stretch(name, first, count, stride)),
-            6 => (name(), 1_i64..6_000, strides()).prop_map(|(name, count, stride)| Action::Onwards(name, count, stride)),
+            6 => (name(), 1_i64..6_000, strides()).prop_map(|(name, count, stride)| Action::Continue(name, count, stride)),
             3 => Just(Action::Flush),
             1 => Just(Action::Reopen),
             1 => Just(Action::Crash),
             1 => (1_i64..5).prop_map(Action::DropRows),
             1 => (1_i64..5, any::<usize>(), 1_u8..=255).prop_map(|(every, at, flip)| Action::DamageRows(every, at, flip)),
-            6 => wishes().prop_map(Action::Check),
+            6 => requests().prop_map(Action::Check),
         ],
         1..40,
     )
@@ -107,8 +107,8 @@ struct Store {
     root: TempDir,
     number: usize,
     sinks: &'static [&'static str],
-    attempt: Option<Session>,
-    /// One that has seen earlier states of the run.
+    session: Option<Session>,
+    /// A long-lived reader that has read earlier states of the run.
     reader: Reader,
     model: Model,
 }
@@ -117,8 +117,8 @@ impl Store {
     fn new(sinks: &'static [&'static str]) -> Self {
         let root = TempDir::new().unwrap();
         let path = root.path().join("0");
-        let attempt = Some(open(&path, sinks, patient()));
-        Self { reader: Reader::open(&path).unwrap(), root, number: 0, sinks, attempt, model: Model::new() }
+        let session = Some(open(&path, sinks, flush_only()));
+        Self { reader: Reader::open(&path).unwrap(), root, number: 0, sinks, session, model: Model::new() }
     }
 
     fn path(&self) -> PathBuf {
@@ -126,7 +126,7 @@ impl Store {
     }
 
     fn log(&mut self, name: usize, points: impl Iterator<Item = (i64, f64)>) {
-        let recorder = self.attempt.as_ref().unwrap().recorder();
+        let recorder = self.session.as_ref().unwrap().recorder();
         let id = recorder.series(NAMES[name]).unwrap();
         let series = self.model.entry(NAMES[name]).or_default();
         for (step, value) in points {
@@ -144,17 +144,17 @@ impl Store {
         match action {
             Action::Log(name, points) => self.log(*name, points.iter().copied()),
             Action::Stretch(name, first, count, stride) => self.log_stretch(*name, *first, *count, *stride),
-            Action::Onwards(name, count, stride) => {
+            Action::Continue(name, count, stride) => {
                 let last = self.model.get(NAMES[*name]).and_then(|series| series.last_key_value());
                 let first = last.map_or(Some(0), |(last, _)| last.checked_add(1));
                 if let Some(first) = first {
                     self.log_stretch(*name, first, *count, *stride);
                 }
             }
-            Action::Flush => self.attempt.as_ref().unwrap().flush(None).unwrap(),
+            Action::Flush => self.session.as_ref().unwrap().flush(None).unwrap(),
             Action::Reopen => {
                 self.close();
-                self.attempt = Some(open(&self.path(), self.sinks, patient()));
+                self.session = Some(open(&self.path(), self.sinks, flush_only()));
             }
             Action::Crash => {
                 let from = self.path();
@@ -162,84 +162,85 @@ impl Store {
                 copy(&from, self.path());
                 self.reader = Reader::open(self.path()).unwrap();
                 self.check_all();
-                self.attempt = Some(open(&self.path(), self.sinks, patient()));
+                self.session = Some(open(&self.path(), self.sinks, flush_only()));
             }
             Action::DropRows(every) => self.change_rows(|rows| {
                 rows.execute("DELETE FROM rollups WHERE (start / 512 + level) % ?1 = 0", [every]).unwrap();
             }),
             Action::DamageRows(every, at, flip) => self.change_rows(|rows| damage(rows, *every, *at, *flip)),
-            Action::Check(wish) => self.check(&self.reader, wish),
+            Action::Check(request) => self.check(&self.reader, request),
         }
     }
 
     fn close(&mut self) {
-        self.attempt.take().unwrap().close(Status::Finished).unwrap();
+        self.session.take().unwrap().close(Status::Finished).unwrap();
     }
 
     fn change_rows(&mut self, change: impl Fn(&Connection)) {
         if self.sinks == DATABASE {
             self.close();
             change(&Connection::open(self.path().join("metrics.sqlite")).unwrap());
-            self.attempt = Some(open(&self.path(), self.sinks, patient()));
+            self.session = Some(open(&self.path(), self.sinks, flush_only()));
         }
     }
 
-    /// All of the steps, in the widths of runs and in the widest.
+    /// Checks all steps at typical widths and at the widest width.
     fn check_all(&self) {
         let names: Vec<usize> = (0..NAMES.len()).collect();
         for width in [1, 64, 512, 4096, 32_768, 1 << 60] {
-            let wish = Wish { names: names.clone(), width: Some(width), max_buckets: 1, start: None, stop: None };
-            self.check(&self.reader, &wish);
-            self.check(&Reader::open(self.path()).unwrap(), &wish);
+            let request = Request { names: names.clone(), width: Some(width), max_buckets: 1, start: None, stop: None };
+            self.check(&self.reader, &request);
+            self.check(&Reader::open(self.path()).unwrap(), &request);
         }
     }
 
-    fn check(&self, reader: &Reader, wish: &Wish) {
-        let names: Vec<String> = wish.names.iter().map(|&name| NAMES[name].to_owned()).collect();
-        let found = reader.buckets(Names::Exact(&names), wish.width, wish.max_buckets, wish.start, wish.stop);
+    fn check(&self, reader: &Reader, request: &Request) {
+        let names: Vec<String> = request.names.iter().map(|&name| NAMES[name].to_owned()).collect();
+        let found =
+            reader.buckets(Names::Exact(&names), request.width, request.max_buckets, request.start, request.stop);
         if let Some(unknown) = names.iter().find(|name| !self.model.contains_key(name.as_str())) {
             assert!(matches!(found, Err(Error::NoSeries(name)) if name == *unknown));
             return;
         }
         let (width, found) = found.unwrap();
         assert!(found.iter().map(|series| &series.name).eq(&names));
-        assert_eq!(width, wish.width.unwrap_or_else(|| self.narrowest(wish)), "{wish:?}");
+        assert_eq!(width, request.width.unwrap_or_else(|| self.narrowest(request)), "{request:?}");
         for series in found {
             let points = reader.series(&series.name, None, None).unwrap();
             assert!(points.steps.iter().eq(self.model[series.name.as_str()].keys()));
             let points = points.steps.into_iter().zip(points.values).zip(points.times_micros);
-            let expected = expected(points.map(|((step, value), time)| (step, value, time)), width, &wish.window());
+            let expected = expected(points.map(|((step, value), time)| (step, value, time)), width, &request.window());
             compare(&series.buckets, width, &expected);
         }
     }
 
-    /// The width that the finest buckets have that are few enough.
-    fn narrowest(&self, wish: &Wish) -> i64 {
-        let is_wanted = |step: &&i64| wish.window().contains(&i128::from(**step));
-        let all = wish.names.iter().map(|&name| self.model[NAMES[name]].keys().filter(is_wanted));
-        if all.clone().all(|steps| steps.count() <= wish.max_buckets) {
+    /// The smallest width with few enough buckets.
+    fn narrowest(&self, request: &Request) -> i64 {
+        let is_in_window = |step: &&i64| request.window().contains(&i128::from(**step));
+        let all = request.names.iter().map(|&name| self.model[NAMES[name]].keys().filter(is_in_window));
+        if all.clone().all(|steps| steps.count() <= request.max_buckets) {
             return 1;
         }
         let (first, last) = (all.clone().flatten().min().unwrap(), all.flatten().max().unwrap());
         let span = i128::from(*last) - i128::from(*first) + 1;
         let mut width: i128 = 64;
-        while width < 1 << 60 && span > width.saturating_mul(wish.max_buckets as i128) {
+        while width < 1 << 60 && span > width.saturating_mul(request.max_buckets as i128) {
             width *= 8;
         }
         width as i64
     }
 }
 
-impl Wish {
+impl Request {
     fn window(&self) -> Range<i128> {
         self.start.unwrap_or(i64::MIN).into()..self.stop.map_or(i128::from(i64::MAX) + 1, i128::from)
     }
 }
 
-/// Step, value and time of a point.
+/// A point's step, value and time.
 type Point = (i64, f64, i64);
 
-/// By the number of the bucket the points of each that the window meets: all of them.
+/// All points of each bucket that overlaps the window, by bucket number.
 fn expected(points: impl Iterator<Item = Point>, width: i64, window: &Range<i128>) -> BTreeMap<i64, Vec<Point>> {
     let mut all: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
     for point in points {
@@ -272,13 +273,13 @@ fn compare(found: &[Bucket], width: i64, expected: &BTreeMap<i64, Vec<Point>>) {
     }
 }
 
-/// Whether `found` is the sum of these, to twelve digits of the sum of their sizes.
+/// Asserts that `found` is the sum of the terms, to twelve digits of the sum of their magnitudes.
 fn assert_near(found: f64, terms: impl Iterator<Item = f64> + Clone) {
     let (sum, size): (f64, f64) = (terms.clone().sum(), terms.map(f64::abs).sum());
     assert!((found - sum).abs() <= 1e-12 * size, "{found} is not {sum}");
 }
 
-/// One byte of every so many rows becomes another one, or is cut off.
+/// Flips bits of one byte of every nth row, or truncates the row at that byte.
 fn damage(rows: &Connection, every: i64, at: usize, flip: u8) {
     type Found = ((i64, i64, i64), Vec<u8>);
     let mut select = rows.prepare("SELECT series_id, level, start, buckets FROM rollups").unwrap();
@@ -312,7 +313,7 @@ fn play(actions: &[Action], sinks: &'static [&'static str]) {
     store.check_all();
 }
 
-/// A case opens a run a few times and asks it much: fewer than usual unless `PROPTEST_CASES` says how many.
+/// The number of cases from `PROPTEST_CASES`. The default is low because each case opens and reads a run several times.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
 }
@@ -320,21 +321,21 @@ fn cases() -> u32 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Catches a row that is believed although it is damaged, or of points that have been replaced since.
+    /// Catches a row that is used although it is damaged or its points were replaced.
     #[test]
-    fn buckets_are_what_the_points_come_to(actions in actions()) {
+    fn buckets_are_the_aggregates_of_their_points(actions in actions()) {
         play(&actions, DATABASE);
     }
 
     #[test]
-    fn parts_alone_have_the_same_buckets(actions in actions()) {
+    fn buckets_of_parts_are_the_aggregates_of_their_points(actions in actions()) {
         play(&actions, PARTS);
     }
 }
 
-/// Catches a reader that looks for every row there might be, because a file says that it has all steps there are.
+/// Catches a reader that looks up every possible row because the stored range of steps is false.
 #[test]
-fn a_file_that_promises_too_much_is_read_in_time() {
+fn file_with_a_false_range_of_steps_is_read_in_time() {
     let mut store = Store::new(DATABASE);
     store.log_stretch(0, 0, 2_000, 1);
     store.close();

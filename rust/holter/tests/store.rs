@@ -1,5 +1,5 @@
-//! The whole store against a map: whatever is logged, flushed, closed, opened again or cut off by a crash, its
-//! files hold for each (name, step) the value that was logged last, and nothing else.
+//! Property tests of the store against a map: after any sequence of logs, flushes, closes, reopens and crashes, the
+//! files contain exactly the last logged value for each (name, step).
 #![allow(clippy::unwrap_used)]
 
 mod store_support;
@@ -15,9 +15,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use store_support::{Action, NAMES, Store, play};
 
-/// The sinks that keep every point stay the same for a run, the summary may come and go.
+/// A run keeps the sinks that store every point; a session may omit the summary.
 const ALL: &[&[&str]] = &[&["sqlite", "parquet", "summary"]];
-const ALL_BUT_THE_SUMMARY_AT_TIMES: &[&[&str]] = &[&["sqlite", "parquet", "summary"], &["sqlite", "parquet"]];
+const SUMMARY_IN_SOME_SESSIONS: &[&[&str]] = &[&["sqlite", "parquet", "summary"], &["sqlite", "parquet"]];
 const PARTS: &[&[&str]] = &[&["parquet"]];
 const PARTS_AND_SUMMARY: &[&[&str]] = &[&["parquet", "summary"]];
 
@@ -51,7 +51,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     )
 }
 
-/// A case opens a run a few times, which takes its time: fewer than usual unless `PROPTEST_CASES` says how many.
+/// The number of cases from `PROPTEST_CASES`. The default is low because each case opens a run several times.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
 }
@@ -59,51 +59,51 @@ fn cases() -> u32 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Catches any difference between the database, its facts, the parts, the summary and what was logged.
+    /// Catches any difference between the logged points and the database, its facts, the parts or the summary.
     #[test]
-    fn the_database_and_all_that_follows_from_it(actions in actions()) {
+    fn all_sinks_store_what_was_logged(actions in actions()) {
         play(&actions, ALL);
     }
 
-    /// Catches parts that take the absence of the summary for a sign that they have everything.
+    /// Catches a primary sink that treats the missing summary as a sign that the parts have every point.
     #[test]
-    fn a_summary_that_comes_and_goes(actions in actions()) {
-        play(&actions, ALL_BUT_THE_SUMMARY_AT_TIMES);
+    fn sessions_without_a_summary_store_what_was_logged(actions in actions()) {
+        play(&actions, SUMMARY_IN_SOME_SESSIONS);
     }
 
-    /// Catches a point that is in no part and has left the journal.
+    /// Catches a point that leaves the journal before it is in a part.
     #[test]
-    fn parts_alone(actions in actions()) {
+    fn parts_as_primary_sink_store_what_was_logged(actions in actions()) {
         play(&actions, PARTS);
     }
 
-    /// The same with a summary made from parts.
+    /// Catches differences of a summary that is derived from parts.
     #[test]
-    fn parts_and_a_summary(actions in actions()) {
+    fn summary_derived_from_parts_matches_what_was_logged(actions in actions()) {
         play(&actions, PARTS_AND_SUMMARY);
     }
 }
 
-/// Catches a writer that never frees the journal because the points, all of one (name, step), are few by the time
-/// they would fill a part.
+/// Catches a writer that never frees the journal because points with the same (name, step) are deduplicated and never
+/// fill a part.
 #[test]
-fn one_step_logged_for_ever_does_not_stop_the_parts() {
+fn repeated_step_does_not_block_the_parts() {
     let mut store = Store::new(PARTS[0]);
     let since = Instant::now();
     store.run(&Action::Repeat(0, 7, 20_000), PARTS);
     assert!(since.elapsed() < Duration::from_secs(10));
-    assert_eq!(store.attempt().health().dropped, 0);
-    store.attempt.take().unwrap().close(Status::Finished).unwrap();
+    assert_eq!(store.session().health().dropped, 0);
+    store.session.take().unwrap().close(Status::Finished).unwrap();
     store.check();
 }
 
-/// Catches points dropped that are counted twice, or not at all, when the process dies at the end of a close or of a
-/// recovery, before the journal is gone.
+/// Catches dropped points that are counted twice or never if the process dies at the end of a close or a recovery,
+/// before the journal is removed.
 #[test]
 fn dropped_points_are_counted_once() {
     let mut store = Store::new(ALL[0]);
     store.log(0, 1, 0.5);
-    store.attempt().recorder().count_dropped(7);
+    store.session().recorder().count_dropped(7);
     store.crash();
     let dir = RunDir::new(store.dir());
     let journal = fs::read(dir.journal()).unwrap();
@@ -114,9 +114,9 @@ fn dropped_points_are_counted_once() {
     recover(&dir).unwrap();
     assert_eq!(dropped(&dir), 7);
     store.open(ALL[0]);
-    store.attempt().recorder().count_dropped(4);
+    store.session().recorder().count_dropped(4);
     let journal = fs::read(dir.journal()).unwrap();
-    store.attempt.take().unwrap().close(Status::Finished).unwrap();
+    store.session.take().unwrap().close(Status::Finished).unwrap();
     assert_eq!(dropped(&dir), 11);
     fs::write(dir.journal(), &journal).unwrap();
     recover(&dir).unwrap();
@@ -124,13 +124,13 @@ fn dropped_points_are_counted_once() {
     store.check();
 }
 
-/// Catches a file that a process was making when it ended, and that stays because the run's journal lies elsewhere; and a
-/// journal there that is removed although it has points.
+/// Catches temporary files that are not removed if the run's journal is in another folder, and a journal in the run's
+/// folder that is removed although it has points.
 #[test]
-fn what_was_never_used_goes_where_the_journal_lies_elsewhere() {
+fn unused_files_are_removed_if_the_journal_is_elsewhere() {
     let mut store = Store::new(ALL[0]);
     store.log(0, 1, 0.5);
-    store.attempt.take().unwrap().close(Status::Finished).unwrap();
+    store.session.take().unwrap().close(Status::Finished).unwrap();
     let dir = RunDir::new(store.dir());
     let mut manifest = Manifest::read(&dir).unwrap();
     let local = store.config().local_dir.join(format!("holter-{}-0.journal.holter", manifest.id));

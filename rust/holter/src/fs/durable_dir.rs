@@ -1,4 +1,4 @@
-//! Folders whose names last: a file is found after a loss of power if every name on the way to it is durable.
+//! Durable folders: a file survives a power failure only if every directory entry on its path is durable.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -6,32 +6,32 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Creates the folder and those above it that are missing, and makes their names durable.
+/// Creates the folder and its missing parents, and syncs their directory entries.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if one cannot be created, or its name not made durable.
+/// [`Error::Io`] if a folder cannot be created or synced.
 pub(crate) fn create(path: &Path) -> Result<()> {
-    let num_missing = path.ancestors().take_while(|folder| !is_here(folder) && !folder.exists()).count();
+    let num_missing = path.ancestors().take_while(|folder| !is_current_dir(folder) && !folder.exists()).count();
     fs::create_dir_all(path).map_err(Error::io("create", path))?;
-    // The last one's also if it was there: whoever created it may have been killed before this.
+    // Sync the entry of an existing folder too: the process that created it may have been killed before the sync.
     for folder in path.ancestors().take(num_missing.max(1)) {
         match folder.parent() {
-            Some(parent) => sync(if is_here(parent) { Path::new(".") } else { parent })?,
+            Some(parent) => sync(if is_current_dir(parent) { Path::new(".") } else { parent })?,
             None => break,
         }
     }
     Ok(())
 }
 
-/// Makes the names in the folder durable.
+/// Syncs the folder's directory entries.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if the system refuses.
+/// [`Error::Io`] if the sync fails.
 pub(crate) fn sync(path: &Path) -> Result<()> {
     match File::open(path).and_then(|folder| folder.sync_all()) {
-        // Some network file systems know no such thing for folders, and not every folder may be read.
+        // Some network file systems cannot sync folders, and a folder may be unreadable.
         Err(error)
             if !matches!(
                 error.kind(),
@@ -44,7 +44,7 @@ pub(crate) fn sync(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether it is the folder that relative paths begin in.
-fn is_here(path: &Path) -> bool {
+/// Whether the path is empty, which means the current directory.
+fn is_current_dir(path: &Path) -> bool {
     path.as_os_str().is_empty()
 }

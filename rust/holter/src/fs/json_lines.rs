@@ -1,10 +1,10 @@
-//! Files of lines whose last one a crash may have cut off.
+//! JSON Lines files. A crash may have truncated the last line.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-/// Where the last whole line ends; what is behind it was cut off by a crash.
+/// The end of the last complete line; a crash truncated anything after it.
 pub(crate) fn end_of_last_line(file: &File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     Ok(last_newline(file, length)?.map_or(0, |position| position + 1))

@@ -1,4 +1,4 @@
-//! Files and folders: safe opening, durable folders, JSON Lines, remote file systems.
+//! Files and directories: safe opening, durable directories, JSON Lines, network file systems.
 
 pub(crate) mod durable_dir;
 pub(crate) mod json_lines;

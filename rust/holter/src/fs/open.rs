@@ -1,5 +1,4 @@
-//! How a run's files are opened, whose names somebody else may have taken: no link is followed by whoever writes,
-//! nobody is waited for at the other end of a pipe, and a size is believed as far as it is sensible.
+//! Opens untrusted files: writers do not follow symlinks, opening does not block on FIFOs, and sizes are bounded.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -8,20 +7,20 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Opens a file to go on with it, and creates it if there is none.
+/// Opens a file for reading and writing without truncating it, and creates it if it does not exist.
 ///
 /// # Errors
 ///
-/// Also where the name is a symbolic link's.
+/// Any I/O error; also if `path` is a symlink.
 pub(crate) fn open_to_extend(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
-/// Creates a file in the place of whatever has its name, be it a symbolic link.
+/// Creates a file and replaces an existing file or symlink.
 ///
 /// # Errors
 ///
-/// Also where a folder has the name.
+/// Any I/O error; also if `path` is a folder.
 pub(crate) fn create_replacing(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -29,25 +28,25 @@ pub(crate) fn create_replacing(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a regular file to read it. A symbolic link is followed: a copy of a run may consist of them.
+/// Opens a regular file for reading. Follows symlinks, because a copy of a run may consist of them.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidInput`] where the name is a pipe's, a device's or a folder's.
+/// [`ErrorKind::IsADirectory`] if `path` is a folder, [`ErrorKind::InvalidInput`] if it is a FIFO or a device.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file")),
+        _ => Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file")),
     }
 }
 
-/// Reads a regular file whole, if it is not longer than `max_bytes`.
+/// Reads a complete regular file of at most `max_bytes` bytes.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::FileTooLarge`] if it is, and as [`open_to_read`].
+/// [`ErrorKind::FileTooLarge`] if the file is longer; the errors of [`open_to_read`].
 pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_to_read(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
@@ -57,17 +56,14 @@ pub(crate) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses a folder that is a symbolic link: what is written into it would lie outside of the run.
+/// Rejects a folder that is a symlink, because writes to it would leave the run's folder.
 ///
 /// # Errors
 ///
-/// [`Error::Damaged`] if it is one.
+/// [`Error::Damaged`] if the folder is a symlink.
 pub(crate) fn reject_symlink(folder: &Path) -> Result<()> {
     if folder.is_symlink() {
-        return Err(Error::damaged(
-            folder,
-            "it is a symbolic link, and a run is written into folders of its own alone",
-        ));
+        return Err(Error::damaged(folder, "it is a symbolic link; a run's folders must be real folders"));
     }
     Ok(())
 }

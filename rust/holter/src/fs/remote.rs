@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Types of file systems that other machines write to as well, or that do not support shared mappings reliably.
+/// Magic numbers of file systems that several machines can write to, or whose shared mappings are unreliable.
 const REMOTE: [u32; 13] = [
     0x6969,      // NFS
     0x517B,      // SMB

@@ -1,7 +1,6 @@
-//! A run's points as Arrow record batches, for whoever speaks Arrow.
+//! A run's points as Arrow record batches.
 //!
-//! Batches are read when they are asked for, each within one short transaction: a stream that nobody
-//! reads on keeps nothing open and nothing locked.
+//! Each batch is read on demand within a short transaction: an idle stream holds no files open and no locks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
@@ -25,7 +24,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let fields = [
         (column::RUN, DataType::Utf8),
         (column::RANK, DataType::Int32),
-        // Never Arrow's dictionary type: it keeps readers from skipping what they do not need.
+        // Not a dictionary: with a dictionary, readers cannot skip data that they do not need.
         (column::NAME, DataType::Utf8),
         (column::STEP, DataType::Int64),
         (column::VALUE, DataType::Float64),
@@ -35,25 +34,25 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(fields))
 });
 
-/// A stream of rows `run`, `rank`, `name`, `step`, `value`, `timestamp`, by name and step.
+/// A stream of rows `run`, `rank`, `name`, `step`, `value`, `timestamp`, ordered by name and step.
 ///
-/// Beside a live writer each batch is as of when it is read: a series that grows meanwhile is given up
-/// to its last point then, each step once, and a series that begins meanwhile is not in it.
+/// While a writer is active, each batch reflects the run at the time of the read: a growing series is returned up to
+/// its last point at that time, with each step once. Series that start after the stream was created are not included.
 #[derive(Debug)]
 pub struct Table {
     reader: Reader,
     scan: Scan,
-    /// Batches that were read together with one that was asked for.
+    /// Batches that were read together with an earlier batch and not returned yet.
     ready: VecDeque<RecordBatch>,
     has_failed: bool,
 }
 
 impl Reader {
-    /// The points of all series that match `pattern` as a stream of Arrow record batches.
+    /// Returns the points of all series that match `pattern` as a stream of Arrow record batches.
     ///
     /// # Errors
     ///
-    /// As [`Reader::names`].
+    /// The errors of [`Reader::names`].
     pub fn table(&self, pattern: Option<&str>) -> Result<Table> {
         Ok(Table::new(self.clone(), self.names(pattern)?))
     }
@@ -64,23 +63,23 @@ impl Table {
         Self { reader, scan: Scan::new(names), ready: VecDeque::new(), has_failed: false }
     }
 
-    /// The columns' names and types.
+    /// The Arrow schema of the stream.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&SCHEMA)
     }
 
-    /// Tables one after the other, in the form in which libraries of any language take a stream over.
+    /// Concatenates tables into an Arrow C stream.
     pub fn into_ffi(tables: impl IntoIterator<Item = Self>) -> FFI_ArrowArrayStream {
         FFI_ArrowArrayStream::new(Box::new(Chain(tables.into_iter().collect())))
     }
 
     /// The next batch; `None` at the end.
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        while self.ready.is_empty() && !self.scan.is_over() {
+        while self.ready.is_empty() && !self.scan.is_done() {
             let (stretches, position) = self.reader.view(|view| self.scan.read(view)).map_err(external)?;
             self.scan.advance(position);
             let batch = self.batch(stretches)?;
-            // A primary sink that cannot stop at a row gives more than one batch's worth.
+            // The Parquet parts cannot stop at a row, so a read may return more rows than a batch.
             let starts = (0..batch.num_rows()).step_by(BATCH_ROWS);
             self.ready.extend(starts.map(|start| batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start))));
         }
@@ -131,7 +130,7 @@ impl Iterator for Table {
     }
 }
 
-/// The rows of several tables; an error ends them all.
+/// The rows of several tables; an error ends the stream.
 #[derive(Debug)]
 struct Chain(VecDeque<Table>);
 
@@ -159,7 +158,7 @@ impl RecordBatchReader for Chain {
     }
 }
 
-/// As an error of input and output, which is not taken for a wrong argument on the other side.
+/// Wraps the error as an I/O error, so that the consumer does not report it as an invalid argument.
 fn external(error: Error) -> ArrowError {
     ArrowError::IoError(error.to_string(), std::io::Error::other(error))
 }

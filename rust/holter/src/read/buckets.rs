@@ -1,7 +1,7 @@
-//! Series in buckets of steps: few numbers for many points, without losing an extreme.
+//! Series aggregated in buckets of steps, which keep the extremes.
 //!
-//! Buckets come from the rollups of the database if they exist, and from the points otherwise; the result is the same.
-//! Points that only the journal has are included: a rollup row with such a point is not used.
+//! Buckets come from the rollups of the database if they exist, and from the points otherwise, with the same result.
+//! Points in the journal are included: a rollup row that overlaps such a point is not used.
 
 use std::ops::RangeInclusive;
 
@@ -18,9 +18,9 @@ use crate::rollup::{Bucket, Level, has_rows};
 /// Which series to read.
 #[derive(Clone, Copy, Debug)]
 pub enum Names<'a> {
-    /// These, in this order.
+    /// These series, in this order.
     Exact(&'a [String]),
-    /// Those that match this pattern, in the order of their names.
+    /// The series that match this pattern, in the order of their names.
     Matching(&'a str),
 }
 
@@ -38,19 +38,19 @@ pub struct SeriesBuckets {
 struct Request<'a> {
     /// The range of steps; `None` if it is empty.
     window: Option<&'a RangeInclusive<Step>>,
-    /// The width in steps; `None` for the narrowest that gives about `max_buckets`.
+    /// The width in steps; `None` for the narrowest width that gives about `max_buckets` buckets.
     width: Option<i64>,
     max_buckets: usize,
 }
 
 impl Reader {
-    /// Reads series in buckets of one width, which is returned with them: the buckets that overlap the steps
-    /// `start <= step < stop` and have a point.
+    /// Reads series in buckets of equal width. Returns the width and the buckets that overlap `start <= step < stop`
+    /// and have a point.
     ///
-    /// A width is 1, where each point is a bucket, or that of a [`Level`]. With `None` it is 1 if no series
-    /// has more than `max_buckets` points at these steps, and otherwise the smallest with which `max_buckets` buckets
-    /// span the steps from the first to the last of all these points. Buckets wider than 1 are whole: the outer ones
-    /// include points before `start` and after `stop`.
+    /// The width is 1, where each point is a bucket, or the width of a [`Level`]. With `None` it is 1 if no series
+    /// has more than `max_buckets` points at these steps, and otherwise the smallest width at which `max_buckets`
+    /// buckets span the steps from the first to the last of all these points. Buckets wider than 1 are complete: the
+    /// outermost buckets include points before `start` and after `stop`.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl View<'_> {
         Ok((width, found.collect()))
     }
 
-    /// These series, all of which must exist.
+    /// These series. Each must exist.
     fn each<'a>(&'a self, names: &'a [String]) -> Result<Vec<OneSeries<'a>>> {
         let in_parts = names_in_parts(&self.committed)?;
         let find = |name: &'a String| {
@@ -125,11 +125,11 @@ fn narrowest(all: &[OneSeries<'_>], window: &RangeInclusive<Step>, max_buckets: 
     })
 }
 
-/// Reads the rows of `level` for all series at once if they are adjacent in the table: a scan is several times faster
-/// than a search for each row.
+/// Reads the rows of `level` for all series in one scan if they are adjacent in the table, which is several times
+/// faster than a lookup of each row.
 fn preload(all: &mut [OneSeries<'_>], database: &Database, level: Level, window: &RangeInclusive<Step>) -> Result<()> {
-    /// How many rows a scan passes in the time of one search.
-    const ROWS_PER_SEARCH: u64 = 8;
+    /// The number of rows that a scan reads in the time of one lookup.
+    const ROWS_PER_LOOKUP: u64 = 8;
     let mut ids = Vec::new();
     let mut num_blocks: u64 = 0;
     let mut steps: Option<RangeInclusive<Step>> = None;
@@ -142,8 +142,8 @@ fn preload(all: &mut [OneSeries<'_>], database: &Database, level: Level, window:
         steps = Some(union(steps, own));
     }
     let (Some(steps), Some(first), Some(last)) = (steps, ids.iter().min(), ids.iter().max()) else { return Ok(()) };
-    let are_adjacent = last.abs_diff(*first) < ROWS_PER_SEARCH * ids.len() as u64;
-    // Series can also be far apart in their steps, with many blocks between them.
+    let are_adjacent = last.abs_diff(*first) < ROWS_PER_LOOKUP * ids.len() as u64;
+    // The steps of the series can also be far apart, with many blocks between them.
     if !are_adjacent || level.num_blocks(&steps) > num_blocks {
         return Ok(());
     }

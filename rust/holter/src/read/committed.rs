@@ -1,4 +1,4 @@
-//! What the primary sink of a run has: the database, or the Parquet parts.
+//! The content of a run's primary sink: the database or the Parquet parts.
 
 use std::ops::RangeInclusive;
 
@@ -33,7 +33,7 @@ impl Committed<'_> {
             Self::Database(database) => database.facts(),
             Self::Parts(parts) => {
                 let mut all: Vec<SeriesFacts> = Vec::new();
-                // A long series comes in several consecutive stretches.
+                // A long series is split into several consecutive stretches.
                 parts::for_each_series(parts, |name, stretch| {
                     match all.last_mut() {
                         Some(facts) if facts.name == name => facts.add(stretch),
@@ -58,7 +58,7 @@ impl Committed<'_> {
         }
     }
 
-    /// The values of `name` at those of `steps` that it has.
+    /// The values of `name` at those `steps` that have a point.
     pub(super) fn values_at(&self, name: &str, steps: &[Step]) -> Result<Vec<f64>> {
         match (self, steps) {
             (Self::Nothing, _) | (_, []) => Ok(Vec::new()),

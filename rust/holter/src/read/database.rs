@@ -1,8 +1,8 @@
-//! The database as a reader sees it: opened anew for each read, and only for as long as that takes.
+//! Read-only access to the database, with a new connection for each read.
 //!
-//! Nothing is created or changed, and no connection outlives a read: it would keep the writer's log
-//! from being emptied, and a forked child must not inherit one. The database's file is never opened
-//! but by `SQLite`, for closing a file lets go of all locks that the process has on it, the writer's too.
+//! Reads create and change nothing. A connection does not outlive a read: it would prevent the writer from resetting
+//! the WAL, and a forked child must not inherit it. Only `SQLite` opens the database file, because closing a file
+//! descriptor releases all locks of the process on the file, including the writer's.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -32,27 +32,27 @@ use crate::store::sqlite::files::{rollback_path, wal_path};
 use crate::store::sqlite::foreign_schema;
 use holter_journal::Step;
 
-/// How often a read is begun again when the database is busy or changed under it.
+/// Maximum attempts for a read if the database is busy or changes during the read.
 const ATTEMPTS: u32 = 20;
-/// How long a lock is waited for within an attempt, and the pause between attempts.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long an attempt waits for a lock, and the pause between attempts.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Rows by the id of the series that they are of.
+/// Rows by series id.
 type RowsOfSeries = HashMap<i64, Vec<Row>>;
 
 /// One read transaction.
 pub(super) struct Database {
     connection: Connection,
     started_micros: i64,
-    /// The journal of the last commit, and up to where it is committed.
+    /// The journal id and the journal cursor of the last commit.
     journal: Option<(u64, u64)>,
-    /// Whether there is such a table, once that was asked.
+    /// Whether the table of rollups exists; cached.
     has_rollups: OnceCell<bool>,
 }
 
-/// Calls `action` within a read transaction on the run's database, with `None` while there is nothing
-/// in it; perhaps several times, of which the last one counts.
+/// Calls `action` within a read transaction on the run's database, or with `None` if the database is empty. May call it
+/// several times; the last call counts.
 pub(super) fn read<T>(dir: &RunDir, mut action: impl FnMut(Option<&Database>) -> Result<T>) -> Result<T> {
     let path = match dir.database().canonicalize() {
         Ok(path) => path,
@@ -63,14 +63,14 @@ pub(super) fn read<T>(dir: &RunDir, mut action: impl FnMut(Option<&Database>) ->
         let is_last = attempt == ATTEMPTS;
         match read_once(dir, &path, is_last, &mut action) {
             Ok(Some(result)) => return Ok(result),
-            Err(error) if is_last || !is_transient(&error) => return Err(in_words(&path, error)),
+            Err(error) if is_last || !is_transient(&error) => return Err(with_hint(&path, error)),
             _ => std::thread::sleep(PAUSE),
         }
     }
     unreachable!("the last attempt returns")
 }
 
-/// As [`read`]; `None` if the file changed meanwhile.
+/// Makes one attempt of [`read`]; `None` if the file changed during the read.
 fn read_once<T>(
     dir: &RunDir,
     path: &Path,
@@ -78,29 +78,29 @@ fn read_once<T>(
     action: &mut impl FnMut(Option<&Database>) -> Result<T>,
 ) -> Result<Option<T>> {
     let Some(before) = FileState::of(path)? else { return action(None).map(Some) };
-    // With nothing beside it the file is all there is. SQLite would create a log and its index to read
-    // it; taken as unchangeable it is read as it stands, also from a medium that is read-only. Without
-    // a log (on a network file system) a writer changes the file itself, so there locks are needed.
-    let is_settled = before.is_alone && !with_locks && !(is_remote(dir.path()) && is_live(dir));
-    let result = Database::open(path, is_settled).and_then(|database| action(database.as_ref()));
-    if is_settled && FileState::of(path)? != Some(before) {
+    // Without a WAL or a rollback journal, the file is the complete database. A normal connection would create a WAL
+    // and its index; an immutable connection does not, and also works on read-only media. On a network file system the
+    // writer uses no WAL and changes the file itself, so a live run needs locks there.
+    let is_immutable = before.is_alone && !with_locks && !(is_remote(dir.path()) && is_live(dir));
+    let result = Database::open(path, is_immutable).and_then(|database| action(database.as_ref()));
+    if is_immutable && FileState::of(path)? != Some(before) {
         return Ok(None);
     }
     result.map(Some)
 }
 
-/// What tells whether a database's file has changed.
+/// Metadata that detects changes of a database file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FileState {
     identity: (u64, u64),
     length: u64,
     modified: (i64, i64),
-    /// Whether nothing lies beside it, such as a log with commits or a transaction half done.
+    /// Whether there is neither a WAL nor a rollback journal with content.
     is_alone: bool,
 }
 
 impl FileState {
-    /// `None` if there is no file, or nothing in it.
+    /// `None` if the file does not exist or is empty.
     fn of(path: &Path) -> Result<Option<Self>> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
@@ -119,15 +119,15 @@ impl FileState {
 }
 
 impl Database {
-    /// Begins a read transaction; `None` if the tables are not there yet.
-    fn open(path: &Path, is_settled: bool) -> Result<Option<Self>> {
+    /// Begins a read transaction; `None` if the tables do not exist yet.
+    fn open(path: &Path, is_immutable: bool) -> Result<Option<Self>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let connection = if is_settled {
+        let connection = if is_immutable {
             Connection::open_with_flags(immutable_uri(path), flags)?
         } else {
             Connection::open_with_flags(path, flags)?
         };
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.execute_batch("BEGIN")?;
         let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
         if version > schema::FORMAT_VERSION {
@@ -142,14 +142,15 @@ impl Database {
             let mut select = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
             select.query_row([key], |row| row.get::<_, i64>(0)).optional()
         };
-        let started_micros = meta(sql::KEY_STARTED_MICROS)?
-            .ok_or_else(|| Error::damaged(path, format!("it has no {:?}", sql::KEY_STARTED_MICROS)))?;
+        let started_micros = meta(sql::KEY_STARTED_MICROS)?.ok_or_else(|| {
+            Error::damaged(path, format!("{:?} is missing in the table meta", sql::KEY_STARTED_MICROS))
+        })?;
         let journal = meta(sql::KEY_JOURNAL_ID)?.zip(meta(sql::KEY_JOURNAL_CURSOR)?);
         let journal = journal.map(|(id, cursor)| (id as u64, cursor as u64));
         Ok(Some(Self { connection, started_micros, journal, has_rollups: OnceCell::new() }))
     }
 
-    /// Up to where the points of this journal are committed, `None` if its points are not the last.
+    /// The sequence number up to which this journal is committed; `None` if the last commit is of another journal.
     pub(super) fn committed_until(&self, journal_id: u64) -> Option<u64> {
         self.journal.filter(|(id, _)| *id == journal_id).map(|(_, cursor)| cursor)
     }
@@ -186,7 +187,7 @@ impl Database {
         Ok(facts.collect::<Result<_, _>>()?)
     }
 
-    /// At most `limit` points of `name`, those of the smallest of these steps.
+    /// The first `limit` points of `name` at these steps.
     pub(super) fn points(&self, name: &str, steps: &RangeInclusive<Step>, limit: usize) -> Result<Option<Columns>> {
         let Some(id) = self.id(name)? else { return Ok(None) };
         let mut select = self.connection.prepare_cached(
@@ -202,7 +203,7 @@ impl Database {
         Ok(Some(found))
     }
 
-    /// The values of `name` at those of `steps` that it has.
+    /// The values of `name` at those `steps` that have a point.
     pub(super) fn values_at(&self, name: &str, steps: &[Step]) -> Result<Vec<f64>> {
         let Some(id) = self.id(name)? else { return Ok(Vec::new()) };
         let mut select =
@@ -214,8 +215,8 @@ impl Database {
         Ok(values)
     }
 
-    /// The id of `name`, how many points it has, and its first and its last step. The number is never more than
-    /// the file has room for, whatever it says.
+    /// The id of `name`, the number of its points, and its first and last step. The number is limited to what fits in a
+    /// file of this size, even if the file contains a larger number.
     pub(super) fn extent(&self, name: &str) -> Result<Option<(i64, u64, RangeInclusive<Step>)>> {
         let mut select =
             self.connection.prepare_cached("SELECT id, count, first_step, last_step FROM series WHERE name = ?1")?;
@@ -228,9 +229,9 @@ impl Database {
         Ok(Some((id, count, first..=last)))
     }
 
-    /// The first and the last of the points of the series `id` at these steps.
+    /// The first and the last step of the series `id` with a point within `steps`.
     pub(super) fn steps_within(&self, id: i64, steps: &RangeInclusive<Step>) -> Result<Option<RangeInclusive<Step>>> {
-        // Each of the two a search: SQLite does not find both ends in one.
+        // Two subqueries, because SQLite uses the index for `min` and `max` only if each is alone in a query.
         let mut select = self.connection.prepare_cached(
             "SELECT (SELECT min(step) FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3),
                     (SELECT max(step) FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3)",
@@ -241,7 +242,7 @@ impl Database {
         Ok(first.zip(last).map(|(first, last)| first..=last))
     }
 
-    /// How many points the series `id` has at these steps, `limit` if there are more.
+    /// The number of points of the series `id` at these steps, at most `limit`.
     pub(super) fn count(&self, id: i64, steps: &RangeInclusive<Step>, limit: usize) -> Result<usize> {
         let mut select = self.connection.prepare_cached(
             "SELECT count(*) FROM (SELECT 1 FROM points WHERE series_id = ?1 AND step BETWEEN ?2 AND ?3 LIMIT ?4)",
@@ -250,8 +251,8 @@ impl Database {
         Ok(select.query_row(params![id, steps.start(), steps.end(), limit], |row| row.get::<_, i64>(0))? as usize)
     }
 
-    /// The rows of `level` that these steps lie in, ascending, of each of the series `ids`; what lies between their
-    /// ids is passed over. None where there is no such table, or the row is damaged.
+    /// The rows of `level` that contain these steps, ascending, for each series in `ids`. Omits damaged rows, and
+    /// returns no rows if the table does not exist. Scans and skips the series between these ids.
     pub(super) fn rollups(&self, ids: &[i64], level: Level, steps: &RangeInclusive<Step>) -> Result<RowsOfSeries> {
         let mut found: RowsOfSeries = ids.iter().map(|&id| (id, Vec::new())).collect();
         if !self.has_rollups()? {
@@ -274,7 +275,7 @@ impl Database {
         Ok(found)
     }
 
-    /// Calls `visit` with step, value and time of the points of the series `id` at these steps, ascending.
+    /// Calls `visit` with the step, value and time of each point of the series `id` at these steps, in ascending order.
     pub(super) fn visit(
         &self,
         id: i64,
@@ -292,7 +293,7 @@ impl Database {
         Ok(())
     }
 
-    /// As many points as could be in a file of this size.
+    /// The maximum number of points in a file of this size.
     fn max_points(&self) -> Result<u64> {
         const MIN_POINT_BYTES: i64 = 8;
         let pragma = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -315,7 +316,7 @@ impl Database {
     }
 }
 
-/// NaN is NULL in the database, and nothing else is.
+/// The database stores NaN as NULL, and only NaN.
 fn value(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<f64> {
     Ok(match row.get_ref(index)? {
         ValueRef::Real(value) => value,
@@ -336,7 +337,7 @@ fn immutable_uri(path: &Path) -> String {
     uri + "?immutable=1"
 }
 
-/// Whether the same read may succeed a moment later.
+/// Whether a retry of the read may succeed.
 fn is_transient(error: &Error) -> bool {
     let Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
     matches!(
@@ -349,13 +350,13 @@ fn is_transient(error: &Error) -> bool {
     )
 }
 
-/// Says which file it is, and what to do about it.
-fn in_words(path: &Path, error: Error) -> Error {
+/// Adds the file and a hint to the error.
+fn with_hint(path: &Path, error: Error) -> Error {
     match error {
         Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
             if failure.extended_code == SQLITE_READONLY_ROLLBACK =>
         {
-            Error::damaged(path, "a process died in the middle of a commit; recover the run to read it")
+            Error::damaged(path, "a process died during a commit; recover the run to read it")
         }
         Error::Sqlite(rusqlite::Error::SqliteFailure(failure, message))
             if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
@@ -363,8 +364,8 @@ fn in_words(path: &Path, error: Error) -> Error {
             Error::damaged(path, message.unwrap_or_else(|| failure.to_string()))
         }
         Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ErrorCode::CannotOpen => {
-            let reason = "a log (-wal) beside it needs its index (-shm), which cannot be made in a directory that is \
-                          read-only: copy the run to another";
+            let reason = "its write-ahead log (-wal) needs an index (-shm), which cannot be created in a read-only \
+                          directory; copy the run to a writable directory";
             Error::io("open", path)(io::Error::other(reason))
         }
         other => other,

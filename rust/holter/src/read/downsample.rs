@@ -1,19 +1,19 @@
-//! Fewer points, extremes kept: a spike of one step stays visible at any zoom.
+//! Downsampling that keeps the extremes: a spike of a single step stays visible at any zoom.
 
 use crate::points::Columns;
 
-/// Of `all`, at most `max(points, 5)` points that look alike.
+/// Reduces `all` to at most `max(points, 5)` points that have the same shape.
 ///
-/// If there are no more than `points`, all are returned. Otherwise they are divided, in their order,
-/// into buckets of equal count, give or take one, as many as can have four points each, or five where
-/// some value is not finite. Of each bucket these points are kept, as they are and in their order:
+/// Returns all points if there are at most `points`. Otherwise divides them, in order, into buckets whose counts differ
+/// by at most 1. The number of buckets allows four points per bucket, or five if some value is not finite. Keeps these
+/// points of each bucket, unchanged and in order:
 ///
 /// * the first and the last,
-/// * the one with the smallest and the one with the largest finite value, of equal ones the first,
+/// * the first with the smallest and the first with the largest finite value,
 /// * the first whose value is NaN or infinite.
 ///
-/// Buckets are of equal count and not of equal width in steps, so that one far-off step does not
-/// squeeze all others into one bucket. The method without the last rule is known as M4: Jugel et al.,
+/// Buckets have equal counts instead of equal widths in steps, so that a single distant step does not squeeze all other
+/// points into one bucket. Without the last rule, the method is known as M4: Jugel et al.,
 /// "M4: A Visualization-Oriented Time Series Data Aggregation", PVLDB 7(10), 2014.
 ///
 /// ```
@@ -37,7 +37,7 @@ pub fn downsample(all: Columns, points: usize) -> Columns {
     for bucket in 0..num_buckets {
         let start = boundary(all.len(), bucket, num_buckets);
         let end = boundary(all.len(), bucket + 1, num_buckets);
-        for i in landmarks(&all.values[start..end]) {
+        for i in points_to_keep(&all.values[start..end]) {
             kept.extend_from(&all, start + i..start + i + 1);
         }
     }
@@ -50,9 +50,9 @@ fn boundary(len: usize, bucket: usize, num_buckets: usize) -> usize {
 }
 
 /// The indices of the points to keep, ascending.
-fn landmarks(values: &[f64]) -> Vec<usize> {
+fn points_to_keep(values: &[f64]) -> Vec<usize> {
     let finite = || values.iter().enumerate().filter(|(_, value)| value.is_finite());
-    // Of equal ones `min_by` gives the first, `max_by` the last: hence the reversed order.
+    // `min_by` returns the first of equal values, `max_by` the last; hence the reversed comparison.
     let min = finite().min_by(|(_, a), (_, b)| a.total_cmp(b));
     let max = finite().min_by(|(_, a), (_, b)| b.total_cmp(a));
     let nonfinite = values.iter().position(|value| !value.is_finite());

@@ -1,17 +1,17 @@
-//! Facts of a series: its counts, its range of steps, its last value and its extremes.
+//! Facts about a series: counts, range of steps, last value and extremes.
 
 use holter_journal::Step;
 
 use crate::points::{Columns, Extremes};
 
-/// Facts of a series.
+/// Facts about a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesFacts {
     /// The name.
     pub name: String,
     /// The number of points, at least 1.
     pub count: u64,
-    /// How many values are NaN or infinite.
+    /// The number of values that are NaN or infinite.
     pub nonfinite_count: u64,
     /// The smallest step.
     pub first_step: Step,
@@ -42,7 +42,7 @@ impl SeriesFacts {
         Some(facts)
     }
 
-    /// Adds newer points, at steps that are not counted.
+    /// Adds newer points whose steps are not counted yet.
     pub(super) fn add(&mut self, points: &Columns) {
         let (Some(&first), Some(&last)) = (points.steps.first(), points.steps.last()) else { return };
         self.count += points.len() as u64;

@@ -1,4 +1,4 @@
-//! Finds the runs below a directory. What cannot be read is told, and keeps nothing else from being found.
+//! Finds the runs below a directory. Reports unreadable directories and continues.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::run::Reader;
 use crate::error::{Error, Result};
 use crate::store::schema::file;
 
-/// How deep below the directory a run may lie.
+/// Maximum depth of a run below the directory.
 const MAX_DEPTH: usize = 3;
 
 /// What [`list_runs`] found.
@@ -16,14 +16,14 @@ const MAX_DEPTH: usize = 3;
 pub struct Runs {
     /// The lowest rank of each run, the oldest first.
     pub runs: Vec<Reader>,
-    /// Directories that hold a run or may hold one, and why they cannot be read.
+    /// Directories that contain or may contain a run, and why they cannot be read.
     pub unreadable: Vec<(PathBuf, Error)>,
 }
 
-/// The runs at or below `root`, at most three levels down, the oldest first.
+/// Lists the runs at or below `root`, at most three levels deep, oldest first.
 ///
-/// A run's ranks belong to it and are not listed. Of a run whose rank 0 has recorded nothing the lowest rank
-/// that can be read stands for it. Symbolic links below `root` and hidden directories are not followed.
+/// The ranks of a run are not listed separately. A run without rank 0 is represented by its lowest readable rank.
+/// Symlinks below `root` are not followed, and hidden directories are skipped.
 ///
 /// # Errors
 ///
@@ -44,8 +44,8 @@ fn visit(directory: &Path, depth: usize, found: &mut Runs) {
         return;
     }
     if directory.join(file::DATABASE).is_file() {
-        // Whoever records makes it after the manifest.
-        let reason = format!("it has {} but no {}: a run that was copied in part", file::DATABASE, file::MANIFEST);
+        // A recording creates the database after the manifest.
+        let reason = format!("{} exists but {} is missing: the run was copied in part", file::DATABASE, file::MANIFEST);
         found.unreadable.push((directory.to_owned(), Error::damaged(directory, reason)));
     }
     let below = match subdirectories(directory) {
@@ -68,7 +68,7 @@ fn visit(directory: &Path, depth: usize, found: &mut Runs) {
     }
 }
 
-/// Takes in the run of this directory; whether it can be read.
+/// Adds the run in this directory to `found`. Returns whether it can be read.
 fn open(directory: &Path, found: &mut Runs) -> bool {
     match Reader::open(directory) {
         Ok(reader) => {
@@ -87,7 +87,7 @@ fn subdirectories(directory: &Path) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let entry = entry.map_err(Error::io("list", directory))?;
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        // The entry's own type: a link to a directory is a link.
+        // The type of the entry, which is not a directory for a symlink to a directory.
         if !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             below.push(entry.path());
         }

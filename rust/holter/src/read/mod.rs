@@ -1,7 +1,7 @@
-//! Reads runs: beside a live writer, after a close, or after a crash that nothing recovered.
+//! Reads runs: while a writer is active, after a close, or after a crash without recovery.
 //!
-//! [`Reader`] reads one run. Each read combines what the primary sink has (`committed`, the database or the Parquet
-//! parts) with what only the journal has (`pending`) into a `view` of one moment.
+//! [`Reader`] reads one run. Each read combines the content of the primary sink (`committed`: the database or the
+//! Parquet parts) with the points that are only in the journal (`pending`) into a consistent `view`.
 
 mod arrow;
 mod buckets;

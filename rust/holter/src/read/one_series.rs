@@ -1,4 +1,4 @@
-//! One series at one moment: what is committed, and on top of it the pending points.
+//! A consistent snapshot of one series: its committed points, overlaid with its pending points.
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -13,10 +13,10 @@ use crate::points::Columns;
 use crate::rollup::{Bucket, Level, Row, Source, cover};
 use crate::store::parquet::parts::{self, Part};
 
-/// One series at one moment.
+/// A snapshot of one series.
 pub(super) struct OneSeries<'a> {
     committed: Option<Origin<'a>>,
-    /// All points that only the journal has.
+    /// The points that are only in the journal.
     pending: Columns,
     preloaded: Option<PreloadedRows>,
 }
@@ -34,13 +34,13 @@ enum Origin<'a> {
 }
 
 impl<'a> OneSeries<'a> {
-    /// The series `name` with these pending points. It may not exist.
+    /// Creates a snapshot of the series `name` with these pending points. The series may not exist.
     pub(super) fn new(committed: &Committed<'a>, name: &'a str, pending: Columns) -> Result<Self> {
         let in_parts = names_in_parts(committed)?;
         Self::with_names(committed, &in_parts, name, pending)
     }
 
-    /// As [`OneSeries::new`], given the names in the parts.
+    /// Like [`OneSeries::new`], with the names in the parts given.
     pub(super) fn with_names(
         committed: &Committed<'a>,
         in_parts: &BTreeSet<String>,
@@ -70,12 +70,12 @@ impl<'a> OneSeries<'a> {
         }
     }
 
-    /// Provides all rows of `level` in the window, so that they are not searched again.
+    /// Caches all rows of `level` in the window, so that they are not looked up again.
     pub(super) fn preload(&mut self, level: Level, rows: Vec<Row>) {
         self.preloaded = Some(PreloadedRows { level, rows });
     }
 
-    /// The first and the last step with a point in the window; `None` if there are none.
+    /// The first and the last step with a point in the window; `None` if the window has no points.
     pub(super) fn steps_within(&self, window: &RangeInclusive<Step>) -> Result<Option<RangeInclusive<Step>>> {
         let pending = &self.pending.steps[self.pending_at(window)];
         let committed = match &self.committed {
@@ -120,7 +120,7 @@ impl<'a> OneSeries<'a> {
         Ok(count > max)
     }
 
-    /// The steps of whole buckets around the window, limited to where points can be; `None` if there are none.
+    /// The steps of the complete buckets that overlap the window, limited to the range of the points; `None` if empty.
     pub(super) fn whole_buckets(&self, level: Level, window: &RangeInclusive<Step>) -> Option<RangeInclusive<Step>> {
         let whole = level.bucket_start(*window.start())..=level.bucket_end(*window.end());
         match &self.committed {
@@ -144,7 +144,7 @@ impl<'a> OneSeries<'a> {
         Ok(buckets)
     }
 
-    /// The range of the pending points at these steps.
+    /// The indices of the pending points at these steps.
     fn pending_at(&self, steps: &RangeInclusive<Step>) -> Range<usize> {
         let start = self.pending.steps.partition_point(|step| step < steps.start());
         let end = self.pending.steps.partition_point(|step| step <= steps.end());
@@ -156,7 +156,7 @@ impl Source for OneSeries<'_> {
     fn max_points(&self) -> u64 {
         match &self.committed {
             Some(Origin::Database { count, .. }) => count.saturating_add(self.pending.len() as u64),
-            _ => 0, // There are no rows.
+            _ => 0, // Without a database there are no rows.
         }
     }
 
@@ -216,7 +216,7 @@ fn is_dense(count: u64, steps: &RangeInclusive<Step>) -> bool {
     span(steps) == u128::from(count)
 }
 
-/// The steps in both ranges; `None` if there are none.
+/// The intersection of two ranges; `None` if it is empty.
 fn overlap(one: &RangeInclusive<Step>, other: &RangeInclusive<Step>) -> Option<RangeInclusive<Step>> {
     let both = *one.start().max(other.start())..=*one.end().min(other.end());
     (!both.is_empty()).then_some(both)

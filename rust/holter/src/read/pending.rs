@@ -1,4 +1,4 @@
-//! The points that a journal holds, grouped by series: those that no sink may have yet.
+//! The points in a journal, grouped by series. The sinks may not contain them yet.
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -9,39 +9,39 @@ use crate::points::Columns;
 use holter_journal::Step;
 use holter_journal::{Records, Snapshot};
 
-/// A journal, and one past the last sequence number that was given out in it.
+/// A journal id, and the sequence number after the last one assigned in this journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct JournalEnd {
     pub(super) id: u64,
     pub(super) end: u64,
 }
 
-/// What a journal held at one moment.
+/// A snapshot of a journal's points.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// Which journal it was; `None` if there was none.
+    /// The id of the journal; `None` if there was no journal.
     pub(super) journal_id: Option<u64>,
-    /// The sequence number after the last that was given out then.
+    /// The sequence number after the last one assigned at that time.
     end: u64,
-    /// Whether no slot was still being filled in.
+    /// Whether no slot was still being written.
     is_complete: bool,
-    /// Where a series' points are, in the order of the names.
+    /// The range of each series' points, ordered by name.
     ranges: BTreeMap<String, Range<usize>>,
-    /// Within a series ascending.
+    /// Ascending within a series.
     sequences: Vec<u64>,
     points: Columns,
 }
 
 impl Pending {
-    /// Reads the journal at `path`, which need not be there.
+    /// Reads the journal at `path`, which may not exist.
     pub(super) fn read(path: &Path, records: Records) -> Result<Self> {
         let mut pending = Snapshot::read(path, records)?.map_or_else(Self::default, Self::group);
-        // With `All` nobody is filling in slots any more.
+        // `All` is used only if no process writes to the journal.
         pending.is_complete |= records == Records::All;
         Ok(pending)
     }
 
-    /// A counting sort by series, which keeps the order of the sequence numbers.
+    /// Groups the points by series with a counting sort, which keeps the order of the sequence numbers.
     fn group(snapshot: Snapshot) -> Self {
         let mut positions = vec![0_usize; snapshot.names.len()];
         for (_, point) in &snapshot.points {
@@ -77,31 +77,31 @@ impl Pending {
         }
     }
 
-    /// How many points there are.
+    /// The number of points.
     pub(super) fn len(&self) -> usize {
         self.sequences.len()
     }
 
-    /// Whether the journal at `path` is still the same and holds no other points.
+    /// Whether the journal at `path` is the same and has no other points.
     pub(super) fn is_current(&self, path: &Path) -> Result<bool> {
         let (Some(id), true) = (self.journal_id, self.is_complete) else { return Ok(false) };
         let Some((origin, Some(pending))) = Snapshot::extent(path)? else { return Ok(false) };
         Ok(origin.id == id && pending.end == self.end)
     }
 
-    /// Whether it was read when the journal had at least this.
-    pub(super) fn has_seen(&self, promised: JournalEnd) -> bool {
-        self.journal_id == Some(promised.id) && self.end >= promised.end
+    /// Whether the snapshot is of the same journal and includes everything before this end.
+    pub(super) fn covers(&self, min_end: JournalEnd) -> bool {
+        self.journal_id == Some(min_end.id) && self.end >= min_end.end
     }
 
-    /// The series that have points from sequence number `cursor` on, in the order of their names.
+    /// The series that have points at or after the sequence number `cursor`, ordered by name.
     pub(super) fn names(&self, cursor: u64) -> impl Iterator<Item = &str> {
         let has_points = move |range: &Range<usize>| self.sequences[range.clone()].last().is_some_and(|&s| s >= cursor);
         self.ranges.iter().filter(move |(_, range)| has_points(range)).map(|(name, _)| name.as_str())
     }
 
-    /// The points of `name` from sequence number `cursor` on with one of these steps, by step; of
-    /// equal steps the last logged. `None` if the series has no point from `cursor` on.
+    /// The points of `name` at these steps and at or after the sequence number `cursor`, ordered by step, with the last
+    /// logged point of each step. `None` if the series has no point at or after `cursor`.
     pub(super) fn points(&self, name: &str, cursor: u64, steps: &RangeInclusive<Step>) -> Option<Columns> {
         let range = self.ranges.get(name)?.clone();
         let range = range.start + self.sequences[range.clone()].partition_point(|&s| s < cursor)..range.end;
@@ -117,7 +117,7 @@ impl Pending {
     }
 }
 
-/// Both columns as one, by step; of equal steps that of `newer`. Each has strictly ascending steps.
+/// Merges both by step; at equal steps `newer` wins. The steps of each must ascend strictly.
 pub(super) fn merged(older: Columns, newer: Columns) -> Columns {
     let (Some(&last), Some(&first)) = (older.steps.last(), newer.steps.first()) else {
         return if older.is_empty() { newer } else { older };
@@ -127,7 +127,7 @@ pub(super) fn merged(older: Columns, newer: Columns) -> Columns {
         all.extend(&newer.steps, &newer.values, &newer.times_micros);
         return all;
     }
-    // What lies before the first newer step stays where it is.
+    // Points before the first newer step stay in place.
     let replaced = all.steps.partition_point(|&step| step < first);
     let tail = Columns {
         steps: all.steps.split_off(replaced),

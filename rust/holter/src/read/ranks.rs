@@ -1,4 +1,4 @@
-//! The ranks of one run: each is a run of its own below the run's directory, and any of them may be missing.
+//! The ranks of a run: each is a separate run below the run's directory, and any rank may be missing.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::store::run_dir::RunDir;
 use crate::store::schema::file;
 
-/// The ranks that have recorded in the directory `run` so far, ascending.
+/// Lists the ranks that have recorded in the directory `run`, ascending.
 ///
-/// Rank 0 is among them only if it has recorded. Directories that only look like a rank's are none.
+/// Rank 0 is included only if it has recorded. Directories with similar names are ignored.
 ///
 /// # Errors
 ///
-/// [`Error::NoRun`] if there is no such directory, [`Error::Io`] if it cannot be listed.
+/// [`Error::NoRun`] if the directory does not exist, [`Error::Io`] if it cannot be listed.
 pub fn ranks(run: impl AsRef<Path>) -> Result<Vec<u32>> {
     let run = run.as_ref();
     let mut ranks = if RunDir::new(run).exists() { vec![0] } else { Vec::new() };
@@ -30,17 +30,17 @@ pub fn ranks(run: impl AsRef<Path>) -> Result<Vec<u32>> {
     Ok(ranks)
 }
 
-/// What the rank `rank` of the run in the directory `run` has recorded.
+/// Opens the rank `rank` of the run in the directory `run`.
 ///
 /// # Errors
 ///
-/// As [`Reader::open`].
+/// The errors of [`Reader::open`].
 pub fn open_rank(run: impl AsRef<Path>, rank: u32) -> Result<Reader> {
     let run = run.as_ref();
     if rank == 0 { Reader::open(run) } else { Reader::open(run.join(file::rank_dir(rank))) }
 }
 
-/// The rank, more than 0, that has recorded in this directory of a run.
+/// The rank, above 0, that has recorded in this subdirectory of a run.
 pub(super) fn rank_at(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?;
     let rank = name.strip_prefix("rank-")?.parse().ok().filter(|&rank| rank > 0)?;

@@ -1,4 +1,4 @@
-//! An opaque version token that changes whenever a run has something new to read.
+//! An opaque version token that changes whenever a run has new data.
 
 use std::fmt::Write as _;
 
@@ -8,25 +8,26 @@ use crate::error::Result;
 use crate::store::sqlite::files::wal_path;
 
 impl Reader {
-    /// An opaque version token that changes whenever the run has new points or events, or was closed, resumed or
-    /// recovered. Costs some microseconds. What is read later is at least as new as the token.
+    /// Returns an opaque version token that changes whenever the run has new points or events, or was closed, resumed
+    /// or recovered. Takes a few microseconds. Later reads are at least as new as the token.
     ///
-    /// It may change although there is nothing new, and says nothing of the order of two tokens.
+    /// The token may change without new data. Tokens have no order.
     ///
     /// # Errors
     ///
-    /// As [`Reader::open`]; [`Error::Damaged`](crate::error::Error::Damaged) if the journal is not a valid journal.
+    /// The errors of [`Reader::open`]; [`Error::Damaged`](crate::error::Error::Damaged) if the journal is not a valid
+    /// journal.
     pub fn revision(&self) -> Result<String> {
         let dir = self.dir();
-        // The manifest is replaced at each start and each end of a session, and with its configuration.
+        // The manifest is replaced at the start and the end of each session and at each update of the configuration.
         let manifest = identity(&dir.manifest());
         let mut revision = String::with_capacity(64);
         put(&mut revision, manifest);
         put(&mut revision, identity(&dir.events()));
-        if let Some(end) = self.journal().promise_end(dir, manifest)? {
+        if let Some(end) = self.journal().pin_end(dir, manifest)? {
             let _ = write!(revision, "-{:016x}-{:x}", end.id, end.end);
         } else {
-            // Closed, or recorded through memory: then the files themselves change.
+            // Without a journal file, because the run is closed or the journal is in memory, the other files change.
             for file in [dir.database(), wal_path(&dir.database()), dir.parquet()] {
                 put(&mut revision, identity(&file).filter(|&(_, length, ..)| length > 0));
             }

@@ -1,8 +1,8 @@
-//! Read-only view of a run: beside a live writer, after a close, or after a crash nobody recovered.
+//! Read-only access to a run: while a writer is active, after a close, or after a crash without recovery.
 //!
-//! A reader takes no lock that a writer waits for, and creates or changes no file. What the sinks do not
-//! have yet it reads in the journal: it sees a point at once, or half a second after its log where very
-//! many wait in the journal.
+//! A reader does not block the writer, and does not create or change files. It reads points that are not yet in the
+//! sinks from the journal, so a point is visible immediately, or within half a second if the journal contains very many
+//! points.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,10 +26,12 @@ use crate::store::run_dir::RunDir;
 use crate::store::run_lock::is_live;
 use crate::store::schema::sink;
 
-/// How often a read is begun again because the run's journal was replaced meanwhile.
+/// Maximum attempts for a read if the run's journal is replaced during the read.
 const ATTEMPTS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
-/// One rank of a run to be read: all of the run where it has no others. Cheap to clone, and free to be shared between threads.
+
+/// Reads one rank of a run, which is the complete run if it has only one. Cheap to clone; can be shared between
+/// threads.
 #[derive(Clone, Debug)]
 pub struct Reader {
     inner: Arc<Inner>,
@@ -50,8 +52,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRun`] if there is no run, [`Error::FormatVersion`] if a newer Holter wrote it,
-    /// [`Error::Damaged`] if its manifest lacks what a manifest has.
+    /// [`Error::NoRun`] if the directory has no run, [`Error::FormatVersion`] if a newer version of Holter wrote it,
+    /// [`Error::Damaged`] if its manifest is invalid.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let dir = RunDir::new(path.as_ref());
         let manifest = Manifest::read(&dir)?;
@@ -66,58 +68,58 @@ impl Reader {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The directory.
+    /// The run's directory.
     pub fn path(&self) -> &Path {
         self.inner.dir.path()
     }
 
-    /// The name that users know the run by.
+    /// The run's name.
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// The process of a distributed run.
+    /// The rank in a distributed run.
     pub fn rank_number(&self) -> u32 {
         self.inner.rank
     }
 
-    /// When the run was begun.
+    /// When the run started.
     pub fn started(&self) -> Timestamp {
         self.inner.started
     }
 
-    /// The manifest as it is now: a JSON object.
+    /// Reads the current manifest: a JSON object.
     ///
     /// # Errors
     ///
-    /// As [`Reader::open`].
+    /// The errors of [`Reader::open`].
     pub fn manifest_json(&self) -> Result<String> {
         let path = self.inner.dir.manifest();
-        // The text itself: numbers that no machine type holds must arrive as they were written.
+        // The unparsed text, which preserves numbers that do not fit any machine type.
         let text = Manifest::read_text(&self.inner.dir)?;
         Manifest::parse(&path, &text)?;
         String::from_utf8(text).map_err(|error| Error::damaged(&path, error.to_string()))
     }
 
-    /// The whole lines of the run's events file; none if no rule has said anything.
+    /// Returns the complete lines of the run's events file; empty if there are no events.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it cannot be read.
+    /// [`Error::Io`] if the file cannot be read.
     pub fn event_lines(&self) -> Result<Vec<String>> {
         events::read_lines(&self.inner.dir.events())
     }
 
-    /// The run's status.
+    /// Returns the run's status.
     ///
-    /// A run whose manifest says that it is running, and that no process writes to, has crashed.
+    /// A run has crashed if its manifest has the status "running" but no process writes to it.
     ///
     /// # Errors
     ///
-    /// As [`Reader::open`].
+    /// The errors of [`Reader::open`].
     pub fn status(&self) -> Result<Status> {
         let mut status = self.manifest()?.status;
-        // Twice, for the run may have been closed, or resumed, between the two looks.
+        // Check twice, because the run may be closed or resumed between the two checks.
         for _ in 0..2 {
             if status != Status::Running || self.is_live() {
                 return Ok(status);
@@ -127,41 +129,41 @@ impl Reader {
         Ok(if status == Status::Running { Status::Crashed } else { status })
     }
 
-    /// Whether a living process writes to the run.
+    /// Whether a live process writes to the run.
     pub fn is_live(&self) -> bool {
         is_live(&self.inner.dir)
     }
 
-    /// The names of the series that have a point, ascending by code point. `pattern` is as a shell's,
-    /// but `*` also matches `/`: `*`, `?`, `[abc]`, `[!abc]`.
+    /// Returns the names of the series that have a point, ascending by code point. `pattern` is a shell glob with `*`,
+    /// `?`, `[abc]` and `[!abc]`, except that `*` also matches `/`.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the run from being read.
+    /// Any error that prevents reading the run.
     pub fn names(&self, pattern: Option<&str>) -> Result<Vec<String>> {
         self.view(|view| view.names(pattern.unwrap_or("*")))
     }
 
-    /// The facts of the series that [`Reader::names`] gives, in the same order. No point is read for
-    /// it, unless the run has no database.
+    /// Returns facts about the series that [`Reader::names`] returns, in the same order. If the run
+    /// has a database, reads points only where pending points replace committed points.
     ///
     /// # Errors
     ///
-    /// As [`Reader::names`].
+    /// The errors of [`Reader::names`].
     pub fn series_facts(&self, pattern: Option<&str>) -> Result<Vec<SeriesFacts>> {
         self.view(|view| view.facts(pattern.unwrap_or("*")))
     }
 
-    /// The points of `name` with `start <= step < stop`, steps strictly ascending.
+    /// Returns the points of `name` with `start <= step < stop`, with strictly ascending steps.
     ///
-    /// NaN and infinities are as they were logged; the database gives -0.0 back as 0.0.
+    /// Values are as logged, including NaN and infinities, but the database returns -0.0 as 0.0.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSeries`] if no series has this name; or as [`Reader::names`].
+    /// [`Error::NoSeries`] if the series does not exist; the errors of [`Reader::names`].
     pub fn series(&self, name: &str, start: Option<Step>, stop: Option<Step>) -> Result<Columns> {
         let start = start.unwrap_or(Step::MIN);
-        // Exclusive to inclusive; below the smallest step there is none.
+        // From an exclusive to an inclusive end; no step is below `Step::MIN`.
         let (steps, is_empty) = match stop {
             Some(Step::MIN) => (start..=start, true),
             Some(stop) => (start..=stop - 1, start >= stop),
@@ -175,26 +177,26 @@ impl Reader {
         }
     }
 
-    /// About `points` points of `name` with `start <= step < stop` that keep the extremes: see
+    /// Returns about `points` points of `name` with `start <= step < stop` that include the extremes; see
     /// [`downsample()`](super::downsample()).
     ///
     /// # Errors
     ///
-    /// As [`Reader::series`].
+    /// The errors of [`Reader::series`].
     pub fn downsample(&self, name: &str, points: usize, start: Option<Step>, stop: Option<Step>) -> Result<Columns> {
         Ok(downsample(self.series(name, start, stop)?, points))
     }
 
-    /// The points of all series that match `pattern`, in the order of their names: faster than
-    /// [`Reader::series`] for each of them, and like [`Table`](super::Table) beside a live writer.
+    /// Returns the points of all series that match `pattern`, ordered by name. Faster than [`Reader::series`] for each
+    /// series. While a writer is active, the result is as consistent as a [`Table`](super::Table).
     ///
     /// # Errors
     ///
-    /// As [`Reader::names`].
+    /// The errors of [`Reader::names`].
     pub fn all_series(&self, pattern: Option<&str>) -> Result<Vec<(String, Columns)>> {
         let mut scan = Scan::new(self.names(pattern)?);
         let mut all: Vec<Stretch> = Vec::new();
-        while !scan.is_over() {
+        while !scan.is_done() {
             let (stretches, position) = self.view(|view| scan.read(view))?;
             scan.advance(position);
             for Stretch { series, points } in stretches {
@@ -218,28 +220,27 @@ impl Reader {
         &self.inner.journal
     }
 
-    /// Calls `action` with the run as it is at one moment; perhaps several times, of which the last
-    /// one counts.
+    /// Calls `action` with a consistent view of the run. May call it several times; the last call counts.
     pub(super) fn view<T>(&self, mut action: impl FnMut(&View<'_>) -> Result<T>) -> Result<T> {
         for attempt in 0..ATTEMPTS {
-            if let Some(seen) = self.try_view(attempt > 0, &mut action)? {
-                return Ok(seen);
+            if let Some(result) = self.try_view(attempt > 0, &mut action)? {
+                return Ok(result);
             }
             std::thread::sleep(PAUSE);
         }
-        Err(Error::damaged(self.path(), "its journal is replaced faster than it can be read"))
+        Err(Error::damaged(self.path(), "the journal is replaced faster than it can be read; try again"))
     }
 
-    /// As [`Reader::view`]; `None` if the journal was replaced meanwhile.
+    /// Makes one attempt of [`Reader::view`]; `None` if the journal was replaced during the read.
     fn try_view<T>(&self, is_fresh: bool, action: &mut impl FnMut(&View<'_>) -> Result<T>) -> Result<Option<T>> {
-        // The journal first: what leaves it from now on is in the primary sink when that is read.
+        // The journal first: points that leave it after this read are in the primary sink by the time it is read.
         let (pending, path) = self.inner.journal.pending(&self.inner.dir, is_fresh)?;
-        let mut look = |committed: Committed<'_>, committed_until: Option<u64>| {
+        let mut read = |committed: Committed<'_>, committed_until: Option<u64>| {
             let cursor = match (pending.journal_id, committed_until) {
                 (None, _) => 0,
                 (Some(_), Some(cursor)) => cursor,
-                // The primary sink has nothing of this journal yet if it is the run's journal still. Else it
-                // has all of it, and newer points, too.
+                // If this is still the run's journal, the primary sink has none of its points yet. Otherwise the
+                // sink has all of its points, and newer points.
                 (Some(id), None) if Snapshot::extent(&path)?.is_some_and(|(origin, _)| origin.id == id) => 0,
                 (Some(_), None) => return Ok(None),
             };
@@ -247,14 +248,14 @@ impl Reader {
         };
         let id = pending.journal_id.unwrap_or_default();
         let dir = &self.inner.dir;
-        // The parts also when somebody took them along without the database.
+        // Read the parts if the run was copied without its database.
         if self.inner.has_database && (dir.database().exists() || !dir.parquet().is_dir()) {
             database::read(dir, |found| match found {
-                Some(database) => look(Committed::Database(database), database.committed_until(id)),
-                None => look(Committed::Nothing, None),
+                Some(database) => read(Committed::Database(database), database.committed_until(id)),
+                None => read(Committed::Nothing, None),
             })
         } else {
-            parts::with_parts(&dir.parquet(), |parts| look(Committed::Parts(parts), parts::durable_until(parts, id)))
+            parts::with_parts(&dir.parquet(), |parts| read(Committed::Parts(parts), parts::durable_until(parts, id)))
         }
     }
 

@@ -1,4 +1,4 @@
-//! Reads series after series, faster than one by one, in pieces of bounded size.
+//! Scans all series in order, in batches of bounded size. Faster than reading each series separately.
 
 use holter_journal::Step;
 
@@ -8,36 +8,36 @@ use crate::error::Result;
 use crate::points::Columns;
 use crate::store::parquet::parts::SeriesMerge;
 
-/// How many rows a piece has, but for the last one.
+/// The number of rows of each batch except the last.
 pub(super) const BATCH_ROWS: usize = 100_000;
-/// How many bytes the names of a piece take at most: Arrow counts them in 32 bits.
+/// The maximum total size of a batch's names, because Arrow stores 32-bit offsets.
 const BATCH_NAME_BYTES: usize = 1 << 28;
 
-/// The series that are still to be read, and from where on.
+/// The series of a scan, and its position.
 #[derive(Debug)]
 pub(super) struct Scan {
     names: Vec<String>,
-    /// The first point that is not read yet.
+    /// The next position to read.
     position: Position,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
-    /// Which of the names.
+    /// The index of the series.
     series: usize,
-    /// From which step on.
+    /// The first step to read.
     start: Step,
 }
 
 /// Some points of one series.
 pub(super) struct Stretch {
-    /// Which of the names.
+    /// The index of the series.
     pub(super) series: usize,
     pub(super) points: Columns,
 }
 
 impl Scan {
-    /// Reads the series of these names, which ascend.
+    /// Creates a scan of these series. The names must ascend.
     pub(super) fn new(names: Vec<String>) -> Self {
         Self { names, position: Position { series: 0, start: Step::MIN } }
     }
@@ -52,21 +52,22 @@ impl Scan {
         self.names
     }
 
-    /// Whether everything is read.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether the scan is complete.
+    pub(super) fn is_done(&self) -> bool {
         self.position.series >= self.names.len()
     }
 
-    /// Moves on behind a piece that was read.
+    /// Moves to the position after a batch.
     pub(super) fn advance(&mut self, position: Position) {
         self.position = position;
     }
 
-    /// The points of the next piece, and where the one after it begins. Changes nothing, so that it can be repeated.
+    /// Reads the next batch, and returns it with the position after it. Does not change the scan, so that it can be
+    /// retried.
     pub(super) fn read(&self, view: &View<'_>) -> Result<(Vec<Stretch>, Position)> {
         let mut stretches = Vec::new();
         let mut at = self.position;
-        let mut series = InOrder::new(view, &self.names[at.series])?;
+        let mut series = OrderedReader::new(view, &self.names[at.series])?;
         let (mut rows, mut name_bytes) = (0, 0);
         while rows < BATCH_ROWS
             && let Some(name) = self.names.get(at.series)
@@ -93,14 +94,14 @@ impl Scan {
     }
 }
 
-/// Reads series after series, faster than one by one.
-struct InOrder<'a> {
+/// Reads series in ascending order of names.
+struct OrderedReader<'a> {
     view: &'a View<'a>,
-    /// Where the parts are read, if it is them.
+    /// The merge of the parts, if the points are in parts.
     merge: Option<SeriesMerge<'a>>,
 }
 
-impl<'a> InOrder<'a> {
+impl<'a> OrderedReader<'a> {
     fn new(view: &'a View<'a>, first_name: &str) -> Result<Self> {
         let merge = match view.committed {
             Committed::Parts(parts) => Some(SeriesMerge::new(parts, first_name)?),
@@ -109,9 +110,9 @@ impl<'a> InOrder<'a> {
         Ok(Self { view, merge })
     }
 
-    /// The points of `name` from step `start` on. No name may come before one that was asked for before.
+    /// The points of `name` from step `start`. The names of consecutive calls must not descend.
     ///
-    /// There may be more than `limit`. If there are not fewer, then more may follow them.
+    /// May return more than `limit` points. If it returns fewer, the series has no further points.
     fn points(&mut self, name: &str, start: Step, limit: usize) -> Result<Columns> {
         let steps = start..=Step::MAX;
         let older = match &mut self.merge {

@@ -1,4 +1,4 @@
-//! The content of a run at one moment: what the primary sink has, and on top of it what only the journal has.
+//! A consistent view of a run: the content of the primary sink, overlaid with the points that are only in the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -16,11 +16,11 @@ use crate::rollup;
 
 pub(super) const ALL_STEPS: RangeInclusive<Step> = Step::MIN..=Step::MAX;
 
-/// A run at one moment.
+/// A consistent view of a run.
 pub(super) struct View<'a> {
     pub(super) committed: Committed<'a>,
     pub(super) pending: &'a Pending,
-    /// The sequence number up to which the primary sink has the pending points.
+    /// The sequence number up to which the primary sink contains the pending points.
     pub(super) cursor: u64,
 }
 
@@ -61,9 +61,9 @@ impl<'a> View<'a> {
         let replaced = self.committed.values_at(&facts.name, &replaced)?;
         facts.count = facts.count.saturating_sub(replaced.len() as u64);
         facts.nonfinite_count = facts.nonfinite_count.saturating_sub(count_nonfinite(&replaced));
-        let are_extremes_lost = facts.extremes().are_lost(&newer.steps, &newer.values);
+        let are_extremes_invalid = facts.extremes().are_lost(&newer.steps, &newer.values);
         facts.add(&newer);
-        if are_extremes_lost {
+        if are_extremes_invalid {
             let steps = facts.first_step..=facts.last_step;
             let series = OneSeries::new(&self.committed, &facts.name, newer)?;
             facts.set_extremes(rollup::extremes(&series, &steps)?);
@@ -77,7 +77,8 @@ impl<'a> View<'a> {
         Ok(self.with_pending(older, name, steps, usize::MAX))
     }
 
-    /// `older` with the pending points of `name` at these steps. `limit` is the one that `older` was read with.
+    /// Merges `older` with the pending points of `name` at these steps. `limit` is the limit that `older` was read
+    /// with.
     pub(super) fn with_pending(
         &self,
         older: Option<Columns>,
@@ -86,7 +87,7 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Option<Columns> {
         let newer = match &older {
-            // The primary sink may have more points after the last of them.
+            // The primary sink may have more points after the last point of `older`.
             Some(older) if older.len() >= limit => {
                 let last = older.steps.last().copied().unwrap_or(*steps.end());
                 self.pending.points(name, self.cursor, &(*steps.start()..=last))

@@ -91,7 +91,8 @@ impl Session {
             recovery = recover_locked(&dir, &lock, Purpose::Resume)?;
             Manifest::read(&dir)?
         };
-        let start = Start::of(&path, &root, &manifest, &facts, is_new)?;
+        let is_automatic = resume == Resume::Auto && !is_new;
+        let start = Start { is_automatic, ..Start::of(&path, &root, &dir, &manifest, &facts, is_new)? };
         if let Some(name) = name {
             manifest.name = name;
         }
@@ -186,7 +187,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::RunClosed`]; [`Error::Io`] if the manifest cannot be written: it is then written with the next change, or when
+    /// [`Error::RunClosed`]; [`Error::Damaged`] if the run's directory was deleted or replaced; [`Error::InvalidConfig`] if the
+    /// manifest would be too large; [`Error::Io`] if the manifest cannot be written: it is then written with the next change, or when
     /// the session is closed.
     pub fn update_config(&self, config: &Object) -> Result<()> {
         let closed = || Error::RunClosed(self.dir.path().to_owned());
@@ -194,9 +196,18 @@ impl Session {
             return Err(closed()); // The lock may be held by a thread that exists only in the parent.
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { manifest, .. } = open.as_mut().ok_or_else(closed)?;
-        manifest.update_config(config);
-        manifest.write(&self.dir)
+        let Open { manifest, lock, .. } = open.as_mut().ok_or_else(closed)?;
+        lock.check_place()?;
+        let mut changed = manifest.clone();
+        changed.update_config(config);
+        match changed.write(&self.dir) {
+            // Not kept, because the manifest could never be written again.
+            Err(error @ Error::InvalidConfig(_)) => Err(error),
+            written => {
+                *manifest = changed;
+                written
+            }
+        }
     }
 
     /// Rejects further points, writes all accepted ones, and records how the attempt ended. Does nothing if the session is

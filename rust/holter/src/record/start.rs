@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::read::Reader;
 use crate::store::facts::{Facts, Object};
 use crate::store::manifest::{Manifest, Status};
+use crate::store::run_dir::RunDir;
 
 /// The most differences that [`Start::config_changes`] lists, and the longest value it shows.
 const MAX_CHANGES: usize = 10;
@@ -23,6 +24,8 @@ pub struct Start {
     pub completed: Option<PathBuf>,
     /// How the previous attempt ended, if the session resumes a run.
     pub resumed: Option<Status>,
+    /// Whether the session resumes a run without an explicit request.
+    pub is_automatic: bool,
     /// The largest step of the resumed run.
     pub last_step: Option<Step>,
     /// The settings that differ from the previous attempt's, as in `lr: 0.1 -> 0.2`.
@@ -30,11 +33,18 @@ pub struct Start {
 }
 
 impl Start {
-    pub(super) fn of(path: &Path, root: &Path, manifest: &Manifest, facts: &Facts, is_new: bool) -> Result<Self> {
+    pub(super) fn of(
+        path: &Path,
+        root: &Path,
+        dir: &RunDir,
+        manifest: &Manifest,
+        facts: &Facts,
+        is_new: bool,
+    ) -> Result<Self> {
         let mut start =
             Self { name: manifest.name.clone(), completed: (path != root).then(|| path.to_owned()), ..Self::default() };
         if !is_new {
-            let reader = Reader::open(if manifest.rank == 0 { root.to_owned() } else { rank_path(root, manifest) })?;
+            let reader = Reader::open(dir.path())?;
             start.last_step = reader.series_facts(None)?.iter().map(|series| series.last_step).max();
             start.resumed = Some(manifest.status);
             if let (Some(before), Some(now)) = (&manifest.config, &facts.config) {
@@ -43,10 +53,6 @@ impl Start {
         }
         Ok(start)
     }
-}
-
-fn rank_path(root: &Path, manifest: &Manifest) -> PathBuf {
-    root.join(crate::store::schema::file::rank_dir(manifest.rank))
 }
 
 /// The settings that differ, nested ones by dotted names.
@@ -62,8 +68,7 @@ fn changes(before: &Object, now: &Object) -> Vec<String> {
 }
 
 fn compare(prefix: &str, before: &Object, now: &Object, found: &mut Vec<String>) {
-    let added = now.keys().filter(|key| !before.contains_key(*key));
-    for key in before.keys().chain(added) {
+    for key in now.keys() {
         match (before.get(key), now.get(key)) {
             (Some(Value::Object(before)), Some(Value::Object(now))) => {
                 compare(&format!("{prefix}{key}."), before, now, found);
@@ -92,7 +97,8 @@ mod tests {
         let object = |json: &str| serde_json::from_str::<Object>(json).expect("a JSON object");
         let before = object(r#"{"lr": 0.1, "model": {"dim": 8, "depth": 2}, "old": 1}"#);
         let now = object(r#"{"lr": 0.2, "model": {"dim": 8, "depth": 3}, "new": "x"}"#);
-        let expected = ["lr: 0.1 -> 0.2", "model.depth: 2 -> 3", "old: 1 -> (none)", "new: (none) -> \"x\""];
+        // `old` may come from `update_config`, and stays.
+        let expected = ["lr: 0.1 -> 0.2", "model.depth: 2 -> 3", "new: (none) -> \"x\""];
         assert_eq!(changes(&before, &now), expected);
         assert_eq!(changes(&before, &before), [""; 0]);
     }

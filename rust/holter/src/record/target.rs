@@ -61,14 +61,17 @@ fn check(resume: Resume, dir: &RunDir) -> Result<()> {
     }
 }
 
-/// Whether this rank has recorded here, and the run was closed as finished or stopped.
+/// Whether this rank has recorded here, and the run was closed completely, as finished or stopped.
 ///
 /// All ranks follow the status of rank 0, so that they choose the same directory even if one of them crashed.
 fn is_complete(root: &Path, dir: &RunDir) -> bool {
     let leader = RunDir::new(root);
     let decisive = if leader.exists() { &leader } else { dir };
-    dir.exists()
-        && Manifest::read(decisive).is_ok_and(|manifest| matches!(manifest.status, Status::Finished | Status::Stopped))
+    // If closing left a journal behind, its points must still be moved to the sinks.
+    let is_complete = |manifest: &Manifest| {
+        matches!(manifest.status, Status::Finished | Status::Stopped) && !manifest.journal_path(decisive).exists()
+    };
+    dir.exists() && Manifest::read(decisive).is_ok_and(|manifest| is_complete(&manifest))
 }
 
 /// `runs/run-1` for 1, `runs/run-1-2` for 2, and so on.

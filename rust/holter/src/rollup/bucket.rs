@@ -2,16 +2,16 @@
 
 use holter_journal::Step;
 
-/// What the points of a bucket come to. There is at least one.
+/// Aggregates of the points of a bucket, which has at least one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
-    /// How many points there are.
+    /// The number of points.
     pub count: u64,
-    /// How many of them are NaN or infinite.
+    /// How many values are NaN or infinite.
     pub nonfinite_count: u64,
-    /// The smallest finite value; NaN if there is none.
+    /// The smallest finite value; NaN if no value is finite.
     pub min: f64,
-    /// The largest finite value; NaN if there is none.
+    /// The largest finite value; NaN if no value is finite.
     pub max: f64,
     /// The sum of the finite values.
     pub sum: f64,
@@ -43,9 +43,9 @@ impl Bucket {
         bucket
     }
 
-    /// Adds a point whose step is larger than all before.
+    /// Adds a point at a larger step.
     pub fn add(&mut self, step: Step, value: f64, time_micros: i64) {
-        // One zero and one NaN, as in the database: what was added up as it came is what is read again.
+        // With one zero and one NaN, as in the database, so that aggregates do not depend on where the points are from.
         let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
         self.count += 1;
         if value.is_finite() {
@@ -61,7 +61,7 @@ impl Bucket {
         self.last_time_micros = time_micros;
     }
 
-    /// Adds all points of `later`, whose steps are larger.
+    /// Adds the points of `later`, which are at larger steps.
     pub fn merge(&mut self, later: &Self) {
         self.count += later.count;
         self.nonfinite_count += later.nonfinite_count;
@@ -74,7 +74,7 @@ impl Bucket {
         self.last_time_micros = later.last_time_micros;
     }
 
-    /// Whether some value is finite.
+    /// Whether any value is finite.
     pub(super) fn has_finite(&self) -> bool {
         self.nonfinite_count < self.count
     }

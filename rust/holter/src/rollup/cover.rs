@@ -1,4 +1,4 @@
-//! Answers a window from rows, and from the points where there are none.
+//! Computes the buckets of a window from rows, and from points where rows are missing.
 
 use std::ops::RangeInclusive;
 
@@ -7,33 +7,32 @@ use super::level::Level;
 use crate::error::Result;
 use holter_journal::Step;
 
-/// As many points are read in the time that looking for a row takes.
-const POINTS_PER_LOOK: u64 = 16;
+/// How many points can be read in the time of one search for a row.
+const POINTS_PER_SEARCH: u64 = 16;
 
-/// A stored row: what all points of a block come to.
+/// A stored row: aggregates of all points of a block.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     /// The first step of the block.
     pub(crate) start: Step,
-    /// Its buckets that have a point, ascending.
+    /// The buckets that have a point, ascending.
     pub(crate) buckets: Vec<Bucket>,
 }
 
-/// What is stored of one series.
+/// The stored points and rows of one series.
 pub(crate) trait Source {
-    /// At least as many as there are points.
+    /// An upper bound of the number of points.
     fn max_points(&self) -> u64;
 
-    /// The rows of `level` whose blocks have one of these steps, ascending. Rows that cannot be believed are
-    /// left out.
+    /// The valid rows of `level` whose blocks overlap these steps, ascending.
     fn rows(&self, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Row>>;
 
-    /// Calls `visit` with step, value and time of each point of these steps, ascending.
+    /// Calls `visit` with the step, value and time of each point at these steps, ascending.
     fn points(&self, steps: RangeInclusive<Step>, visit: &mut dyn FnMut(Step, f64, i64)) -> Result<()>;
 }
 
-/// The buckets of `level` that have a point with one of `steps`, ascending. Whole buckets: the range is
-/// taken to begin and to end with a bucket.
+/// The buckets of `level` that overlap `steps` and have a point, ascending. They are whole: they include points outside
+/// `steps`.
 pub(crate) fn cover(source: &impl Source, level: Level, steps: &RangeInclusive<Step>) -> Result<Vec<Bucket>> {
     let mut target = Target { level, buckets: Vec::new() };
     let steps = level.bucket_start(*steps.start())..=level.bucket_end(*steps.end());
@@ -41,10 +40,10 @@ pub(crate) fn cover(source: &impl Source, level: Level, steps: &RangeInclusive<S
     Ok(target.buckets)
 }
 
-/// Whether to look for rows of `level` at these steps: where blocks are many and points are few there are hardly any,
-/// and none is needed.
+/// Whether to search rows of `level` at these steps. With many blocks and few points there are hardly any rows, and
+/// reading the points is faster.
 pub(crate) fn has_rows(source: &impl Source, level: Level, steps: &RangeInclusive<Step>) -> bool {
-    level.num_blocks(steps).saturating_mul(POINTS_PER_LOOK) <= source.max_points()
+    level.num_blocks(steps).saturating_mul(POINTS_PER_SEARCH) <= source.max_points()
 }
 
 /// The buckets found so far.
@@ -54,7 +53,7 @@ struct Target {
 }
 
 impl Target {
-    /// The bucket that `step` belongs to, if it has a point already.
+    /// The bucket of `step`, if it has a point already.
     fn open(&mut self, step: Step) -> Option<&mut Bucket> {
         let start = self.level.bucket_start(step);
         self.buckets.last_mut().filter(|last| last.last_step >= start)
@@ -75,8 +74,8 @@ impl Target {
     }
 }
 
-/// Adds what there is at `steps`: from the rows of `level` and from finer ones between them, or from the
-/// points where there is no finer level.
+/// Adds the points at `steps`: from the rows of `level`, from finer rows between them, and from points where there is no
+/// finer level.
 fn fill(source: &impl Source, level: Option<Level>, steps: RangeInclusive<Step>, target: &mut Target) -> Result<()> {
     let Some(level) = level.filter(|level| has_rows(source, *level, &steps)) else {
         return source.points(steps, &mut |step, value, time_micros| target.add(step, value, time_micros));

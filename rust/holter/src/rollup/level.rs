@@ -1,10 +1,10 @@
-//! The grid that buckets lie on.
+//! The grid of the buckets.
 
 use std::ops::RangeInclusive;
 
 use holter_journal::Step;
 
-/// How many buckets of a level make one of the next: a power of two.
+/// The number of buckets of a level per bucket of the next, as a power of two.
 pub(super) const FAN_OUT_BITS: u32 = 3;
 /// The width of the finest buckets as a power of two.
 const FINEST_BITS: u32 = 6;
@@ -16,7 +16,7 @@ pub struct Level(pub(super) u32);
 impl Level {
     /// Buckets of 64 steps.
     pub const FINEST: Self = Self(0);
-    /// Buckets of 2^60 steps: the largest whose width is a step's difference.
+    /// Buckets of 2^60 steps: the largest whose block size fits in a step.
     pub const COARSEST: Self = Self(18);
 
     /// All levels, the finest first.
@@ -24,12 +24,12 @@ impl Level {
         (0..=Self::COARSEST.0).map(Self)
     }
 
-    /// The level whose buckets are so many steps wide.
+    /// The level with this width of buckets.
     pub fn of_width(width: i64) -> Option<Self> {
         Self::all().find(|level| level.width() == width)
     }
 
-    /// The finest level at which `span` steps are at most `max_buckets` widths long, or the coarsest.
+    /// The finest level at which `max_buckets` buckets cover `span` steps, or the coarsest.
     pub fn for_span(span: u128, max_buckets: usize) -> Self {
         let fits = |level: &Self| span <= (level.width() as u128).saturating_mul(max_buckets as u128);
         Self::all().find(fits).unwrap_or(Self::COARSEST)
@@ -40,7 +40,7 @@ impl Level {
         self.0
     }
 
-    /// How many steps a bucket covers.
+    /// The number of steps in a bucket.
     pub fn width(self) -> i64 {
         1 << self.bits()
     }
@@ -86,13 +86,13 @@ impl Level {
         std::iter::successors((!steps.is_empty()).then(|| self.block_start(*steps.start())), next)
     }
 
-    /// How many blocks `steps` lie in.
+    /// The number of blocks that overlap `steps`.
     pub fn num_blocks(self, steps: &RangeInclusive<Step>) -> u64 {
         let bits = self.bits() + FAN_OUT_BITS;
         (steps.end() >> bits).abs_diff(steps.start() >> bits).saturating_add(1)
     }
 
-    /// Which of the eight buckets of its block covers `step`.
+    /// The index, in its block, of the bucket that covers `step`.
     pub(super) fn slot(self, step: Step) -> u32 {
         (step >> self.bits()) as u32 & ((1 << FAN_OUT_BITS) - 1)
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::Level;
 
     #[test]
-    fn buckets_and_blocks_lie_on_the_grid_at_every_step() {
+    fn buckets_and_blocks_are_on_the_grid_at_every_step() {
         for level in Level::all() {
             assert_eq!(Level::of_width(level.width()), Some(level));
             for step in [i64::MIN, i64::MIN + 1, -513, -512, -1, 0, 63, 64, 511, 512, i64::MAX - 1, i64::MAX] {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_finest_level_that_fits_is_taken() {
+    fn finest_level_that_fits_is_selected() {
         assert_eq!(Level::for_span(64_000, 1000).width(), 64);
         assert_eq!(Level::for_span(64_001, 1000).width(), 512);
         assert_eq!(Level::for_span(1 << 64, 1), Level::COARSEST);

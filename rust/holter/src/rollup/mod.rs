@@ -1,12 +1,11 @@
-//! Rollups: what the points of a series come to in buckets of steps.
+//! Rollups: aggregates of the points of a series in buckets of steps.
 //!
-//! The buckets lie on a grid that does not depend on the series: a bucket of width `w` covers the steps from a
-//! multiple of `w` on. Widths are 64 steps and each eight times the one before, so eight buckets of one
-//! [`Level`] make one of the next, exactly. A *block* is eight neighbouring buckets of a level, and is
-//! what is stored at once, as one *row*.
+//! The grid of buckets is the same for all series: a bucket of width `w` starts at a multiple of `w`. Widths are 64 steps
+//! and then eight times the previous width, so eight buckets of one [`Level`] form exactly one of the next. A *block* is
+//! eight adjacent buckets of a level, which are stored together as a *row*.
 //!
-//! Rows are a cache of the points. Whoever reads takes what rows there are and makes up for the others from
-//! finer ones and in the end from the points: see `cover`.
+//! Rows are a cache of the points. A reader uses the rows that exist, and replaces missing ones by finer rows and
+//! finally by the points: see `cover`.
 
 mod bucket;
 mod cover;

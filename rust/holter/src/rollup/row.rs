@@ -1,7 +1,7 @@
-//! A row as bytes: `docs/on-disk-format.md` specifies it.
+//! The encoding of a row: `docs/on-disk-format.md` specifies it.
 //!
-//! A checksum that knows where the row belongs makes damage, and a row in the wrong place, a row that is
-//! not there. What a bucket of a dense series takes is about 40 bytes, 28 of them its float64 values.
+//! The checksum includes the position of the row, so a damaged or misplaced row counts as missing. A bucket of a dense
+//! series takes about 40 bytes.
 
 use super::bucket::Bucket;
 use super::level::{FAN_OUT_BITS, Level};
@@ -9,34 +9,34 @@ use crate::millis::{to_micros, to_millis};
 use holter_journal::Step;
 use twox_hash::XxHash3_64;
 
-/// The number of the encoding: a reader leaves out rows whose number it does not know.
+/// The version of the encoding: a reader ignores rows with another one.
 const ENCODING: u8 = 1;
 const CHECK_BYTES: usize = 4;
-/// How many points a bucket has at least, on the average of a row, for the row to be stored. With 64 the rows add
-/// 3 % to the points' own 25 bytes each, with 32 they add 7 %, with 16 it would be 13 %; and few points are soon read.
+/// The average number of points per bucket from which a row is stored. With 64, the rows add 3 % to the size of the
+/// points, with 32 they add 7 %, with 16 they would add 13 %; and few points are read quickly anyway.
 const WORTHWHILE_POINTS: u64 = 32;
 
-/// Flags of a bucket: which of its values are exact in 32 bits, and what is left out.
+/// Flags of a bucket: which of its values are exact in 32 bits, and which are absent.
 mod flag {
-    /// The first of the bits for min, max, sum, sum of squares, last.
+    /// The first of the five bits for min, max, sum, sum of squares, last.
     pub(super) const FLOAT32: u8 = 1;
-    /// A point at every step of the bucket, so that neither count nor last step is said.
+    /// Every step has a point, so the count and the last step are absent.
     pub(super) const FULL: u8 = 1 << 5;
-    /// A count of non-finite values is said.
+    /// The count of non-finite values is present.
     pub(super) const NONFINITE: u8 = 1 << 6;
-    /// No value is finite: only the last value is said.
+    /// No value is finite, so only the last value is present.
     pub(super) const NONE_FINITE: u8 = 1 << 7;
 }
 
-/// Whether a row with these buckets is worth its place on the disk.
+/// Whether a row with these buckets is worth storing.
 pub(crate) fn is_worthwhile(buckets: &[Bucket]) -> bool {
     let points: u64 = buckets.iter().map(|bucket| bucket.count).sum();
     !buckets.is_empty() && points >= WORTHWHILE_POINTS * buckets.len() as u64
 }
 
-/// The bytes of the row that begins at `start`; `buckets` are those of its block that have a point.
+/// Encodes the row that starts at `start`; `buckets` are those of its block that have a point.
 ///
-/// Times are stored as counted from `started_micros`.
+/// Times are relative to `started_micros`.
 pub(crate) fn encode(series_id: i64, level: Level, start: Step, buckets: &[Bucket], started_micros: i64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(2 + 60 * buckets.len() + CHECK_BYTES);
     let slots = buckets.iter().fold(0, |slots, bucket| slots | 1 << level.slot(bucket.last_step));
@@ -57,7 +57,7 @@ fn encode_bucket(bytes: &mut Vec<u8>, level: Level, bucket: &Bucket, elapsed_mil
     let mut flags = 0;
     bytes.push(flags);
     let offset = bucket.last_step.wrapping_sub(level.bucket_start(bucket.last_step)) as u64;
-    // Steps are distinct: as many points as steps are a point at each.
+    // Steps are distinct: if there are as many points as steps, every step has one.
     if bucket.count == level.width() as u64 {
         flags |= flag::FULL;
     } else {
@@ -72,8 +72,8 @@ fn encode_bucket(bytes: &mut Vec<u8>, level: Level, bucket: &Bucket, elapsed_mil
     }
     put_varint(bytes, zigzag(elapsed_millis));
     let values = [bucket.min, bucket.max, bucket.sum, bucket.square_sum, bucket.last];
-    let said = if bucket.has_finite() { 0..5 } else { 4..5 };
-    for index in said {
+    let present = if bucket.has_finite() { 0..5 } else { 4..5 };
+    for index in present {
         let value = values[index];
         let short = value as f32;
         if f64::from(short).to_bits() == value.to_bits() {
@@ -86,7 +86,7 @@ fn encode_bucket(bytes: &mut Vec<u8>, level: Level, bucket: &Bucket, elapsed_mil
     bytes[at] = flags;
 }
 
-/// The buckets of the row that begins at `start`; `None` if the bytes are not that row's.
+/// Decodes the row that starts at `start`; `None` if the bytes are not that row.
 pub(crate) fn decode(
     series_id: i64,
     level: Level,
@@ -112,8 +112,8 @@ pub(crate) fn decode(
 
 /// The next bucket, without its time, and the milliseconds since that of the bucket before.
 fn decode_bucket(rest: &mut &[u8], level: Level, bucket_start: Step) -> Option<(Bucket, i64)> {
-    let (&flags, behind) = rest.split_first()?;
-    *rest = behind;
+    let (&flags, tail) = rest.split_first()?;
+    *rest = tail;
     let width = level.width() as u64;
     let (count, offset) = if flags & flag::FULL != 0 {
         (width, width - 1)
@@ -145,13 +145,13 @@ fn decode_bucket(rest: &mut &[u8], level: Level, bucket_start: Step) -> Option<(
     Some((bucket, elapsed_millis))
 }
 
-/// Of the bytes and of where they belong. The low bits of a start are zero.
+/// The checksum of the bytes and the position. The low bits of `start` are zero, so `level` does not collide with them.
 fn check(series_id: i64, level: Level, start: Step, bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let place = (series_id as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ start as u64 ^ u64::from(level.number());
     (XxHash3_64::oneshot_with_seed(place, bytes) as u32).to_le_bytes()
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
+/// Writes seven bits per byte, lowest first; the eighth bit means that more follow.
 fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -163,8 +163,8 @@ fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
 fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
-        let (&byte, behind) = rest.split_first()?;
-        *rest = behind;
+        let (&byte, tail) = rest.split_first()?;
+        *rest = tail;
         number |= u64::from(byte & 0x7F) << shift;
         if byte < 0x80 {
             return Some(number);
@@ -174,12 +174,12 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
 }
 
 fn take_array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (array, behind) = rest.split_first_chunk()?;
-    *rest = behind;
+    let (array, tail) = rest.split_first_chunk()?;
+    *rest = tail;
     Some(*array)
 }
 
-/// Small numbers of either sign as small numbers.
+/// Maps small numbers of either sign to small numbers.
 fn zigzag(number: i64) -> u64 {
     (number << 1 ^ number >> 63) as u64
 }
@@ -207,7 +207,7 @@ mod tests {
         (-(1_i64 << 50)..1 << 50).prop_map(|millis| millis * 1000)
     }
 
-    /// A row's level, its first step and its points, within one block of an 8th of the steps or less.
+    /// A row: its level, its first step and its buckets.
     fn rows() -> impl Strategy<Value = (Level, Step, Vec<Bucket>)> {
         let points = btree_map(any::<u64>(), (values(), times()), 1..200);
         (0..=Level::COARSEST.0, any::<Step>(), prop_oneof![Just(u64::MAX), Just(0x3F)], points).prop_map(
@@ -227,17 +227,17 @@ mod tests {
         )
     }
 
-    /// NaN is NaN.
-    fn words(buckets: &[Bucket]) -> Vec<String> {
+    /// The buckets as text, in which NaN equals NaN.
+    fn texts(buckets: &[Bucket]) -> Vec<String> {
         buckets.iter().map(|bucket| format!("{bucket:?}")).collect()
     }
 
     proptest! {
         #[test]
-        fn rows_are_read_as_they_were_written((level, start, buckets) in rows(), series: i64, started in times()) {
+        fn decoding_inverts_encoding((level, start, buckets) in rows(), series: i64, started in times()) {
             let bytes = encode(series, level, start, &buckets, started);
             let found = decode(series, level, start, &bytes, started);
-            prop_assert_eq!(found.map(|found| words(&found)), Some(words(&buckets)));
+            prop_assert_eq!(found.map(|found| texts(&found)), Some(texts(&buckets)));
             prop_assert!(decode(series.wrapping_add(1), level, start, &bytes, started).is_none());
             prop_assert!(decode(series, level, start ^ (1 << 60), &bytes, started).is_none());
             for other in [level.finer(), level.coarser()].into_iter().flatten() {
@@ -245,9 +245,9 @@ mod tests {
             }
         }
 
-        /// Catches damage that is taken for a row, or that is the end of the process.
+        /// Catches damage that is accepted as a row, or that panics.
         #[test]
-        fn damaged_rows_are_none(
+        fn damaged_rows_are_rejected(
             (level, start, buckets) in rows(),
             at: prop::sample::Index,
             flip in 1_u8..,
@@ -261,10 +261,9 @@ mod tests {
             prop_assert!(decode(7, level, start, &[bytes, vec![0]].concat(), 0).is_none());
         }
 
-        /// Catches what only whoever knows the checksum could write: whatever it says, it is no bucket that its block
-        /// has no room for.
+        /// Catches impossible buckets in a row with a valid checksum.
         #[test]
-        fn hostile_rows_are_none_or_possible(
+        fn forged_rows_have_possible_buckets_or_are_rejected(
             level in 0..=Level::COARSEST.0,
             anywhere: Step,
             content in vec(any::<u8>(), 0..80),

@@ -1,12 +1,12 @@
-//! Points grouped by series, as sinks take them.
+//! Points grouped by series, the input of sinks.
 
 use std::ops::Range;
 
 use holter_journal::{Point, SeriesId, Step};
 
-/// Points of consecutive sequence numbers, grouped by series.
+/// Points with consecutive sequence numbers, grouped by series.
 ///
-/// Within a series the steps ascend strictly: of points with the same step the last logged is kept.
+/// Steps ascend strictly within a series: of points with the same step, the last logged one is kept.
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
     sequences: Range<u64>,
@@ -19,7 +19,7 @@ pub struct Batch {
 /// The points of one series in a [`Batch`]: columns of equal length, steps strictly ascending.
 #[derive(Debug, Clone, Copy)]
 pub struct SeriesPoints<'a> {
-    /// The series they all belong to.
+    /// The series.
     pub series: SeriesId,
     /// Strictly ascending.
     pub steps: &'a [Step],
@@ -30,9 +30,9 @@ pub struct SeriesPoints<'a> {
 }
 
 impl Batch {
-    /// The points of one series, which carry the sequence numbers `sequences`.
+    /// A batch of one series, with the sequence numbers `sequences`.
     ///
-    /// `steps` must ascend strictly, and the columns be equally long.
+    /// `steps` must ascend strictly, and the columns must have the same length.
     pub fn of_series(
         sequences: Range<u64>,
         series: SeriesId,
@@ -45,10 +45,10 @@ impl Batch {
         Self { sequences, groups: vec![(series, 0..steps.len())], steps, values, times_micros }
     }
 
-    /// Groups `points`, which carry the sequence numbers `sequences` (there may be fewer points than
-    /// numbers: recovery skips slots that a dying process left unfinished).
+    /// Groups `points` with the sequence numbers `sequences`. There may be fewer points than numbers: recovery skips
+    /// slots that a dying process left unfinished.
     ///
-    /// A counting sort by series, then a stable sort by step where a series' steps do not ascend.
+    /// Uses a counting sort by series, then a stable sort by step for series whose steps do not ascend.
     pub fn new(sequences: Range<u64>, points: &[Point]) -> Self {
         let num_series = points.iter().map(|p| p.series.index() + 1).max().unwrap_or(0);
         let mut ends = vec![0_usize; num_series];
@@ -82,22 +82,22 @@ impl Batch {
         batch
     }
 
-    /// The sequence numbers that the batch covers.
+    /// The sequence numbers of the batch.
     pub fn sequences(&self) -> Range<u64> {
         self.sequences.clone()
     }
 
-    /// How many points there are.
+    /// The number of points.
     pub fn len(&self) -> usize {
         self.groups.iter().map(|(_, range)| range.len()).sum()
     }
 
-    /// Whether there is no point.
+    /// Whether there are no points.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// The points by series, in the order of the ids.
+    /// The points of each series, in the order of the ids.
     pub fn by_series(&self) -> impl ExactSizeIterator<Item = SeriesPoints<'_>> {
         self.groups.iter().map(|(series, range)| SeriesPoints {
             series: *series,
@@ -115,7 +115,7 @@ impl Batch {
             }
             let mut order: Vec<usize> = range.clone().collect();
             order.sort_by_key(|&i| self.steps[i]);
-            // Of equal steps the stable sort leaves the last logged at the end.
+            // The stable sort puts the last logged of equal steps at the end.
             let kept: Vec<(Step, f64, i64)> = order
                 .chunk_by(|&a, &b| self.steps[a] == self.steps[b])
                 .filter_map(|same| same.last())

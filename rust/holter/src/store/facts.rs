@@ -28,12 +28,12 @@ impl Facts {
     /// [`Error::InvalidConfig`] if it is not a JSON object, or if it has a key that Holter itself sets.
     pub fn parse(json: &str) -> Result<Self> {
         let facts: Self = serde_json::from_str(json)
-            .map_err(|error| Error::InvalidConfig(format!("a run's facts are a JSON object: {error}")))?;
+            .map_err(|error| Error::InvalidConfig(format!("a run's facts must be a JSON object: {error}")))?;
         facts.check()?;
         Ok(facts)
     }
 
-    /// Checks that no key is one that Holter itself sets: the file would have it twice.
+    /// Rejects keys that Holter sets, which the file would have twice.
     pub(crate) fn check(&self) -> Result<()> {
         const OWN_KEYS: [&str; 15] = [
             "format_version",
@@ -68,5 +68,5 @@ impl Facts {
 /// [`Error::InvalidConfig`] if it is not a JSON object.
 pub fn parse_object(json: &str) -> Result<Object> {
     serde_json::from_str(json)
-        .map_err(|error| Error::InvalidConfig(format!("a configuration is a JSON object: {error}")))
+        .map_err(|error| Error::InvalidConfig(format!("a configuration must be a JSON object: {error}")))
 }

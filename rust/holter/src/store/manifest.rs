@@ -23,7 +23,7 @@ pub const MAX_BYTES: u64 = 64 << 20;
 
 /// The status of a run or of one of its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "String")]
 pub enum Status {
     /// It is being recorded, or its process died and nothing has recovered it.
     Running,
@@ -37,10 +37,18 @@ pub enum Status {
     Stopped,
     /// Its process died.
     Crashed,
+    /// It ended, with a status that this version does not know.
+    Unknown,
+}
+
+impl From<String> for Status {
+    fn from(name: String) -> Self {
+        Self::from_name(&name).unwrap_or(Self::Unknown)
+    }
 }
 
 impl Status {
-    /// Every status.
+    /// Every status that this version knows.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::Finished, Self::Failed, Self::Interrupted, Self::Stopped, Self::Crashed];
 
@@ -53,6 +61,7 @@ impl Status {
             Self::Interrupted => "interrupted",
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -86,14 +95,14 @@ pub struct Manifest {
     /// The run's random id, in hexadecimal.
     #[serde(default)]
     pub id: String,
-    /// The name that users know the run by.
+    /// The run's name.
     pub name: String,
-    /// The process of a distributed run.
+    /// The rank.
     pub rank: u32,
     /// When the run began, ISO 8601 UTC.
     #[serde(default)]
     pub created: String,
-    /// When the run began, in microseconds since the Unix epoch: timestamps in the database count from here.
+    /// When the run began, in microseconds since the Unix epoch: the origin of the times in the database.
     pub started_micros: i64,
     /// The status of the newest attempt.
     pub status: Status,
@@ -102,7 +111,7 @@ pub struct Manifest {
     pub finished: Option<String>,
     /// The sinks, the primary sink first.
     pub sinks: Vec<String>,
-    /// The distance of the summary's steps.
+    /// The distance between summary steps.
     pub summary_every: u64,
     /// The path of the journal; null if it is in memory.
     #[serde(default)]
@@ -110,16 +119,16 @@ pub struct Manifest {
     /// Why the journal is not in the run's directory; absent if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal_note: Option<String>,
-    /// The machine that records.
+    /// The host.
     #[serde(default)]
     pub host: Option<String>,
-    /// The process that records.
+    /// The process id.
     #[serde(default)]
     pub pid: Option<u32>,
-    /// What the user wants kept with the run, such as hyperparameters.
+    /// The configuration, such as hyperparameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Object>,
-    /// How many points were dropped, over all attempts.
+    /// The number of points dropped in all attempts.
     #[serde(default)]
     pub dropped: u64,
     /// The attempts, the oldest first: each is one session of one process.
@@ -141,13 +150,13 @@ pub struct Attempt {
     /// When it ended, ISO 8601 UTC; null while it is running.
     #[serde(default)]
     pub finished: Option<String>,
-    /// The machine that recorded.
+    /// The host.
     #[serde(default)]
     pub host: Option<String>,
-    /// The process that recorded.
+    /// The process id.
     #[serde(default)]
     pub pid: Option<u32>,
-    /// How many points it dropped.
+    /// The number of points it dropped.
     #[serde(default)]
     pub dropped: u64,
     /// Its own configuration.
@@ -197,7 +206,7 @@ impl Manifest {
         Self::parse(&path, &Self::read_text(dir)?)
     }
 
-    /// Reads the text of a run's manifest, which need not be valid.
+    /// Reads the text of a manifest without validating it.
     pub(crate) fn read_text(dir: &RunDir) -> Result<Vec<u8>> {
         let path = dir.manifest();
         read_bounded(&path, MAX_BYTES).map_err(|error| match error.kind() {
@@ -213,7 +222,7 @@ impl Manifest {
     ///
     /// [`Error::Damaged`] or [`Error::FormatVersion`].
     pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<Self> {
-        /// All that may be assumed of a manifest of any version.
+        /// The only key that manifests of all versions have.
         #[derive(Deserialize)]
         struct Version {
             format_version: Option<u64>,
@@ -242,7 +251,7 @@ impl Manifest {
         let text = serde_json::to_string_pretty(self).map_err(|error| Error::damaged(&path, error.to_string()))?;
         if text.len() as u64 >= MAX_BYTES {
             return Err(Error::InvalidConfig(format!(
-                "a run's facts have at most {MAX_BYTES} bytes, got {}",
+                "a manifest must have at most {MAX_BYTES} bytes, got {}",
                 text.len()
             )));
         }
@@ -257,11 +266,11 @@ impl Manifest {
         durable_dir::sync(dir.path())
     }
 
-    /// Checks the sinks and the distance of the summary's steps.
+    /// Checks the sinks and the distance between summary steps.
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] says which of them is not valid.
+    /// [`Error::Damaged`] names the invalid one.
     pub(crate) fn check_sinks(&self, dir: &RunDir) -> Result<()> {
         if self.summary_every == 0 {
             return Err(Error::damaged(dir.manifest(), "summary_every is 0"));
@@ -274,10 +283,10 @@ impl Manifest {
         Timestamp::from_micros(self.started_micros)
     }
 
-    /// The path of the run's journal: in its directory, or a local one with a name of its own.
+    /// The path of the journal: in the run's directory, or a local file.
     ///
-    /// The manifest's path is used only if it has the name that the run's journal would have, so that a manifest
-    /// from elsewhere cannot make another file be read or removed.
+    /// The path in the manifest is used only if it has the file name of this run's journal, so that a crafted manifest
+    /// cannot cause another file to be read or removed.
     pub fn journal_path(&self, dir: &RunDir) -> PathBuf {
         let expected = self.local_journal_name();
         let named = self.journal.as_deref().map(Path::new);
@@ -285,18 +294,18 @@ impl Manifest {
         own.map_or_else(|| dir.journal(), Path::to_owned)
     }
 
-    /// As [`Manifest::journal_path`] for readers: another user's file is not the run's journal.
+    /// As [`Manifest::journal_path`] for readers, which ignore a file of another user.
     pub(crate) fn readable_journal_path(&self, dir: &RunDir) -> PathBuf {
         let journal = self.journal_path(dir);
         if is_foreign(dir, &journal) { dir.journal() } else { journal }
     }
 
-    /// The name of a journal that cannot lie in the run's directory.
+    /// The name of a journal outside the run's directory.
     pub(crate) fn local_journal_name(&self) -> String {
         format!("holter-{}-{}.journal.holter", self.id, self.rank)
     }
 
-    /// Notes the start of an attempt, which keeps a copy of its own facts.
+    /// Adds an attempt, with a copy of its own facts.
     pub(crate) fn begin_attempt(&mut self, facts: Facts, started: Timestamp, pid: u32) {
         let own = |key: &str| facts.extra.get(key).map(|value| (key.to_owned(), value.clone()));
         self.attempts.push(Attempt {
@@ -325,7 +334,7 @@ impl Manifest {
         }
     }
 
-    /// Notes how the newest attempt ended, and when.
+    /// Sets the status and the end of the newest attempt.
     pub(crate) fn end_attempt(&mut self, status: Status, at: Option<Timestamp>) {
         let finished = at.map(iso_8601);
         if let Some(attempt) = self.attempts.last_mut() {
@@ -336,10 +345,10 @@ impl Manifest {
         self.finished = finished;
     }
 
-    /// Notes how many points the newest attempt dropped, in its own count and in that over all attempts.
+    /// Sets the number of points that the newest attempt dropped, and adds them to the total.
     ///
-    /// What is noted already is not added again: a crash can come between this and the removal of the journal
-    /// that the number is from.
+    /// Adds only the difference to the known number, because a crash can happen between this call and the removal of the
+    /// journal that the number is from.
     pub(crate) fn note_dropped(&mut self, dropped: u64) {
         let mut more = dropped;
         if let Some(attempt) = self.attempts.last_mut() {
@@ -350,8 +359,8 @@ impl Manifest {
     }
 }
 
-/// Whether another user has put the file at `journal`, outside of the run's directory, where anybody may: it is the
-/// run's only if it belongs to this process's user or to the owner of the manifest.
+/// Whether the file at `journal` is outside the run's directory and belongs to neither the user of this process nor the
+/// owner of the manifest, so that another user may have planted it.
 pub(crate) fn is_foreign(dir: &RunDir, journal: &Path) -> bool {
     let owner = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.uid());
     let known = [Some(rustix::process::geteuid().as_raw()), owner(&dir.manifest())];

@@ -1,4 +1,4 @@
-//! The files of a run: what they are called, what they contain, who may write them.
+//! The files of a run: their names, their content, and the lock for writing them.
 //!
 //! | Module | File |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | [`events`] | `events.jsonl` |
 //! | [`schema`] | the names in all of them |
 //!
-//! [`sink`] is what the writer sees of a place for points; [`recover`](mod@recover) brings a run left by a
-//! crash into order.
+//! [`sink`] is the interface between the writer and the places for points. [`recover`](mod@recover) repairs a run after a
+//! crash.
 
 pub mod batch;
 pub mod events;

@@ -11,14 +11,14 @@ use crate::store::sinks::Sinks;
 use crate::store::sqlite::{SqliteOptions, SqliteSink};
 use crate::store::summary::SummarySink;
 
-/// What the sinks of a run need.
+/// Options for opening the sinks of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkOptions<'a> {
     pub(crate) dir: &'a RunDir,
     pub(crate) manifest: &'a Manifest,
     pub(crate) journal_id: u64,
-    /// When Parquet is the primary sink, a part is closed before it would have more points than this: points stay in the
-    /// journal until then, so it must be below the journal's capacity.
+    /// The maximum number of points in a part if Parquet is the primary sink. Points stay in the journal until the part is
+    /// closed, so this must be less than its capacity.
     pub(crate) primary_rows_per_part: usize,
 }
 
@@ -27,7 +27,7 @@ impl SinkOptions<'_> {
         self.manifest.sinks.iter().any(|sink| sink == name)
     }
 
-    /// Opens the sinks; the database is the primary sink if there is one, else the Parquet parts.
+    /// Opens the sinks. The database is the primary sink if it is one of them, otherwise the Parquet parts are.
     ///
     /// # Errors
     ///

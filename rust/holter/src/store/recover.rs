@@ -1,7 +1,7 @@
-//! Brings a run left by a crash into order: the journal into the sinks, half-written files away.
+//! Repairs a run after a crash: moves the points in the journal to the sinks, and removes unfinished files.
 //!
-//! Every step can be repeated: killed at any moment, a recovery is taken up again by the next one. The
-//! journal is removed last, when all that it held is durable elsewhere.
+//! Every step can be repeated, so a recovery that is killed at any moment can be run again. The journal is removed last,
+//! when all its points are durable elsewhere.
 
 use std::fs;
 use std::path::Path;
@@ -18,31 +18,29 @@ use crate::store::run_dir::RunDir;
 use crate::store::run_lock::RunLock;
 use crate::store::sinks::Sinks;
 
-/// How many points are handed to the sinks at once.
+/// The number of points per batch.
 const BATCH_POINTS: usize = 1 << 18;
 
-/// What a recovery found and did.
+/// The result of a recovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Points that were in the journal only.
+    /// The number of points that were only in the journal.
     pub recovered: u64,
-    /// Slots of the journal that hold something else than a point: calls cut off, or damage.
+    /// The number of slots of the journal with unfinished points or damage.
     pub unreadable: u64,
-    /// Whether a journal of the run was found.
+    /// Whether a journal was found.
     pub found_journal: bool,
-    /// Whether the attempt had not been closed.
+    /// Whether the newest attempt was not closed.
     pub had_crashed: bool,
-    /// What is wrong with a journal that could not be read at all, and was put aside, or that lies on
-    /// another machine.
+    /// Why a journal could not be used: it is damaged and was renamed, or it is on another machine.
     pub damaged_journal: Option<String>,
 }
 
-/// Recovers the run and brings its files into their final order. Does nothing to a run in order.
+/// Recovers a run and compacts its files. Does nothing to a run that was closed.
 ///
 /// # Errors
 ///
-/// [`Error::Locked`] if a living process writes to the run; [`Error::NoRun`]; or whatever keeps its
-/// files from being read or written.
+/// [`Error::Locked`] if a process writes to the run; [`Error::NoRun`]; or any error of reading or writing its files.
 ///
 /// ```
 /// use holter::record::{Session, SessionOptions};
@@ -60,12 +58,12 @@ pub fn recover(dir: &RunDir) -> Result<Recovery> {
     recover_locked(dir, &lock, Purpose::Close)
 }
 
-/// What follows the recovery.
+/// What happens after the recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Nothing: the files are brought into their final order.
+    /// Nothing: the sinks are closed, which compacts them.
     Close,
-    /// A new attempt: compacting can wait for its end.
+    /// A new attempt, which compacts at its end.
     Resume,
 }
 
@@ -79,10 +77,10 @@ pub(crate) fn recover_locked(dir: &RunDir, _lock: &RunLock, purpose: Purpose) ->
     let found = if is_foreign { Ok(None) } else { Snapshot::read(&journal_path, Records::All) };
     let snapshot = match found {
         Err(error @ holter_journal::Error::Damaged { .. }) => {
-            // The rest of the run is worth going on with; the file stays for whoever can read it.
-            let aside = journal_path.with_extension("damaged");
-            fs::rename(&journal_path, &aside).map_err(Error::io("rename", &journal_path))?;
-            recovery.damaged_journal = Some(format!("{error}; it is at {} now", aside.display()));
+            // The run can be resumed without it. The file is kept for analysis.
+            let renamed = journal_path.with_extension("damaged");
+            fs::rename(&journal_path, &renamed).map_err(Error::io("rename", &journal_path))?;
+            recovery.damaged_journal = Some(format!("{error}; it was renamed to {}", renamed.display()));
             None
         }
         snapshot => snapshot?,
@@ -92,7 +90,7 @@ pub(crate) fn recover_locked(dir: &RunDir, _lock: &RunLock, purpose: Purpose) ->
         let place = journal_path.display();
         recovery.damaged_journal.get_or_insert_with(|| {
             let why = if is_foreign { "is another user's" } else { "is not on this machine" };
-            format!("the journal of the last attempt {why} ({place}): what only it had is missing")
+            format!("the journal of the last attempt {why} ({place}), so points that only it had are missing")
         });
     }
     if !had_crashed && snapshot.is_none() {
@@ -117,7 +115,7 @@ pub(crate) fn recover_locked(dir: &RunDir, _lock: &RunLock, purpose: Purpose) ->
     if had_crashed {
         manifest.end_attempt(Status::Crashed, last_time);
     }
-    // Before the journal goes, which alone knows how many points were dropped.
+    // Before the removal of the journal, which has the number of dropped points.
     manifest.write(dir)?;
     if snapshot.is_some() {
         fs::remove_file(&journal_path).map_err(Error::io("remove", &journal_path))?;
@@ -125,13 +123,13 @@ pub(crate) fn recover_locked(dir: &RunDir, _lock: &RunLock, purpose: Purpose) ->
     Ok(recovery)
 }
 
-/// Removes what a process made and was ended before it used it; where it cannot, whoever makes it next does.
+/// Removes files that a process created and never used. Errors are ignored: the next writer replaces such files.
 fn remove_unused(dir: &RunDir, journal_path: &Path) {
     for unfinished in [journal_path, &dir.journal()].map(unfinished_path) {
         let _ = fs::remove_file(unfinished);
     }
     let _ = fs::remove_file(dir.unfinished_manifest());
-    // Points are logged when the manifest names their journal: one that it does not name was to be the next attempt's.
+    // A journal that the manifest does not name was created for an attempt that never logged a point.
     if journal_path != dir.journal()
         && let Ok(Some(snapshot)) = Snapshot::read(&dir.journal(), Records::All)
         && snapshot.points.is_empty()
@@ -141,7 +139,7 @@ fn remove_unused(dir: &RunDir, journal_path: &Path) {
     }
 }
 
-/// Hands the primary sink what it lacks of the journal's points, and returns how many there were.
+/// Appends to the primary sink the points that it lacks, and returns their number.
 fn replay(snapshot: &Snapshot, sinks: &mut Sinks) -> Result<u64> {
     let series = SeriesTable::from_names(snapshot.names.iter().cloned());
     let primary = sinks.primary.as_mut();

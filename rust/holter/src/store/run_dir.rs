@@ -11,7 +11,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// The run at `path`, which need not exist.
+    /// The run at `path`, which may not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -36,7 +36,7 @@ impl RunDir {
         self.path.join(file::DATABASE)
     }
 
-    /// The folder of Parquet parts.
+    /// The directory of Parquet parts.
     pub fn parquet(&self) -> PathBuf {
         self.path.join(file::PARQUET)
     }

@@ -70,7 +70,7 @@ impl RunLock {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] says what happened to the folder.
+    /// [`Error::Damaged`], with what happened to the directory.
     pub fn check_place(&self) -> Result<()> {
         let Some(locked) = self.directory.file().and_then(|directory| directory.metadata().ok()) else { return Ok(()) };
         if locked.nlink() == 0 {

@@ -1,77 +1,77 @@
-//! Where the writer puts batches.
+//! Sinks store batches.
 //!
-//! A sink is fed by one thread, in the order of the journal, and every point exactly once. The first
-//! of a run's sinks is its [`Primary`]: the journal keeps a point until that sink has it durably. The
-//! others are [`Derived`] from it, and only ever see batches that the primary sink has taken.
+//! One thread appends to a sink, in the order of the journal, each point exactly once. The first sink of a run is its
+//! [`Primary`] sink: the journal keeps a point until that sink has it durably. The others are [`Derived`] from it, and
+//! receive only batches that the primary sink has stored.
 
 use crate::error::Result;
 use crate::series_table::SeriesTable;
 use crate::store::batch::Batch;
 
-/// A place for points: a database, files, memory.
+/// A destination for points, such as a database or files.
 pub trait Sink: Send {
-    /// The name users choose the sink by.
+    /// The name by which users select the sink.
     fn name(&self) -> &'static str;
 
-    /// Takes a batch. After an error nothing of the batch has been taken, and it may be tried again.
+    /// Appends a batch. After an error, nothing of the batch is stored, and it can be retried.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the batch from being stored, such as a full disk.
+    /// Any error of storing the batch, such as a full disk.
     fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()>;
 
-    /// Makes durable everything taken so far.
+    /// Makes everything appended so far durable.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being durable.
+    /// Any error of syncing it.
     fn flush(&mut self, series: &SeriesTable) -> Result<()>;
 
-    /// The sequence number up to which everything taken is durable.
+    /// One past the last durable sequence number.
     fn committed(&self) -> u64;
 
-    /// Whether it is time for a [`Sink::flush`], although nobody asks for one.
+    /// Whether the sink should be flushed without a request.
     fn is_due(&self) -> bool {
         false
     }
 
-    /// A problem that users should know of although the sink works.
+    /// A problem to report although the sink works.
     fn warning(&self) -> Option<String> {
         None
     }
 
-    /// Flushes and brings files into their final order. Nothing is appended afterwards.
+    /// Flushes and compacts. Nothing is appended afterwards.
     ///
     /// # Errors
     ///
-    /// As [`Sink::flush`].
+    /// Those of [`Sink::flush`].
     fn close(&mut self, series: &SeriesTable) -> Result<()>;
 }
 
 /// The first of a run's sinks: the journal keeps a point until this one has it durably.
 pub trait Primary: Sink {
-    /// Notes that the derived sinks have durably what was committed so far.
+    /// Records that the derived sinks have everything committed so far durably.
     ///
     /// # Errors
     ///
-    /// Whatever keeps this from being noted down.
+    /// Any error of recording it.
     fn mark_derived(&mut self) -> Result<()>;
 
-    /// Hands over every committed point that a derived sink may lack, and perhaps some that it has,
-    /// one series after the other, with a table of their names.
+    /// Calls `visit` with every committed point that a derived sink may lack, and possibly others, one series after
+    /// the other, with a table of their names.
     ///
     /// # Errors
     ///
-    /// What `visit` returned, or whatever keeps the points from being read.
+    /// An error of `visit`, or of reading the points.
     fn underived(&mut self, visit: &mut dyn FnMut(&Batch, &SeriesTable) -> Result<()>) -> Result<()>;
 }
 
-/// A sink whose content can be made again from the primary sink.
+/// A sink that can be rebuilt from the primary sink.
 pub trait Derived: Sink {
-    /// Makes up for what was missed: after a crash, or after an `append` that failed.
+    /// Adds missing points, after a crash or a failed `append`.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the primary sink from being read or this sink from being written; trying again is safe.
+    /// Any error of reading the primary sink or writing this one; a retry is safe.
     fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()>;
 }

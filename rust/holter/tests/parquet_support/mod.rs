@@ -1,5 +1,5 @@
-//! A map that remembers every point, and parts to hold against it.
-#![allow(dead_code)] // Every test file uses its share.
+//! A map as a model of all points, and Parquet parts to compare with it.
+#![allow(dead_code)] // Each test file uses only some of these.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,7 +36,7 @@ pub(crate) fn options(dir: &Path, start_sequence: u64, rows_per_part: usize) -> 
     ParquetOptions { start_sequence, rows_per_part, ..ParquetOptions::new(dir, "run \"1\"", JOURNAL) }
 }
 
-/// A batch whose times are its sequence numbers, so that every logged point can be told apart.
+/// A batch whose times are its sequence numbers, so that all logged points differ.
 pub(crate) fn batch(start: u64, logged: &[Logged]) -> Batch {
     let points = logged.iter().enumerate().map(|(i, &(series, step, bits))| Point {
         series: SeriesId::new(series).unwrap(),
@@ -76,7 +76,7 @@ pub(crate) fn assert_holds(dir: &Path, expected: &Model) {
     assert_eq!(parts::names(&parts).unwrap(), names);
 }
 
-/// Several parts with steps logged again, and what they hold.
+/// Creates several parts with overlapping steps, and returns their points.
 pub(crate) fn overlapping_parts(dir: &Path) -> Model {
     let table = table();
     let batches: Vec<Vec<Logged>> = (0..5_u64)
@@ -95,7 +95,7 @@ pub(crate) fn files(dir: &Path) -> Vec<String> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Gives the sink again what it has not made durable, as the writer does.
+/// Appends the batches that the sink has not committed, as the writer does.
 pub(crate) fn feed(sink: &mut ParquetSink, batches: &[Vec<Logged>], table: &SeriesTable) {
     let from = sink.committed();
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! A dict that logs what it is given, and compares a reader's answers with itself.
+//! A map that mirrors the logged points, and comparisons of a reader's results with it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,14 +11,14 @@ use holter::record::session::Session;
 
 pub(crate) const SINKS: [&[&str]; 3] = [&["sqlite"], &["sqlite", "parquet", "summary"], &["parquet"]];
 
-/// What was logged: the value by name and step.
+/// The logged values by name and step.
 #[derive(Default)]
 pub(crate) struct Model(pub(crate) BTreeMap<String, BTreeMap<i64, f64>>);
 
 impl Model {
-    pub(crate) fn log(&mut self, attempt: &Session, name: &str, step: i64, value: f64) {
-        let id = attempt.recorder().series(name).unwrap();
-        assert_eq!(attempt.recorder().record(id, step, value), Outcome::Accepted);
+    pub(crate) fn log(&mut self, session: &Session, name: &str, step: i64, value: f64) {
+        let id = session.recorder().series(name).unwrap();
+        assert_eq!(session.recorder().record(id, step, value), Outcome::Accepted);
         self.0.entry(name.to_owned()).or_default().insert(step, value);
     }
 
@@ -83,7 +83,7 @@ impl Model {
     }
 }
 
-/// NaN equals NaN, and -0.0 equals 0.0: the database does not keep its sign.
+/// Treats NaN as equal to NaN, and -0.0 as equal to 0.0, because the database does not store the sign of zero.
 fn assert_same<'a>(found: &[f64], expected: impl IntoIterator<Item = &'a f64>, state: &str) {
     let expected: Vec<f64> = expected.into_iter().copied().collect();
     assert_eq!(found.len(), expected.len(), "{state}");

@@ -1,4 +1,4 @@
-//! Runs for tests: one that commits only on a flush, and one as a crash leaves it.
+//! Runs for tests: a run that commits only on a flush, and a copy of a live run that simulates a crash.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use holter::record::config::{Config, Pace, Resume};
 use holter::record::session::{Session, SessionOptions};
 
-/// A pace that commits only on a flush.
-pub(crate) fn patient() -> Pace {
+/// Commit pacing with which the writer commits only on a flush.
+pub(crate) fn flush_only() -> Pace {
     Pace {
         points_per_series: 1 << 40,
         min_interval: Duration::from_secs(3600),
@@ -18,7 +18,7 @@ pub(crate) fn patient() -> Pace {
     }
 }
 
-#[allow(dead_code)] // not every test needs it
+#[allow(dead_code)] // not used by every test
 pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Session {
     let config = Config {
         journal_capacity: 1 << 14,
@@ -30,9 +30,9 @@ pub(crate) fn open(path: &Path, sinks: &[&str], pace: Pace) -> Session {
         .unwrap()
 }
 
-/// Copies a run as a crash would leave it. Another process copies, because closing the database file in this one would
-/// release the locks of its writer.
-#[allow(dead_code)] // not every test needs it
+/// Copies a live run, which simulates a crash. Uses another process, because closing the database file in this process
+/// would release the locks of its writer.
+#[allow(dead_code)] // not used by every test
 pub(crate) fn copy(from: &Path, to: PathBuf) -> PathBuf {
     assert!(Command::new("cp").arg("-r").arg(from).arg(&to).status().unwrap().success());
     to

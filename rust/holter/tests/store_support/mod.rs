@@ -1,4 +1,4 @@
-//! A run, and a model of the points logged into it that its files must match.
+//! A run, and a model of its logged points that its files must match.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -58,9 +58,9 @@ pub(crate) struct Store {
     root: TempDir,
     number: usize,
     sinks: Vec<String>,
-    /// Whether the summary was always among them: it is not rebuilt for sessions without it.
+    /// Whether every session had a summary sink: the summary is not rebuilt for sessions without it.
     has_full_summary: bool,
-    pub(crate) attempt: Option<Session>,
+    pub(crate) session: Option<Session>,
     ids: BTreeMap<usize, SeriesId>,
     model: Model,
 }
@@ -72,7 +72,7 @@ impl Store {
             number: 0,
             sinks: Vec::new(),
             has_full_summary: true,
-            attempt: None,
+            session: None,
             ids: BTreeMap::new(),
             model: Model::new(),
         };
@@ -99,18 +99,18 @@ impl Store {
         self.ids.clear();
         let config = self.config();
         let options = SessionOptions { path: self.dir(), resume: Resume::Allow, config, ..SessionOptions::default() };
-        self.attempt = Some(Session::open(options).unwrap());
+        self.session = Some(Session::open(options).unwrap());
     }
 
-    pub(crate) fn attempt(&self) -> &Session {
-        self.attempt.as_ref().unwrap()
+    pub(crate) fn session(&self) -> &Session {
+        self.session.as_ref().unwrap()
     }
 
     pub(crate) fn id(&mut self, name: usize) -> SeriesId {
         if let Some(&id) = self.ids.get(&name) {
             return id;
         }
-        let id = self.attempt().recorder().series(NAMES[name]).unwrap();
+        let id = self.session().recorder().series(NAMES[name]).unwrap();
         self.ids.insert(name, id);
         id
     }
@@ -118,10 +118,10 @@ impl Store {
     pub(crate) fn log(&mut self, name: usize, step: i64, value: f64) {
         let id = self.id(name);
         assert_eq!(
-            self.attempt().recorder().record(id, step, value),
+            self.session().recorder().record(id, step, value),
             Outcome::Accepted,
             "{:?}",
-            self.attempt().health()
+            self.session().health()
         );
         self.model.insert((NAMES[name].to_owned(), step), value.to_bits());
     }
@@ -131,7 +131,7 @@ impl Store {
             Action::Log(name, step, value) => self.log(*name, *step, *value),
             Action::LogAll(step, entries) => {
                 let resolved: Vec<_> = entries.iter().map(|&(name, value)| (self.id(name), value)).collect();
-                assert_eq!(self.attempt().recorder().record_all(*step, &resolved), Outcome::Accepted);
+                assert_eq!(self.session().recorder().record_all(*step, &resolved), Outcome::Accepted);
                 for &(name, value) in entries {
                     self.model.insert((NAMES[name].to_owned(), *step), value.to_bits());
                 }
@@ -140,9 +140,9 @@ impl Store {
                 (*first..first + count).for_each(|step| self.log(*name, step, step as f64 * 0.25));
             }
             Action::Repeat(name, step, count) => (0..*count).for_each(|value| self.log(*name, *step, value.into())),
-            Action::Flush => self.attempt().flush(Some(Duration::from_secs(20))).unwrap(),
+            Action::Flush => self.session().flush(Some(Duration::from_secs(20))).unwrap(),
             Action::Reopen(choice) => {
-                self.attempt.take().unwrap().close(Status::Finished).unwrap();
+                self.session.take().unwrap().close(Status::Finished).unwrap();
                 self.open(choices[choice % choices.len()]);
             }
             Action::Crash(choice) => {
@@ -167,14 +167,14 @@ impl Store {
         let (from, to) = (self.dir(), self.root.path().join((self.number + 1).to_string()));
         fs::create_dir(&to).unwrap();
         // The journal first: points that it has released are in the files that are copied later. The database before
-        // its log, which only grows here. The index of the log is not copied; the next connection creates it.
+        // its WAL, which only grows here. The index of the WAL is not copied; the next connection creates it.
         for name in ["journal.holter", "run.json", "metrics.sqlite", "metrics.sqlite-wal", "summary.jsonl"] {
             if from.join(name).exists() {
                 fs::copy(from.join(name), to.join(name)).unwrap();
             }
         }
         copy_parts(&from.join("parquet"), &to.join("parquet"));
-        self.attempt = None;
+        self.session = None;
         fs::remove_dir_all(from).unwrap();
         self.number += 1;
     }
@@ -277,12 +277,12 @@ impl Store {
         })
         .unwrap();
         let same = |(key, bits): (&(String, i64), &u64)| {
-            // Points that were read from the database have lost the sign of zero.
+            // The database does not preserve the sign of zero.
             (key.clone(), if self.has_database() { stored(f64::from_bits(*bits)) } else { *bits })
         };
         assert_same(&found.iter().map(same).collect(), &self.model.iter().map(same).collect());
         let rows: usize = parts.iter().map(|part| part.rows).sum();
-        assert_eq!(rows, self.model.len(), "rows for one (name, step) are left in several parts");
+        assert_eq!(rows, self.model.len(), "several parts have rows for the same (name, step)");
     }
 
     pub(crate) fn check_summary(&self) {
@@ -307,7 +307,7 @@ impl Store {
             }
         }
         let of_steps = self.model.iter().filter(|((_, step), _)| step % SUMMARY_EVERY == 0);
-        // As this test's JSON parser reads it, which can be off by a bit or two.
+        // Parse with the same JSON parser, whose result can be off by a bit or two.
         let expected = of_steps.map(|(key, bits)| {
             let value = f64::from_bits(*bits);
             let read = serde_json::to_string(&value).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -317,7 +317,7 @@ impl Store {
     }
 }
 
-/// The bits as the database stores them: with one zero and one `NaN`.
+/// The bits as stored in the database, with a single zero and a single `NaN`.
 pub(crate) fn stored(value: f64) -> u64 {
     if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
 }
@@ -361,10 +361,10 @@ pub(crate) fn play(actions: &[Action], choices: &[&[&str]]) {
     for action in actions {
         store.run(action, choices);
     }
-    store.attempt.take().unwrap().close(Status::Finished).unwrap();
+    store.session.take().unwrap().close(Status::Finished).unwrap();
     store.check();
     // Opened with all sinks again, a run has all points in each of them.
     store.open(choices[0]);
-    store.attempt.take().unwrap().close(Status::Finished).unwrap();
+    store.session.take().unwrap().close(Status::Finished).unwrap();
     store.check();
 }

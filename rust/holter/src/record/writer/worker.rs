@@ -150,7 +150,7 @@ impl Worker {
             return 0;
         }
         let from = self.points.len();
-        self.position = self.journal.read(self.position, self.limit() - from, &mut self.points);
+        self.position = self.journal.read(self.position, self.limit().saturating_sub(from), &mut self.points);
         let drained = &self.points[from..];
         if from == 0 && !drained.is_empty() {
             self.pacing.begin();

@@ -1,7 +1,7 @@
-//! The Parquet sink: closed files only, and what [`Sink::committed`] says is in them, on the disk.
+//! The Parquet sink: writes closed files only.
 //!
-//! Points wait in memory until they are worth a file. They are in the journal meanwhile, so a process
-//! that dies loses nothing: recovery gives them again from [`Sink::committed`] on.
+//! Points wait in memory until there are enough for a file. They stay in the journal until then, so a crash loses nothing:
+//! recovery appends them again, starting at [`Sink::committed`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,32 +20,32 @@ use crate::store::schema::{file, sink};
 use crate::store::sink::{Derived, Primary, Sink};
 use holter_journal::SeriesId;
 
-/// How many points make a part, unless it becomes too old before.
+/// The number of points that completes a part, unless it becomes too old first.
 pub const DEFAULT_ROWS_PER_PART: usize = 1 << 20;
-/// How long points wait for a part to fill up.
+/// The maximum time that points wait for their part.
 pub const DEFAULT_MAX_PART_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// Where and how a [`ParquetSink`] writes.
+/// Options of a [`ParquetSink`].
 #[derive(Debug, Clone)]
 pub struct ParquetOptions {
-    /// The folder of the parts; created when missing.
+    /// The directory of the parts; created if it does not exist.
     pub dir: PathBuf,
-    /// The run's name, which every row carries.
+    /// The run's name, in every row.
     pub run: String,
-    /// The rank, which every row carries.
+    /// The rank, in every row.
     pub rank: i32,
-    /// The journal that the points come through.
+    /// The id of the journal of the points.
     pub journal_id: u64,
-    /// The sequence number in that journal up to which parts exist already.
+    /// One past the last sequence number of that journal that is in a part.
     pub start_sequence: u64,
-    /// A part is closed before it would have more points than this.
+    /// The maximum number of points in a part.
     pub rows_per_part: usize,
-    /// A part is closed when its oldest point has waited this long.
+    /// The maximum time that a point waits for its part.
     pub max_part_age: Duration,
 }
 
 impl ParquetOptions {
-    /// The default sizes, for rank 0 and a journal of which nothing is in a part yet.
+    /// The default sizes, for rank 0 and a new journal.
     pub fn new(dir: impl Into<PathBuf>, run: impl Into<String>, journal_id: u64) -> Self {
         Self {
             dir: dir.into(),
@@ -59,25 +59,25 @@ impl ParquetOptions {
     }
 }
 
-/// Writes points into the parts of a folder.
+/// Writes points to the parts in a directory.
 #[derive(Debug)]
 pub struct ParquetSink {
     options: ParquetOptions,
     labels: Labels,
-    /// The points that are in no part yet, by the index of their series.
+    /// The points that are not in a part yet, by the index of their series.
     pending: Vec<Option<Pending>>,
     pending_rows: usize,
     /// One past the last sequence number that is pending or in a part.
     taken: u64,
     /// One past the last sequence number that is in a closed part.
     closed: u64,
-    /// As `closed`, and the folder knows the part's name durably.
+    /// As `closed`, and the name of the part is durable.
     committed: u64,
     has_unsynced_part: bool,
     oldest: Option<Instant>,
 }
 
-/// The points of one series that are in no part yet, in the order they came.
+/// The points of one series that are not in a part yet, in the order they were appended.
 #[derive(Debug)]
 struct Pending {
     name: Arc<str>,
@@ -85,11 +85,11 @@ struct Pending {
 }
 
 impl ParquetSink {
-    /// Opens the folder, creates it when missing, and removes what a killed writer left unfinished.
+    /// Opens the directory, creates it if it does not exist, and removes unfinished files of a killed writer.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the folder cannot be written, [`Error::Damaged`] when it is a symbolic link, or one of several
+    /// [`Error::Io`] if the directory cannot be written, [`Error::Damaged`] if it is a symbolic link, or if one of several
     /// parts cannot be read.
     pub fn open(options: ParquetOptions) -> Result<Self> {
         reject_symlink(&options.dir)?;
@@ -108,7 +108,7 @@ impl ParquetSink {
         })
     }
 
-    /// Writes what is pending as one part, and makes it durable.
+    /// Writes the pending points as a part, and makes it durable.
     fn roll(&mut self) -> Result<()> {
         if self.pending_rows > 0 {
             let mut series: Vec<&mut Pending> = self.pending.iter_mut().flatten().collect();
@@ -118,11 +118,11 @@ impl ParquetSink {
             self.has_unsynced_part = true;
         }
         self.closed = self.taken;
-        self.forget_pending();
+        self.clear_pending();
         self.sync_dir()
     }
 
-    /// Makes durable that the closed parts have their names; tried again after an error.
+    /// Makes the names of the closed parts durable; retried after an error.
     fn sync_dir(&mut self) -> Result<()> {
         if self.has_unsynced_part {
             durable_dir::sync(&self.options.dir)?;
@@ -132,7 +132,7 @@ impl ParquetSink {
         Ok(())
     }
 
-    /// Makes room for points of a series that has none pending.
+    /// Ensures that `pending` has an entry for the series.
     fn ensure_pending(&mut self, id: SeriesId, series: &SeriesTable) -> Result<()> {
         let index = id.index();
         if index >= self.pending.len() {
@@ -146,7 +146,7 @@ impl ParquetSink {
         Ok(())
     }
 
-    fn forget_pending(&mut self) {
+    fn clear_pending(&mut self) {
         self.pending.clear();
         self.pending_rows = 0;
         self.oldest = None;
@@ -158,10 +158,10 @@ impl Sink for ParquetSink {
         sink::PARQUET
     }
 
-    /// Keeps the points in memory; a part that is due, or would become too large, is closed before.
+    /// Keeps the points in memory; first closes a part that is due or would become too large.
     fn append(&mut self, batch: &Batch, series: &SeriesTable) -> Result<()> {
-        // By sequence numbers, not by rows: a step that is logged again is one row, and keeps its place in
-        // the journal each time.
+        // By sequence numbers, not by rows: a step that is logged again is a single row but occupies several slots of
+        // the journal.
         let is_overfull =
             self.taken > self.closed && batch.sequences().end - self.closed > self.options.rows_per_part as u64;
         if is_overfull || self.is_due() || self.has_unsynced_part {
@@ -183,12 +183,12 @@ impl Sink for ParquetSink {
         Ok(())
     }
 
-    /// Closes a part with whatever is pending.
+    /// Closes a part with all pending points.
     fn flush(&mut self, _series: &SeriesTable) -> Result<()> {
         self.roll()
     }
 
-    /// Whether what is pending is worth a part by now, or too old to wait.
+    /// Whether the pending points are enough for a part, or too old.
     fn is_due(&self) -> bool {
         self.taken - self.closed >= self.options.rows_per_part as u64
             || self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.options.max_part_age)
@@ -198,7 +198,7 @@ impl Sink for ParquetSink {
         self.committed
     }
 
-    /// Flushes and merges the parts of the folder.
+    /// Flushes, and merges the parts.
     fn close(&mut self, _series: &SeriesTable) -> Result<()> {
         self.roll()?;
         parts::compact(&self.options.dir, &self.options.run, self.options.rank)
@@ -206,17 +206,17 @@ impl Sink for ParquetSink {
 }
 
 impl Derived for ParquetSink {
-    /// Writes parts of all that the primary sink says may be missing; what of it is there already, is there
-    /// twice until the parts are merged, and readers of parts see it once.
+    /// Writes parts with all points that may be missing. Points that exist already are stored twice until the parts are
+    /// merged; readers of parts return them once.
     fn catch_up(&mut self, primary: &mut dyn Primary) -> Result<()> {
-        // The primary sink has all that is pending, and perhaps a part of it in another order.
-        self.forget_pending();
+        // The primary sink has all pending points, possibly in another order.
+        self.clear_pending();
         self.taken = self.closed;
         let until = primary.committed();
         let (mut missing, mut rows) = (BTreeMap::<Arc<str>, Columns>::new(), 0);
         primary.underived(&mut |batch, series| {
             if rows > 0 && rows + batch.len() > self.options.rows_per_part {
-                // It says nothing of the journal yet: the rest of the points is still to come.
+                // With an empty range of sequence numbers, since the remaining points are not written yet.
                 let points = missing.iter_mut().map(|(name, points)| (&**name, points));
                 write_part(&self.options, &self.labels, self.closed..self.closed, points)?;
                 missing.clear();
@@ -234,7 +234,7 @@ impl Derived for ParquetSink {
             let points = missing.iter_mut().map(|(name, points)| (&**name, points));
             write_part(&self.options, &self.labels, self.closed..until.max(self.closed), points)?;
         }
-        // Even where no sequence number is gained, the names of the parts are to last.
+        // Also without new sequence numbers, the names of the parts must be durable.
         self.has_unsynced_part = true;
         self.closed = self.closed.max(until);
         self.taken = self.closed;
@@ -243,7 +243,7 @@ impl Derived for ParquetSink {
 }
 
 impl Primary for ParquetSink {
-    /// Nothing is noted: [`Primary::underived`] hands over everything.
+    /// Records nothing, because [`Primary::underived`] visits all points.
     fn mark_derived(&mut self) -> Result<()> {
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Primary for ParquetSink {
     }
 }
 
-/// Writes a part of `series`, which are in the order of their names.
+/// Writes a part with `series`, in the order of their names.
 fn write_part<'a>(
     options: &ParquetOptions,
     labels: &Labels,

@@ -1,9 +1,9 @@
-//! The writer's connection to the database, which takes committed points with it under no circumstances.
+//! The writer's connection to the database, which never loses committed points when it is closed.
 //!
-//! Left to itself, `SQLite` copies the log into the database when the last connection is closed, and deletes it. If the
-//! log's index cannot be mapped at that moment, as on a full disk, it takes the log for empty: it copies nothing, reports
-//! no error and deletes every commit in it. So a connection that is given up leaves the log as it is, and one that is
-//! closed deletes it only if nothing is in it: who wants it gone has it copied into the database before.
+//! By default, `SQLite` copies the write-ahead log into the database when the last connection is closed, and deletes the
+//! log. If it cannot map the index of the log at that moment, as on a full disk, it treats the log as empty: it copies
+//! nothing, reports no error, and deletes every commit in the log. Therefore dropping a connection leaves the
+//! log as it is, and closing it deletes the log only if it is empty, after a checkpoint.
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
@@ -20,14 +20,14 @@ use crate::error::{Error, Result};
 use crate::store::schema::{self, sql};
 use holter_journal::Timestamp;
 
-/// What [`SqliteSink::open`](super::SqliteSink::open) needs.
+/// Options of [`SqliteSink::open`](super::SqliteSink::open).
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// The database's file.
+    /// The file of the database.
     pub path: PathBuf,
-    /// The journal that the batches come from.
+    /// The id of the journal of the batches.
     pub journal_id: u64,
-    /// The start of the run, from which its timestamps count.
+    /// The start of the run, the origin of its times.
     pub started: Timestamp,
     /// Whether the file is on a network file system, where a write-ahead log must not be used.
     pub is_remote: bool,
@@ -36,36 +36,37 @@ pub struct SqliteOptions {
 /// How long opening waits for readers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An open database. Where it is dropped, be it before it was opened in full, its log stays.
+/// An open database. If it is dropped, even before opening is complete, its log stays.
 pub(super) struct OpenDatabase {
     connection: Connection,
-    /// `None` while the database is being opened, and where it has no log.
+    /// `None` while the database is being opened, and if it has no log.
     wal_lock: Option<WalLock>,
     log: PathBuf,
 }
 
 impl OpenDatabase {
-    /// Opens the database, creating it and its tables where they are missing. It waits for readers until it is guarded.
+    /// Opens the database, and creates it and its tables if they do not exist. Waits for readers until
+    /// [`OpenDatabase::lock_wal`].
     ///
     /// # Errors
     ///
-    /// [`Error::Sqlite`] if it cannot be opened; [`Error::FormatVersion`] if a newer Holter wrote it, and
-    /// [`Error::Damaged`] if there are programs in it: both are then left as they were.
+    /// [`Error::Sqlite`] if it cannot be opened; [`Error::FormatVersion`] if a newer Holter wrote it;
+    /// [`Error::Damaged`] if it has triggers or views in place of tables. The last two leave it unchanged.
     pub(super) fn open(options: &SqliteOptions) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(&resolved(&options.path)?, flags)?;
-        // Before anything is read, which opens the log.
+        // Before the first read, which opens the log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if connection.is_readonly("main")? {
-            // SQLite opens what it may not write to all the same, and fails later in words that do not say why.
+            // SQLite opens a read-only file without an error, and fails later with an unclear message.
             let why = "attempt to write a readonly database".to_owned();
             return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), Some(why)).into());
         }
         let database = Self { connection, wal_lock: None, log: wal_path(&options.path) };
-        // A reader that comes at the same moment holds it while it rebuilds the log's index.
+        // A reader that opens the database at the same time locks it while it rebuilds the index of the log.
         database.busy_timeout(PATIENCE)?;
         let version = match database.known_version(&options.path) {
             Ok(version) => version,
@@ -75,14 +76,14 @@ impl OpenDatabase {
             }
         };
         let mode = if options.is_remote { "DELETE" } else { "WAL" };
-        // Where a write of the change fails, SQLite keeps the mode that it had and reports no error.
+        // If a write of the change fails, SQLite keeps the previous mode and reports no error.
         for _ in 0..2 {
             database.pragma_update(None, "journal_mode", mode)?;
             if database.journal_mode()?.eq_ignore_ascii_case(mode) {
                 break;
             }
         }
-        // Without a log a commit is the removal of a file, and this alone syncs that; with one it is the same as FULL.
+        // Without a log, a commit removes a file, and only EXTRA syncs that. With a log it is the same as FULL.
         database.pragma_update(None, "synchronous", "EXTRA")?;
         database.pragma_update(None, "mmap_size", 0)?;
         database.pragma_update(None, "wal_autocheckpoint", 16_000)?;
@@ -96,27 +97,27 @@ impl OpenDatabase {
         Ok(database)
     }
 
-    /// From here on the log is kept from being taken away by others, and a busy database is not waited for.
+    /// Protects the log from deletion by other connections, and stops waiting when the database is busy.
     pub(super) fn lock_wal(&mut self, path: &Path) -> Result<()> {
         self.busy_timeout(Duration::ZERO)?;
-        // Asked, not remembered: where the log cannot be had, SQLite stays without one and reports no error, and
-        // the guard's lock would keep this connection itself from ever committing.
+        // The mode is queried, because SQLite reports no error if WAL mode is unavailable. Without it, the lock would
+        // prevent this connection from committing.
         self.wal_lock = (self.journal_mode()? == "wal").then(|| WalLock::new(path));
         Ok(())
     }
 
-    /// Closes the connection, and deletes the log if nothing is in it.
+    /// Closes the connection, and deletes the log if it is empty.
     pub(super) fn close(self) {
         if fs::metadata(&self.log).is_ok_and(|log| log.len() == 0) {
             if let Some(lock) = &self.wal_lock {
                 lock.release();
             }
-            // If it is refused, an empty file stays.
+            // If this fails, an empty file stays.
             let _ = self.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         }
     }
 
-    /// The version of the format, which is 0 in a new database; an error where it is not one that may be written to.
+    /// The format version, 0 in a new database; an error if the database must not be written to.
     fn known_version(&self, path: &Path) -> Result<u64> {
         let version = self.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? as u64;
         if version > schema::FORMAT_VERSION {
@@ -126,7 +127,7 @@ impl OpenDatabase {
         Ok(version)
     }
 
-    /// The mode of the database, in small letters.
+    /// The journal mode in lower case.
     fn journal_mode(&self) -> Result<String> {
         Ok(self.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
     }
@@ -162,14 +163,14 @@ fn create_schema(connection: &Connection, started: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// The path with its folder's links resolved: `NOFOLLOW` is meant for the file alone.
+/// The path with the symbolic links of its directory resolved: `NOFOLLOW` is meant for the file only.
 fn resolved(path: &Path) -> Result<PathBuf> {
     let parent = path.parent().unwrap_or(Path::new("."));
-    let folder = parent.canonicalize().map_err(Error::io("open", parent))?;
-    Ok(folder.join(path.file_name().unwrap_or_default()))
+    let dir = parent.canonicalize().map_err(Error::io("open", parent))?;
+    Ok(dir.join(path.file_name().unwrap_or_default()))
 }
 
-/// Whether the database is locked by another connection, so that trying again later helps.
+/// Whether the database is locked by another connection, so that a retry can succeed.
 pub(super) fn is_busy(error: &Error) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! The files that `SQLite` keeps beside a database.
+//! The files that `SQLite` creates beside a database.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Programs in a database that somebody else has made: they would run when its tables are read or written.
+//! Detects code in an untrusted database, which would run when its tables are read or written.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::error::{Error, Result};
 use crate::store::schema::sql;
 
-/// Refuses a database in which one of our tables is a view or has a trigger: either may never end.
+/// Rejects a database in which one of the tables is a view or has a trigger, which may never end.
 ///
 /// # Errors
 ///

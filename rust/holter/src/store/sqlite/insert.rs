@@ -1,4 +1,4 @@
-//! Rows of the table `points`, many to a statement.
+//! Inserts rows into the table `points`, many per statement.
 
 use rusqlite::{CachedStatement, Transaction};
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::millis::to_millis;
 use crate::store::batch::SeriesPoints;
 
-/// How many rows one statement inserts: the largest that fits is taken. A row costs a seventh less in a
+/// The numbers of rows of the statements, of which the largest that fits is used. A row costs a seventh less in a
 /// statement of 64 than in one of its own.
 const ROWS_PER_STATEMENT: [usize; 3] = [64, 16, 1];
 

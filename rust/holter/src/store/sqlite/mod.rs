@@ -1,4 +1,4 @@
-//! Points in a database that a plain `sqlite3` shell reads while the run is being recorded.
+//! Points in a database that a plain `sqlite3` shell can query while the run is being recorded.
 
 mod connection;
 mod cursor;

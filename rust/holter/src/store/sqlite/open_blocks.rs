@@ -1,4 +1,4 @@
-//! Where a series is being written: gathers the points of the blocks that are not over yet.
+//! Aggregates the points of the blocks that a series has not moved past yet.
 
 use std::ops::Range;
 
@@ -7,41 +7,41 @@ use crate::rollup::{Bucket, Level};
 use crate::store::batch::SeriesPoints;
 use holter_journal::Step;
 
-/// Late points that are fewer than this for each block they are in leave it to the readers to do without
-/// the rows that they spoil: to build those anew would cost more than the points.
+/// If late points are fewer than this per block, the rows that they invalidate are not rebuilt, because that would cost
+/// more than the points. Readers then read the points.
 const LATE_POINTS_PER_BLOCK: usize = 8;
 
 /// A block that the series has moved past.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sealed<'a> {
-    /// Of which level.
+    /// The level.
     pub(super) level: Level,
-    /// Its first step.
+    /// The first step.
     pub(super) start: Step,
-    /// Its buckets that have a point. `None` where points of it are stored that were not seen here.
+    /// The buckets that have a point; `None` if the block has stored points that were not aggregated here.
     pub(super) buckets: Option<&'a [Bucket]>,
 }
 
-/// The open block of each level, up to the coarsest that has a bucket which is over.
+/// The open block of each level, up to the coarsest with a completed bucket.
 ///
-/// Bounded: at most eight buckets for each level that the steps span, three levels for 100,000 steps.
+/// The memory is bounded: at most eight buckets per level that the steps span, and three levels for 100,000 steps.
 #[derive(Clone, Debug)]
 pub(super) struct OpenBlocks {
-    /// The step that was written last, going upwards.
+    /// The last step, while steps ascend.
     position: Option<Step>,
-    /// Steps up to this one may be stored without having been seen here.
+    /// Steps up to this one may be stored without having been aggregated here.
     unseen_until: Option<Step>,
-    /// By level the buckets of the open block; none if the block begins at or before `unseen_until`.
+    /// The buckets of the open block of each level; none if the block starts at or before `unseen_until`.
     levels: Vec<Vec<Bucket>>,
 }
 
 impl OpenBlocks {
-    /// Of a series whose stored points end with step `last`.
+    /// The state of a series whose stored points end at step `last`.
     pub(super) fn new(last: Option<Step>) -> Self {
         Self { position: last, unseen_until: last, levels: Vec::new() }
     }
 
-    /// Takes points that are being stored and calls `seal` with the blocks that are over, the finer first.
+    /// Adds points that are being stored, and calls `seal` with the completed blocks, finer ones first.
     ///
     /// `last` is the largest step that was stored before.
     pub(super) fn advance(
@@ -58,7 +58,7 @@ impl OpenBlocks {
                 self.leave(position, step, seal)?;
             }
             if self.has_seen(Level::FINEST, step) {
-                self.gather(points, next..end);
+                self.aggregate(points, next..end);
             }
             self.position = Some(points.steps[end - 1]);
             next = end;
@@ -66,8 +66,8 @@ impl OpenBlocks {
         Ok(())
     }
 
-    /// Goes back to the first of these steps if it is behind the position: a run that goes on from a
-    /// checkpoint, or producers that overtake each other. Returns how many points to leave out.
+    /// Moves back to the first of these steps if it is at or before the position: after a resume from a checkpoint, or with
+    /// concurrent producers. Returns the number of points to skip.
     fn turn_back(&mut self, steps: &[Step], last: Option<Step>) -> usize {
         let (Some(position), Some(&first)) = (self.position, steps.first()) else { return 0 };
         if first > position {
@@ -89,7 +89,7 @@ impl OpenBlocks {
     }
 
     /// Adds points of one bucket of the finest level.
-    fn gather(&mut self, points: &SeriesPoints<'_>, mut range: Range<usize>) {
+    fn aggregate(&mut self, points: &SeriesPoints<'_>, mut range: Range<usize>) {
         if self.levels.is_empty() {
             self.levels.push(Vec::new());
         }
@@ -107,7 +107,7 @@ impl OpenBlocks {
         }
     }
 
-    /// Seals the blocks that `from` is in and `to` is behind.
+    /// Seals the blocks that contain `from` and not `to`.
     fn leave(&mut self, from: Step, to: Step, seal: &mut dyn FnMut(Sealed<'_>) -> Result<()>) -> Result<()> {
         for level in Level::all() {
             let start = level.block_start(from);

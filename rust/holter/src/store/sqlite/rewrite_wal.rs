@@ -1,9 +1,9 @@
-//! Writes the write-ahead log again, byte for byte, whenever the database is opened.
+//! Rewrites the write-ahead log, byte for byte, whenever the database is opened.
 //!
-//! After a sync that failed Linux takes the pages for written, and the next sync succeeds without them. The log then reads
-//! well, by us and by whoever comes later, until the power is lost; and the database that it was copied into is a mixture
-//! of old pages and new ones. What is written again is synced again. That a process before this one met such an error
-//! leaves no trace, so the log of each run that is gone on with is treated so.
+//! After a failed sync, Linux marks the pages as written, and the next sync succeeds without them. The log can then be
+//! read until a power failure, after which a database that it was copied into is a mixture of old and new pages. Rewritten
+//! pages are synced again. An earlier process that had such an error leaves no trace, so the log of every resumed run is
+//! rewritten.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,14 +15,14 @@ use rusqlite::Connection;
 use super::files::wal_path;
 use crate::error::{Error, Result};
 
-/// Has the log of the database at `path` be on the disk as it reads. A database that has no log is left alone.
+/// Writes the log of the database at `path` to the disk as it can be read. Does nothing if there is no log.
 ///
 /// # Errors
 ///
 /// [`Error::Sqlite`] if the database is busy, [`Error::Io`] if the log cannot be written.
 pub(super) fn rewrite(connection: &Connection, path: &Path) -> Result<()> {
     let log = wal_path(path);
-    // While this lasts nobody else changes the log; what is read and what is overwritten is the same.
+    // No other connection can change the log during this transaction.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let written = match OpenOptions::new().read(true).write(true).open(&log) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,7 +1,7 @@
-//! Rows of the table `rollups`, in the same transaction as the points that they are of.
+//! Rows of the table `rollups`, written in the same transaction as their points.
 //!
-//! A row is written once, when its series has moved past the block. Where a step of it is logged again, or
-//! one is added, the row is deleted, and written anew when the series has moved past it once more.
+//! A row is written once, when its series has moved past the block. If a point in the block is added or replaced later,
+//! the row is deleted, and written again when the series has moved past the block again.
 
 use std::ops::RangeInclusive;
 
@@ -14,30 +14,29 @@ use crate::rollup::{self, Level, Row, Source};
 use crate::store::batch::SeriesPoints;
 use holter_journal::Step;
 
-/// What is kept between two transactions.
+/// The state between transactions.
 #[derive(Debug, Default)]
 pub(super) struct Rollups {
-    /// By the sink's index of the series; `None` where nothing was written yet.
+    /// By the index of the series; `None` if nothing was written yet.
     open_blocks: Vec<Option<OpenBlocks>>,
 }
 
-/// What the database has of one series, the points of this transaction included.
+/// The content of the database for one series, including the points of this transaction.
 pub(super) struct Stored<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) series_id: i64,
-    /// How many points there are.
+    /// The number of points.
     pub(super) count: i64,
     pub(super) started_micros: i64,
 }
 
 impl Rollups {
-    /// Forgets all that was gathered: what the database has not, or not yet, is read from it when needed.
+    /// Discards all aggregates; they are read from the database again when needed.
     pub(super) fn clear(&mut self) {
         self.open_blocks.clear();
     }
 
-    /// Brings the rows of a series up to date with points that were just inserted. `known` are the first and
-    /// the last of the steps that it had before.
+    /// Updates the rows of a series after points were inserted. `known` is the first and the last step that it had before.
     pub(super) fn add(
         &mut self,
         index: usize,
@@ -47,7 +46,7 @@ impl Rollups {
     ) -> Result<()> {
         let last = known.map(|(_, last)| last);
         if let Some((first, last)) = known {
-            stored.delete_spoiled(points.steps, first, last)?;
+            stored.delete_outdated(points.steps, first, last)?;
         }
         if self.open_blocks.len() <= index {
             self.open_blocks.resize_with(index + 1, || None);
@@ -58,8 +57,8 @@ impl Rollups {
 }
 
 impl Stored<'_> {
-    /// Deletes the rows that these steps lie in, if the series had steps from `first` to `last` so far.
-    fn delete_spoiled(&self, steps: &[Step], first: Step, last: Step) -> Result<()> {
+    /// Deletes the rows that cover these steps, given that the series had steps from `first` to `last` before.
+    fn delete_outdated(&self, steps: &[Step], first: Step, last: Step) -> Result<()> {
         let late = &steps[..steps.partition_point(|&step| step <= last)];
         if late.is_empty() {
             return Ok(());
@@ -69,7 +68,7 @@ impl Stored<'_> {
             .prepare_cached("DELETE FROM rollups WHERE level = ?1 AND start = ?2 AND series_id = ?3")?;
         for level in Level::all() {
             if level.block_start(first) == level.block_start(last) {
-                break; // No block of this level, nor of a coarser one, was ever moved past.
+                break; // The series never moved past a block of this level or a coarser one.
             }
             for block in late.chunk_by(|&a, &b| level.block_start(a) == level.block_start(b)) {
                 delete.execute(params![level.number(), level.block_start(block[0]), self.series_id])?;
@@ -78,12 +77,12 @@ impl Stored<'_> {
         Ok(())
     }
 
-    /// Writes the row of a block that is over, if it is worth it.
+    /// Writes the row of a completed block, if it is worth storing.
     fn write(&self, sealed: Sealed<'_>) -> Result<()> {
         let Sealed { level, start, buckets } = sealed;
         let read;
-        let buckets = if let Some(gathered) = buckets {
-            gathered
+        let buckets = if let Some(aggregated) = buckets {
+            aggregated
         } else {
             read = rollup::cover(self, level, &(start..=level.block_end(start)))?;
             &read

@@ -1,8 +1,8 @@
-//! Merges closed parts into few, and loses no point whenever it is interrupted.
+//! Merges closed parts without losing a point if it is interrupted.
 //!
-//! The merged part appears complete, under a new number, and names what it replaces; only then is that
-//! removed. Interrupted before, the folder holds the old parts; interrupted after, whoever lists the
-//! parts leaves the replaced ones out, and the next to open the folder removes them.
+//! The merged part appears complete, under a new number, and lists the parts that it replaces, which are removed afterwards.
+//! Interrupted before, the directory has the old parts; interrupted after, [`list`] ignores the replaced parts, and the
+//! next writer removes them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,14 +14,14 @@ use super::part::Part;
 use super::writer::{Effort, Labels, Origin, PartWriter};
 use crate::error::Result;
 
-/// How far parts are merged.
+/// Limits of merging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactLimits {
-    /// Parts are merged while they have no more rows than this together.
+    /// The maximum number of rows of a merged part.
     pub rows_per_part: usize,
-    /// How many parts are merged at once: of each some pages are in memory.
+    /// The maximum number of parts to merge at once, since some pages of each are in memory.
     pub parts_at_once: usize,
-    /// Parts that share points are merged into one of up to this many rows.
+    /// The maximum number of rows of parts with common points, which are merged into one.
     pub rows_at_once: usize,
 }
 
@@ -31,24 +31,24 @@ impl Default for CompactLimits {
     }
 }
 
-/// Merges the closed parts of `dir` into as few as sensible, of equal (name, step) the later one's.
+/// Merges the closed parts of `dir` within the default limits. Of equal (name, step), the point of the later part stays.
 ///
-/// The merged rows carry `run` and `rank`. Nothing else may write to the folder meanwhile; readers may
-/// come at any time. It may be killed at any moment and called again: no point is ever missing.
+/// The merged rows have `run` and `rank`. No other process may write to the directory at the same time; readers may read.
+/// A call that is killed at any moment can be repeated without losing a point.
 ///
 /// # Errors
 ///
-/// As [`list`], and [`Error::Io`](crate::error::Error::Io) when there is no room for the merged part.
-/// All points are still there then.
+/// Those of [`list`], and [`Error::Io`](crate::error::Error::Io) if the merged part cannot be written, without losing a
+/// point.
 pub fn compact(dir: &Path, run: &str, rank: i32) -> Result<()> {
     compact_within(dir, run, rank, CompactLimits::default())
 }
 
-/// As [`compact`], with other limits than the default.
+/// As [`compact`], with other limits.
 ///
 /// # Errors
 ///
-/// As [`compact`].
+/// Those of [`compact`].
 pub fn compact_within(dir: &Path, run: &str, rank: i32, limits: CompactLimits) -> Result<()> {
     let labels = Labels { run: run.to_owned(), rank };
     clean_up(dir)?;
@@ -70,7 +70,7 @@ pub fn compact_within(dir: &Path, run: &str, rank: i32, limits: CompactLimits) -
     Ok(())
 }
 
-/// Which neighbours to merge.
+/// The ranges of adjacent parts to merge.
 fn groups(parts: &[Part], limits: CompactLimits) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut rows = 0;
@@ -89,7 +89,7 @@ fn groups(parts: &[Part], limits: CompactLimits) -> Vec<Range<usize>> {
     groups
 }
 
-/// Whether two of `parts` hold a point of the same series and step.
+/// Whether two of `parts` have a point of the same series and step.
 fn share_points(parts: &[Part]) -> Result<bool> {
     let ranges: Option<Vec<_>> = parts.iter().filter(|part| part.rows > 0).map(Part::steps).collect();
     if let Some(mut ranges) = ranges {

@@ -1,4 +1,4 @@
-//! Names of the files, their columns, and the errors of their library.
+//! File names, columns, and I/O errors of parts.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,11 +30,11 @@ pub(super) fn position(name: &str) -> Option<usize> {
 pub(super) fn part_number(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_prefix(PART_PREFIX)?.strip_suffix(PART_SUFFIX)?;
     let number = digits.parse().ok()?;
-    // Only the name that we would give it: "part-7.parquet" is somebody else's.
+    // Only names in the format of `part_path`: "part-7.parquet" is another file.
     (format!("{number:06}") == digits).then_some(number)
 }
 
-/// What the system answered, if that is behind `error`.
+/// The I/O error in `error`, if it is one.
 pub(super) fn io_source(error: ParquetError) -> Result<io::Error, ParquetError> {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {

@@ -1,4 +1,4 @@
-//! Lists the parts of a folder, whatever is written or merged there at the same time.
+//! Lists the parts in a directory, also while parts are written or merged.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,26 +9,25 @@ use super::layout::{TMP_PREFIX, TMP_SUFFIX, part_number, part_path};
 use super::part::Part;
 use crate::error::{Error, Result};
 
-/// How long a folder is listed again and again while parts are merged: each that goes spoils a list.
+/// How long to retry listing while parts are merged, since each removal invalidates a listing.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The parts of `dir`, oldest points first: of equal (name, step) the later part has the newer value.
 ///
-/// Files of other names are ignored, so are parts that another one replaces. A folder that does not
-/// exist has no parts.
+/// Ignores files with other names and replaced parts. A directory that does not exist has no parts.
 ///
 /// # Errors
 ///
-/// [`Error::Damaged`] names a part that cannot be read, [`Error::FormatVersion`] one that is newer
-/// than this code; [`Error::Io`] when the folder or a file cannot be read.
+/// [`Error::Damaged`] for a part that is not valid, [`Error::FormatVersion`] for a part of a newer version,
+/// [`Error::Io`] if the directory or a file cannot be read.
 pub fn list(dir: &Path) -> Result<Vec<Part>> {
     let since = Instant::now();
     loop {
         let numbers = part_numbers(dir)?;
         let opened: Result<Vec<Part>> =
             numbers.iter().map(|&number| Part::open(part_path(dir, number), number)).collect();
-        // Listing a folder is no snapshot: a part that appears while another goes may be missed.
+        // A directory listing is not atomic: it can miss a part that appears while another is removed.
         let is_stable = part_numbers(dir)? == numbers;
         let is_last = since.elapsed() > PATIENCE;
         match opened {
@@ -39,11 +38,11 @@ pub fn list(dir: &Path) -> Result<Vec<Part>> {
     }
 }
 
-/// Calls `read` with the parts of `dir`, and again with a new list when a part was merged away meanwhile.
+/// Calls `read` with the parts of `dir`, and retries with a new list if a part was removed by a merge.
 ///
 /// # Errors
 ///
-/// As [`list`], and what `read` returns.
+/// Those of [`list`] and of `read`.
 pub fn with_parts<T>(dir: &Path, mut read: impl FnMut(&[Part]) -> Result<T>) -> Result<T> {
     let since = Instant::now();
     loop {
@@ -54,18 +53,17 @@ pub fn with_parts<T>(dir: &Path, mut read: impl FnMut(&[Part]) -> Result<T>) -> 
     }
 }
 
-/// One past the largest sequence number of journal `journal_id` in `parts`, or `None` when none came
-/// through it.
+/// One past the largest sequence number of the journal `journal_id` in `parts`; `None` if none has points from it.
 pub fn durable_until(parts: &[Part], journal_id: u64) -> Option<u64> {
     let of_journal = parts.iter().filter(|part| part.journal_id == Some(journal_id));
     of_journal.map(|part| part.sequences.end).max()
 }
 
-/// Removes from `dir` what a killed writer left: unfinished files, and parts that another one replaces.
+/// Removes what a killed writer left in `dir`: unfinished files and replaced parts.
 ///
 /// # Errors
 ///
-/// As [`list`], and [`Error::Io`] when a file cannot be removed.
+/// Those of [`list`], and [`Error::Io`] if a file cannot be removed.
 pub fn clean_up(dir: &Path) -> Result<()> {
     for name in file_names(dir)? {
         if name.starts_with(TMP_PREFIX) && name.ends_with(TMP_SUFFIX) {
@@ -82,7 +80,7 @@ pub fn clean_up(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The number of the next part: larger than all that are there.
+/// The number of the next part, larger than all existing numbers.
 pub(crate) fn next_number(dir: &Path) -> Result<u64> {
     Ok(part_numbers(dir)?.last().map_or(0, |number| number + 1))
 }
@@ -120,7 +118,7 @@ fn in_order(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// Whether a file was there when the folder was listed and is not any more.
+/// Whether a listed file has been removed.
 fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound)
 }

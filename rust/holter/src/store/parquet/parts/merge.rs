@@ -1,4 +1,4 @@
-//! Merges parts, of each of which only a stretch of one series is in memory at a time.
+//! Merges parts, with only a stretch of one series per part in memory.
 
 use std::collections::VecDeque;
 
@@ -12,17 +12,17 @@ use crate::error::Result;
 use crate::points::Columns;
 use holter_journal::Step;
 
-/// How many points of one series are read from one part at a time.
+/// The number of points of a series that are read from a part at a time.
 const BLOCK_ROWS: usize = 16_384;
 
-/// Calls `visit` with the points of all series of `parts`: by name, then by step, both ascending.
+/// Calls `visit` with the points of all series of `parts`, by name and step, both ascending.
 ///
-/// A long series comes in several stretches, one call each. Of equal steps the later part wins.
+/// A long series comes in several stretches, one per call. Of equal steps, the later part wins.
 ///
 /// # Errors
 ///
-/// [`Error::Damaged`](crate::error::Error::Damaged) or [`Error::Io`](crate::error::Error::Io) names
-/// the part that cannot be read; or what `visit` returned.
+/// [`Error::Damaged`](crate::error::Error::Damaged) or [`Error::Io`](crate::error::Error::Io) with the part that cannot be
+/// read; or an error of `visit`.
 pub fn for_each_series(parts: &[Part], mut visit: impl FnMut(&str, &Columns) -> Result<()>) -> Result<()> {
     let mut merge = SeriesMerge::new(parts, "")?;
     while let Some((name, stretch)) = merge.next_stretch()? {
@@ -31,7 +31,7 @@ pub fn for_each_series(parts: &[Part], mut visit: impl FnMut(&str, &Columns) -> 
     Ok(())
 }
 
-/// The points of all series of some parts: by name, then by step, both ascending.
+/// The points of all series of some parts, by name and step, both ascending.
 pub struct SeriesMerge<'a> {
     cursors: Vec<Cursor<'a>>,
     /// The series of the last stretch, which may have more.
@@ -40,11 +40,11 @@ pub struct SeriesMerge<'a> {
 }
 
 impl<'a> SeriesMerge<'a> {
-    /// Begins with the first series whose name is not before `name`.
+    /// Starts at the first series whose name is not before `name`.
     ///
     /// # Errors
     ///
-    /// As [`for_each_series`].
+    /// Those of [`for_each_series`].
     pub fn new(parts: &'a [Part], name: &str) -> Result<Self> {
         let cursors = parts.iter().map(|part| Cursor::new(part, name.as_bytes())).collect::<Result<_>>()?;
         Ok(Self { cursors, name: None, stretch: Columns::default() })
@@ -54,14 +54,14 @@ impl<'a> SeriesMerge<'a> {
     ///
     /// # Errors
     ///
-    /// As [`for_each_series`].
+    /// Those of [`for_each_series`].
     pub fn next_stretch(&mut self) -> Result<Option<(&str, &Columns)>> {
         let part = loop {
             let Some(name) = self.current() else { return Ok(None) };
-            let mut holding: Vec<&mut Cursor<'_>> =
-                self.cursors.iter_mut().filter(|cursor| cursor.holds(&name)).collect();
-            let part = holding.first().map(|cursor| cursor.open.part);
-            merge_stretch(&mut holding, &name, &mut self.stretch)?;
+            let mut with_name: Vec<&mut Cursor<'_>> =
+                self.cursors.iter_mut().filter(|cursor| cursor.has(&name)).collect();
+            let part = with_name.first().map(|cursor| cursor.open.part);
+            merge_stretch(&mut with_name, &name, &mut self.stretch)?;
             self.name = Some(name);
             if let Some(part) = part.filter(|_| !self.stretch.is_empty()) {
                 break part;
@@ -70,11 +70,11 @@ impl<'a> SeriesMerge<'a> {
         Ok(Some((text(part, self.name.as_deref().unwrap_or_default())?, &self.stretch)))
     }
 
-    /// Goes to the first series whose name is not before `name`, if that is still to come.
+    /// Moves forward to the first series whose name is not before `name`.
     ///
     /// # Errors
     ///
-    /// As [`for_each_series`].
+    /// Those of [`for_each_series`].
     pub fn seek(&mut self, name: &str) -> Result<()> {
         self.name = self.name.take().filter(|current| **current >= *name.as_bytes());
         let is_between = self.name.is_none();
@@ -88,28 +88,28 @@ impl<'a> SeriesMerge<'a> {
         Ok(())
     }
 
-    /// Whether the next points are those of series `name`.
+    /// Whether the next points belong to series `name`.
     pub fn is_at(&self, name: &str) -> bool {
         self.current().is_some_and(|current| current == name.as_bytes())
     }
 
     /// The series that the next points belong to.
     fn current(&self) -> Option<Bytes> {
-        let unfinished = self.name.as_ref().filter(|name| self.cursors.iter().any(|cursor| cursor.holds(name)));
+        let unfinished = self.name.as_ref().filter(|name| self.cursors.iter().any(|cursor| cursor.has(name)));
         unfinished.or_else(|| self.cursors.iter().filter_map(Cursor::name).min()).cloned()
     }
 }
 
-/// Takes the next points of series `name` from `holding`.
-fn merge_stretch(holding: &mut [&mut Cursor<'_>], name: &Bytes, stretch: &mut Columns) -> Result<()> {
+/// Moves the next points of series `name` from the cursors to `stretch`.
+fn merge_stretch(cursors: &mut [&mut Cursor<'_>], name: &Bytes, stretch: &mut Columns) -> Result<()> {
     stretch.clear();
-    for cursor in holding.iter_mut() {
+    for cursor in cursors.iter_mut() {
         cursor.fill(name)?;
     }
-    // Up to here everyone's points are known. Who has no more of them sets no bound.
-    let bounds = holding.iter().filter(|cursor| cursor.name() == Some(name)).filter_map(|cursor| cursor.block_end());
+    // Up to this step, the points of all parts are in memory. A part without more points sets no bound.
+    let bounds = cursors.iter().filter(|cursor| cursor.name() == Some(name)).filter_map(|cursor| cursor.block_end());
     let bound = bounds.min().unwrap_or(Step::MAX);
-    for cursor in holding.iter_mut() {
+    for cursor in cursors.iter_mut() {
         cursor.take_until(bound, stretch);
     }
     stretch.order();
@@ -121,10 +121,10 @@ struct Cursor<'a> {
     open: OpenPart<'a>,
     /// The row group to read after this one.
     next_group: usize,
-    /// What of the row group is not in a block yet.
+    /// The rows of the row group that are not in a block yet.
     runs: VecDeque<NameRun>,
     columns: Option<(Column<Int64Type>, Column<DoubleType>, Column<Int64Type>)>,
-    /// Points that are read: those from `start` on are not taken yet.
+    /// Points that were read; those from `start` on are not consumed yet.
     block: Columns,
     start: usize,
 }
@@ -144,8 +144,8 @@ impl<'a> Cursor<'a> {
         Ok(cursor)
     }
 
-    /// Whether it has points of `name`, which no unfinished series comes before.
-    fn holds(&self, name: &Bytes) -> bool {
+    /// Whether it has points of `name`, given that no unfinished series comes before it.
+    fn has(&self, name: &Bytes) -> bool {
         self.name() == Some(name) || self.block_end().is_some()
     }
 
@@ -154,12 +154,12 @@ impl<'a> Cursor<'a> {
         self.runs.front().map(|run| &run.name)
     }
 
-    /// The largest step that is read and not taken.
+    /// The largest step that was read and not consumed.
     fn block_end(&self) -> Option<Step> {
         self.block.steps.get(self.start..)?.last().copied()
     }
 
-    /// Reads the next points of series `name` if none is left.
+    /// Reads the next points of series `name` if all read ones are consumed.
     fn fill(&mut self, name: &Bytes) -> Result<()> {
         if self.block_end().is_some() {
             return Ok(());
@@ -191,7 +191,7 @@ impl<'a> Cursor<'a> {
         self.start = end;
     }
 
-    /// Passes over the rows of names before `name`.
+    /// Skips the rows of names before `name`.
     fn seek(&mut self, name: &[u8]) -> Result<()> {
         while self.runs.back().is_some_and(|run| run.name < name) {
             self.runs.clear();
@@ -208,8 +208,8 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Goes to the next row group with rows when all of this one are read; those whose names are all
-    /// before `name` are passed over.
+    /// Moves to the next row group with rows if all rows of this one are read. Skips row groups whose names are all
+    /// before `name`.
     fn enter_group(&mut self, name: &[u8]) -> Result<()> {
         while self.runs.is_empty() && self.next_group < self.open.part.num_groups() {
             let group = self.next_group;

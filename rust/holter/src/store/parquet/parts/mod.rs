@@ -1,8 +1,8 @@
-//! The closed Parquet files of a folder: a reader sees every point of them, whatever was interrupted.
+//! The closed Parquet files in a directory. A reader finds each point exactly once, even after an interruption.
 //!
-//! A part is written once, under a number that is its own, and never changed. Merging parts writes a
-//! new one whose metadata lists the numbers that it replaces; until those are removed, [`list`] leaves
-//! them out. So there is no moment, and no crash, at which a point is missing or counts twice.
+//! A part is written once, under a unique number, and never changed. Merging writes a new part whose metadata lists the
+//! numbers that it replaces; until those are removed, [`list`] ignores them. Therefore a point is never missing and never
+//! counts twice, even after a crash.
 
 mod compact;
 mod layout;

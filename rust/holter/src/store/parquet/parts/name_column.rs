@@ -1,7 +1,7 @@
 //! Reads the name column of a row group as runs of equal names.
 //!
-//! Rows are sorted by name, so a row group holds few runs and its dictionary lists them: decoding the
-//! pages here costs next to nothing, where one value per row would cost more than all other columns.
+//! Rows are sorted by name, so a row group has few runs, and a dictionary of their names. Decoding runs costs almost
+//! nothing, while one value per row would cost more than all other columns together.
 
 use bytes::{Buf, Bytes};
 use parquet::basic::Encoding;
@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 pub(crate) struct NameRun {
     /// The name, as UTF-8.
     pub(crate) name: Bytes,
-    /// How many rows.
+    /// The number of rows.
     pub(crate) rows: usize,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn read_runs(pages: &mut dyn PageReader) -> Decoded<Vec<NameRun>> {
     while let Some(page) = pages.get_next_page()? {
         match page {
             Page::DictionaryPage { buf, num_values, .. } => dictionary = read_plain(buf, num_values as usize)?,
-            // The column is required and flat: a page holds values and no levels.
+            // The column is required and flat: a page has values and no levels.
             Page::DataPage { buf, num_values, encoding, .. } | Page::DataPageV2 { buf, num_values, encoding, .. } => {
                 read_data_page(buf, num_values as usize, encoding, &dictionary, &mut runs)?;
             }
@@ -35,11 +35,11 @@ pub(crate) fn read_runs(pages: &mut dyn PageReader) -> Decoded<Vec<NameRun>> {
     Ok(runs)
 }
 
-/// The distinct names of a column chunk: its dictionary, which the writer never gives up half-way.
+/// The distinct names of a column chunk: its dictionary, which the writer always completes.
 pub(crate) fn read_distinct(pages: &mut dyn PageReader) -> Decoded<Vec<Bytes>> {
     match pages.get_next_page()? {
         Some(Page::DictionaryPage { buf, num_values, .. }) => read_plain(buf, num_values as usize),
-        Some(_) => Err(damaged("its names have no dictionary")),
+        Some(_) => Err(damaged("the names have no dictionary")),
         None => Ok(Vec::new()),
     }
 }
@@ -62,11 +62,11 @@ fn read_data_page(
         return Ok(());
     }
     if !matches!(encoding, Encoding::RLE_DICTIONARY) {
-        return Err(damaged(&format!("its names are encoded as {encoding}")));
+        return Err(damaged(&format!("the names have the unsupported encoding {encoding}")));
     }
     let bit_width = usize::from(buf.try_get_u8().map_err(|_| truncated())?);
     if bit_width > 32 {
-        return Err(damaged("its names have impossible indices"));
+        return Err(damaged("the indices of the names are not valid"));
     }
     let mut left = num_values;
     while left > 0 {
@@ -90,9 +90,9 @@ fn read_data_page(
             }
             left -= count;
         }
-        // A run of no rows would be read for ever.
+        // An empty run would cause an endless loop.
         if header < 2 {
-            return Err(damaged("its names hold an empty run"));
+            return Err(damaged("the names have an empty run"));
         }
     }
     Ok(())
@@ -116,10 +116,10 @@ fn read_varint(buf: &mut Bytes) -> Decoded<usize> {
             return Ok(value as usize);
         }
     }
-    Err(damaged("its names hold an endless number"))
+    Err(damaged("the names have a number that is too long"))
 }
 
-/// The `width` bits of `bytes` from bit `start` on, least significant first; bits beyond the end are 0.
+/// The `width` bits of `bytes` starting at bit `start`, least significant first; bits after the end are 0.
 fn read_bits(bytes: &[u8], start: usize, width: usize) -> usize {
     let mut value = 0_u64;
     for (i, index) in (start / 8..(start + width).div_ceil(8)).enumerate() {
@@ -136,7 +136,7 @@ fn take(buf: &mut Bytes, len: usize) -> Decoded<Bytes> {
 }
 
 fn truncated() -> ParquetError {
-    damaged("its names end too early")
+    damaged("the names are truncated")
 }
 
 fn damaged(reason: &str) -> ParquetError {

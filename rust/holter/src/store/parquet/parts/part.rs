@@ -1,4 +1,4 @@
-//! One closed Parquet file: what its footer says, and its columns by row group.
+//! A closed Parquet file: its footer, and its columns by row group.
 
 use std::fs::File;
 use std::ops::{Range, RangeInclusive};
@@ -26,22 +26,22 @@ pub(super) const STEP: usize = 3;
 pub(super) const VALUE: usize = 4;
 pub(super) const TIMESTAMP: usize = 5;
 
-/// A closed Parquet file and what its footer says.
+/// A closed Parquet file with its footer.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// The file.
     pub path: PathBuf,
     /// The number in its name.
     pub number: u64,
-    /// How many rows it holds.
+    /// The number of rows.
     pub rows: usize,
-    /// The journal that its (last) rows came through, if any.
+    /// The journal that its newest rows came from, if any.
     pub journal_id: Option<u64>,
-    /// The sequence numbers in that journal which it covers; empty without a journal.
+    /// The sequence numbers of that journal that it covers; empty without a journal.
     pub sequences: Range<u64>,
-    /// The numbers of the parts whose rows are all in this one.
+    /// The numbers of the parts that it replaces.
     pub(super) replaces: Vec<u64>,
-    /// Where it stands among the others.
+    /// Its position among the parts.
     pub(super) order: u64,
     metadata: Arc<ParquetMetaData>,
 }
@@ -53,11 +53,11 @@ impl Part {
         let metadata = guarded(&path, || ParquetMetaDataReader::new().parse_and_finish(&file))?;
         let columns = metadata.file_metadata().schema_descr().columns();
         if !columns.iter().map(|column| column.name()).eq(COLUMNS) {
-            return Err(Error::damaged(&path, "it has not the columns of a part"));
+            return Err(Error::damaged(&path, "it does not have the columns of a part"));
         }
         let len = file.metadata().map_err(Error::io("read", &path))?.len();
         if !has_all_chunks(&metadata, len) {
-            return Err(Error::damaged(&path, "its footer speaks of columns that it does not hold"));
+            return Err(Error::damaged(&path, "its footer lists columns outside the file"));
         }
         let version = number_of(&path, &metadata, names::KEY_FORMAT_VERSION, 10)?
             .ok_or_else(|| Error::damaged(&path, "it has no format version"))?;
@@ -80,7 +80,7 @@ impl Part {
         Ok(Self { path, number, rows, journal_id, sequences: start..end, replaces, order, metadata })
     }
 
-    /// The smallest and the largest step, `None` when there is no row or nothing is known.
+    /// The smallest and the largest step; `None` if there are no rows or no statistics.
     pub fn steps(&self) -> Option<RangeInclusive<Step>> {
         let groups = (0..self.num_groups()).map(|group| self.group_steps(group));
         groups.reduce(|a, b| Some(*a.as_ref()?.start().min(b.as_ref()?.start())..=*a?.end().max(b?.end())))?
@@ -90,12 +90,12 @@ impl Part {
         self.metadata.num_row_groups()
     }
 
-    /// How many rows a row group holds.
+    /// The number of rows in a row group.
     pub(super) fn group_rows(&self, group: usize) -> usize {
         self.metadata.row_group(group).num_rows() as usize
     }
 
-    /// The steps between which those of a row group lie, `None` when that is not known.
+    /// The smallest and the largest step in a row group; `None` without statistics.
     pub(super) fn group_steps(&self, group: usize) -> Option<RangeInclusive<Step>> {
         match self.metadata.row_group(group).column(STEP).statistics()? {
             Statistics::Int64(steps) => Some(*steps.min_opt()?..=*steps.max_opt()?),
@@ -103,14 +103,14 @@ impl Part {
         }
     }
 
-    /// Whether all names of a row group are known to come before `name`.
+    /// Whether all names in a row group come before `name`, according to statistics.
     pub(super) fn group_ends_before(&self, group: usize, name: &[u8]) -> bool {
         let statistics = self.metadata.row_group(group).column(NAME).statistics();
         statistics.and_then(Statistics::max_bytes_opt).is_some_and(|max| max < name)
     }
 
-    /// Whether a row group can hold `name`.
-    pub(super) fn group_may_hold(&self, group: usize, name: &str) -> bool {
+    /// Whether a row group can contain `name`, according to statistics.
+    pub(super) fn group_may_contain(&self, group: usize, name: &str) -> bool {
         let statistics = self.metadata.row_group(group).column(NAME).statistics();
         let bounds = statistics.and_then(|names| Some((names.min_bytes_opt()?, names.max_bytes_opt()?)));
         bounds.is_none_or(|(min, max)| min <= name.as_bytes() && name.as_bytes() <= max)
@@ -119,14 +119,14 @@ impl Part {
 
 /// A part whose file is open.
 ///
-/// Its columns read through one file position, so they belong to one thread.
+/// Its columns share a file position, so they must be used by one thread.
 pub(super) struct OpenPart<'a> {
     pub(super) part: &'a Part,
     file: Arc<File>,
 }
 
 impl<'a> OpenPart<'a> {
-    /// Opens the file; that it is gone means that it was merged into another since it was listed.
+    /// Opens the file, which a merge may have removed since it was listed.
     pub(super) fn new(part: &'a Part) -> Result<Self> {
         let file = open_to_read(&part.path).map_err(Error::io("open", &part.path))?;
         Ok(Self { part, file: Arc::new(file) })
@@ -136,7 +136,7 @@ impl<'a> OpenPart<'a> {
     pub(super) fn name_runs(&self, group: usize) -> Result<Vec<NameRun>> {
         let runs = self.checked(|| self.pages(group, NAME).and_then(|mut pages| read_runs(&mut pages)))?;
         if runs.iter().map(|run| run.rows).sum::<usize>() != self.part.group_rows(group) {
-            return Err(Error::damaged(&self.part.path, "it holds fewer names than rows"));
+            return Err(Error::damaged(&self.part.path, "it has fewer names than rows"));
         }
         Ok(runs)
     }
@@ -170,7 +170,7 @@ pub(super) struct Column<T: DataType> {
 }
 
 impl<T: DataType> Column<T> {
-    /// Passes over `count` rows.
+    /// Skips `count` rows.
     pub(super) fn skip(&mut self, count: usize) -> Result<()> {
         let skipped = guarded(&self.path, || self.reader.skip_records(count))?;
         self.check(skipped == count)
@@ -183,11 +183,11 @@ impl<T: DataType> Column<T> {
     }
 
     fn check(&self, has_all: bool) -> Result<()> {
-        if has_all { Ok(()) } else { Err(Error::damaged(&self.path, "a column holds fewer values than rows")) }
+        if has_all { Ok(()) } else { Err(Error::damaged(&self.path, "a column has fewer values than rows")) }
     }
 }
 
-/// Whether every column lies inside a file of `len` bytes; reading one that does not would panic.
+/// Whether every column is inside a file of `len` bytes. Reading a column outside would panic.
 fn has_all_chunks(metadata: &ParquetMetaData, len: u64) -> bool {
     let fits = |column: &ColumnChunkMetaData| {
         let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
@@ -209,16 +209,15 @@ fn number_of(path: &Path, metadata: &ParquetMetaData, key: &str, radix: u32) -> 
     number.transpose()
 }
 
-/// What the library makes of a file's bytes. There are some that make it panic: then the file is damaged, and whoever
-/// asked goes on.
+/// Calls the Parquet library, which panics on some invalid files, and turns a panic into an error.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
     match panic::catch_unwind(AssertUnwindSafe(read)) {
         Ok(result) => result.map_err(|error| read_error(path, error)),
-        Err(_) => Err(Error::damaged(path, "its bytes are not those of a part")),
+        Err(_) => Err(Error::damaged(path, "it is not a valid Parquet file")),
     }
 }
 
-/// What cannot be read is damaged, unless the system refused to read it.
+/// The error for a file that cannot be read: an I/O error, or damage.
 fn read_error(path: &Path, error: ParquetError) -> Error {
     match io_source(error) {
         Ok(source) => Error::io("read", path)(source),

@@ -1,4 +1,4 @@
-//! Reads points out of parts; row groups that cannot hold what is asked for are not touched.
+//! Reads points from parts, skipping row groups that cannot contain them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -11,11 +11,11 @@ use crate::error::{Error, Result};
 use crate::points::Columns;
 use holter_journal::Step;
 
-/// The names of all series in `parts`; only dictionaries are read.
+/// The names of all series in `parts`. Reads only dictionaries.
 ///
 /// # Errors
 ///
-/// [`Error::Damaged`] or [`Error::Io`] names the part that cannot be read.
+/// [`Error::Damaged`] or [`Error::Io`] with the part that cannot be read.
 pub fn names(parts: &[Part]) -> Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for part in parts {
@@ -32,18 +32,17 @@ pub fn names(parts: &[Part]) -> Result<BTreeSet<String>> {
     Ok(all)
 }
 
-/// The points of series `name` whose step is in `steps`, ascending; of equal steps the later part wins.
-///
-/// A name that is in no part has no points.
+/// The points of series `name` at these steps, ascending; of equal steps, the later part wins. Empty if the series does
+/// not exist.
 ///
 /// # Errors
 ///
-/// As [`names`].
+/// Those of [`names`].
 pub fn read_series(parts: &[Part], name: &str, steps: RangeInclusive<Step>) -> Result<Columns> {
     let mut found = Columns::default();
     for part in parts {
         let groups: Vec<usize> = (0..part.num_groups())
-            .filter(|&group| part.group_may_hold(group, name) && overlaps(part.group_steps(group), &steps))
+            .filter(|&group| part.group_may_contain(group, name) && overlaps(part.group_steps(group), &steps))
             .collect();
         if groups.is_empty() {
             continue;
@@ -63,11 +62,11 @@ pub fn read_series(parts: &[Part], name: &str, steps: RangeInclusive<Step>) -> R
     Ok(found)
 }
 
-/// Every series' point at `step`, as (name, value, microseconds since the Unix epoch), by name.
+/// The point of every series at `step`, as (name, value, microseconds since the Unix epoch), by name.
 ///
 /// # Errors
 ///
-/// As [`names`].
+/// Those of [`names`].
 pub fn read_step(parts: &[Part], step: Step) -> Result<Vec<(String, f64, i64)>> {
     let mut found = BTreeMap::new();
     for part in parts {
@@ -84,16 +83,16 @@ pub fn read_step(parts: &[Part], step: Step) -> Result<Vec<(String, f64, i64)>> 
     Ok(found.into_iter().map(|(name, (value, time_micros))| (name, value, time_micros)).collect())
 }
 
-/// Says which part holds a name that is no text.
+/// A name as text; the error has the path of the part.
 pub(super) fn text<'a>(part: &Part, name: &'a [u8]) -> Result<&'a str> {
-    std::str::from_utf8(name).map_err(|_| Error::damaged(&part.path, "it holds a name that is not UTF-8"))
+    std::str::from_utf8(name).map_err(|_| Error::damaged(&part.path, "it has a name that is not valid UTF-8"))
 }
 
 fn overlaps(known: Option<RangeInclusive<Step>>, wanted: &RangeInclusive<Step>) -> bool {
     known.is_none_or(|known| known.start() <= wanted.end() && wanted.start() <= known.end())
 }
 
-/// Appends those of `rows` rows from row `start` on whose step is in `wanted`.
+/// Appends the rows in `start..start + rows` whose step is in `wanted`.
 fn read_run(
     open: &OpenPart<'_>,
     group: usize,
@@ -150,7 +149,7 @@ fn read_step_of_group(
     Ok(())
 }
 
-/// The rows whose step is `step`: at most one of each run, within which steps ascend.
+/// The rows at `step`: at most one per run, since steps ascend in a run.
 fn rows_at<'a>(runs: &'a [NameRun], steps: &[Step], step: Step) -> Vec<(&'a NameRun, usize)> {
     let mut start = 0;
     let mut rows = Vec::new();

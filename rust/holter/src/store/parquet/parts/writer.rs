@@ -1,7 +1,7 @@
-//! Writes one part: no reader ever sees it before it is complete and on the disk.
+//! Writes a part, which appears under its name only when it is complete and durable.
 //!
-//! Rows come in the order (name, step). They are cut into row groups of about 130,000, at the border
-//! between two series where one is near, so that a series is found by the statistics of few groups.
+//! Rows come in the order (name, step). They are divided into row groups of about 130,000, if possible between two series,
+//! so that the statistics of few row groups match a series.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -25,19 +25,19 @@ use crate::points::Columns;
 use crate::store::schema::{FORMAT_VERSION, parquet as names};
 use holter_journal::Step;
 
-/// zstd's blocks have 128 KiB: so each of the eight byte streams of the values fills one of its own.
+/// The blocks of zstd have 128 KiB, so each of the eight byte streams of the values fills one block.
 const GROUP_ROWS: usize = 131_072;
-/// How much earlier a row group may end in order not to split a series, and how much larger the last
-/// one may be in order not to leave a remainder.
+/// How much earlier a row group may end to avoid splitting a series, and how much larger the last one may be to avoid a
+/// small remainder.
 const GROUP_SLACK: usize = 32_768;
-/// A row group holds its distinct names in memory; names may be 64 KB long.
+/// The maximum total length of the distinct names in a row group, which are in memory; a name may have 64 KB.
 const GROUP_NAME_BYTES: usize = 16 << 20;
-/// The crate takes values in such pieces, so slices of repeated values need be no longer.
+/// The library processes values in chunks of this length, so slices of repeated values need not be longer.
 const REPEATED: usize = 1024;
-/// A name is cloned so many times, and handed over as often as it takes: more clones cost more than more calls.
+/// How often a name is cloned; the slice is then written repeatedly. More clones cost more than more calls.
 const REPEATED_NAMES: usize = 256;
 
-/// What every row of a part says about where it comes from.
+/// The columns that are the same in every row.
 #[derive(Debug, Clone)]
 pub(crate) struct Labels {
     /// The run's name.
@@ -46,29 +46,29 @@ pub(crate) struct Labels {
     pub(crate) rank: i32,
 }
 
-/// What a part's metadata says about where its rows come from.
+/// The origin of the rows, for the metadata.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
-    /// The journal the (last) rows came through.
+    /// The journal of the newest rows.
     pub(crate) journal_id: Option<u64>,
-    /// The sequence numbers in that journal.
+    /// The sequence numbers of that journal.
     pub(crate) sequences: Range<u64>,
-    /// The numbers of the parts whose rows are all in this one.
+    /// The numbers of the parts that this part replaces.
     pub(crate) replaces: Vec<u64>,
-    /// Where the part stands among the others, when not by its own number.
+    /// The position among the parts, if it is not the number of the part.
     pub(crate) order: Option<u64>,
 }
 
-/// How hard to compress: zstd's level.
+/// The compression level of zstd.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Effort {
-    /// While the training runs.
+    /// During the training.
     Fast = 1,
-    /// When it is over: 5 to 10 % smaller for 15 % more time.
+    /// After the training: 5 to 10 % smaller in 15 % more time.
     Thorough = 3,
 }
 
-/// One part in the making.
+/// A part that is being written.
 pub(crate) struct PartWriter {
     writer: SerializedFileWriter<File>,
     tmp: TmpFile,
@@ -79,7 +79,7 @@ pub(crate) struct PartWriter {
     name: Vec<ByteArray>,
 }
 
-/// The rows of the row group to come.
+/// The rows of the next row group.
 #[derive(Default)]
 struct Group {
     runs: Vec<(ByteArray, usize)>,
@@ -87,7 +87,7 @@ struct Group {
     name_bytes: usize,
 }
 
-/// Removes the file unless it was renamed: what is left after a kill, opening the folder removes.
+/// Removes the file on drop unless it was renamed. After a kill, the next writer removes it.
 struct TmpFile {
     path: PathBuf,
     is_kept: bool,
@@ -96,14 +96,14 @@ struct TmpFile {
 impl Drop for TmpFile {
     fn drop(&mut self) {
         if !self.is_kept {
-            // It is in nobody's way: its name matches no reader's pattern.
+            // An error can be ignored, because no reader opens files with this name.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 impl PartWriter {
-    /// Starts part `number` of the folder `dir`.
+    /// Starts part `number` in the directory `dir`.
     pub(crate) fn create(dir: &Path, number: u64, labels: &Labels, origin: &Origin, effort: Effort) -> Result<Self> {
         let path = tmp_path(dir, number);
         let file = create_replacing(&path).map_err(Error::io("create", &path))?;
@@ -121,7 +121,7 @@ impl PartWriter {
         })
     }
 
-    /// Appends rows; (name, step) must ascend strictly from call to call.
+    /// Appends rows. (name, step) must ascend strictly from call to call.
     pub(crate) fn push(&mut self, name: &[u8], steps: &[Step], values: &[f64], times_micros: &[i64]) -> Result<()> {
         let mut start = 0;
         while start < steps.len() {
@@ -141,7 +141,7 @@ impl PartWriter {
 
     /// Makes the part complete, durable and visible, in this order.
     ///
-    /// That the name itself is durable takes a [`durable_dir::sync`] of the folder.
+    /// The name becomes durable only with a [`durable_dir::sync`] of the directory.
     pub(crate) fn close(mut self) -> Result<()> {
         if !self.group.rows.is_empty() {
             self.write_group(self.group.rows.len())?;
@@ -181,7 +181,7 @@ impl PartWriter {
 }
 
 impl Group {
-    /// Counts rows that are about to be appended.
+    /// Counts rows that are appended next.
     fn push(&mut self, name: &[u8], count: usize) {
         match self.runs.last_mut() {
             Some((last, rows)) if last.data() == name => *rows += count,
@@ -192,7 +192,7 @@ impl Group {
         }
     }
 
-    /// Where the row group ends best: where the last series that fits ends, if that is not too early.
+    /// The best end of the row group: the end of the last series that fits, if that is not too early.
     fn end(&self) -> usize {
         let mut end = 0;
         let ends = self.runs.iter().map(|(_, rows)| {
@@ -203,7 +203,7 @@ impl Group {
         last.filter(|&end| end >= GROUP_ROWS - GROUP_SLACK).unwrap_or(GROUP_ROWS)
     }
 
-    /// The names of the first `end` rows, with how often each comes.
+    /// The names of the first `end` rows, with the number of rows of each.
     fn runs_until(&self, end: usize) -> impl Iterator<Item = (&ByteArray, usize)> {
         let mut left = end;
         self.runs.iter().map_while(move |(name, rows)| {
@@ -259,7 +259,7 @@ fn next_column<'a>(
     group.next_column()?.ok_or_else(|| ParquetError::General("the schema has too few columns".to_owned()))
 }
 
-/// Slices of `values`, all of which are equal, that together have `count` of them.
+/// Slices of `values`, which are all equal, with `count` items in total.
 fn repeated<T>(values: &[T], count: usize) -> impl Iterator<Item = &[T]> {
     (0..count).step_by(values.len().max(1)).map(move |start| &values[..values.len().min(count - start)])
 }
@@ -279,22 +279,22 @@ fn properties(origin: &Origin, effort: Effort) -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("holter {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(effort as i32)?))
-        // One page per column and row group: what is read is a row group.
+        // One page per column and row group, since readers read whole row groups.
         .set_data_page_row_count_limit(usize::MAX)
         .set_data_page_size_limit(4 << 20)
-        // A dictionary is never larger than the names spelled out.
+        // A dictionary is never larger than plain names.
         .set_dictionary_page_size_limit(usize::MAX)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        // Bounds leave NaN out, and readers that take NaN for the largest value would miss rows by them.
+        // Bounds ignore NaN, so readers that treat NaN as the largest value would skip rows.
         .set_column_statistics_enabled(column(names::VALUE), EnabledStatistics::None)
-        // Whole names: a bound that was cut short is mistaken for a value by some readers.
+        // Whole names, because some readers treat a truncated bound as a value.
         .set_statistics_truncate_length(None)
         .set_offset_index_disabled(true)
         .set_sorting_columns(Some([sorting(names::NAME), sorting(names::STEP)].into_iter().flatten().collect()))
         .set_key_value_metadata(Some(key_values(origin)));
     builder = plain(builder, names::STEP, Encoding::DELTA_BINARY_PACKED);
     builder = plain(builder, names::VALUE, Encoding::BYTE_STREAM_SPLIT);
-    // The same moments come again in series after series: unpacked, zstd sees that they do.
+    // The same times repeat in each series, which zstd compresses better without delta encoding.
     builder = plain(builder, names::TIMESTAMP, Encoding::PLAIN);
     Ok(builder.build())
 }
@@ -315,7 +315,7 @@ fn key_values(origin: &Origin) -> Vec<KeyValue> {
     pairs
 }
 
-/// Says which file could not be written when the system refused.
+/// Adds the path to an I/O error.
 fn write_error(path: &Path, error: ParquetError) -> Error {
     match io_source(error) {
         Ok(source) => Error::io("write", path)(source),
