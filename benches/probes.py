@@ -24,7 +24,8 @@ from torch import nn
 
 import holter
 from holter.torch import watch
-from holter.torch._attention_math import AttentionCall, exact, fused_entropy, sampled
+from holter.torch._attention_call import AttentionCall
+from holter.torch._attention_math import exact, fused_entropy, sampled
 
 WIDTH, HEADS, LAYERS, TOKENS, VOCABULARY = 768, 12, 12, 1024, 50257
 ROUNDS = int(os.environ.get("HOLTER_BENCH_ROUNDS", "7"))

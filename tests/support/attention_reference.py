@@ -34,5 +34,7 @@ def row_entropy(weights):
 
 
 def entropy_and_sparsity(weights, threshold=0.1):
-    """Compute the mean entropy and the share of weights above the threshold."""
-    return float(row_entropy(weights).mean()), float((weights.detach().double() > threshold).double().mean())
+    """Compute the mean entropy and the share of weights above the threshold, over the queries that see a key."""
+    weights = weights.detach().double()
+    weights = weights[(weights != 0.0).any(dim=-1)]
+    return float(row_entropy(weights).mean()), float((weights > threshold).double().mean())

@@ -10,8 +10,8 @@ from attention_reference import (  # noqa: E402
     entropy_and_sparsity,
     row_entropy,
 )
+from holter.torch._attention_call import AttentionCall  # noqa: E402
 from holter.torch._attention_math import (  # noqa: E402
-    AttentionCall,
     exact,
     fused_entropy,
     sampled,
@@ -138,3 +138,51 @@ def test_sample_has_one_row_per_stratum_and_covers_all_rows_over_time(queries, r
             assert all(int(i * queries / rows) <= row <= (i + 1) * queries / rows for i, row in enumerate(chosen))
         seen.update(chosen)
     assert seen == set(range(queries))
+
+
+def left_padding(kind):
+    """Return a causal mask with left padding, as a bool mask or an additive one: queries 0 to 9 see no key."""
+    visible = torch.ones(40, 40).tril().bool() & torch.ones(40).bool().index_fill(0, torch.arange(10), value=False)
+    if kind == "bool":
+        return visible
+    return torch.zeros(1, 1, 40, 40).masked_fill(~visible, kind)
+
+
+@pytest.mark.parametrize("kind", ["bool", torch.finfo(torch.float32).min, -float("inf"), -1e9, -1e4])
+@pytest.mark.parametrize("how", ["exact", "all rows", "some rows"])
+def test_attention_means_are_over_the_queries_that_see_a_key(kind, how):
+    query, key = tensors(gain=0.5)
+    call = AttentionCall(query, key, mask=left_padding(kind))
+    of_real = AttentionCall(query[..., 10:, :], key[..., 10:, :], is_causal=True)
+    entropy, share, largest = reference(of_real)
+    if how == "exact":
+        numbers = exact(call, THRESHOLD)
+    elif how == "all rows":
+        numbers = sampled(call, rows=40, offset=0.0, threshold=THRESHOLD)
+    else:
+        draws = [sampled(call, rows=10, offset=stratum_offset(step), threshold=THRESHOLD) for step in range(200)]
+        numbers = torch.stack(draws).mean(dim=0)
+    tolerance = 0.02 if how == "some rows" else 1e-5
+    assert float(numbers[0]) == pytest.approx(entropy, abs=tolerance)
+    assert float(numbers[1]) == pytest.approx(share * 30 / 40, abs=tolerance)  # of all positions of these queries
+    if how != "some rows":
+        assert float(numbers[2]) == pytest.approx(largest, abs=1e-5)
+
+
+@pytest.mark.parametrize("bad", ["NaN query", "NaN key", "infinite score"])
+@pytest.mark.parametrize("mask", [None, "causal", "bool", "window"])
+@pytest.mark.parametrize("how", ["exact", "sampled"])
+def test_attention_with_nan_or_infinite_scores_is_nan(bad, mask, how):
+    query, key = tensors()
+    if bad == "NaN query":
+        query[0, 1, 20] = float("nan")
+    elif bad == "NaN key":
+        key[0, 1, 2, 3] = float("nan")
+    else:
+        query[0, 1, 20], key[0, 1, 2] = 1e25, 1e25
+    options = {"causal": {"is_causal": True}, "bool": {"mask": padding()}, "window": {"is_causal": True, "window": 30}}
+    call = AttentionCall(query, key, **options.get(mask, {}))
+    numbers = exact(call, THRESHOLD) if how == "exact" else sampled(call, 64, 0.0, THRESHOLD)
+    assert numbers[0].isnan()
+    assert numbers[1].isnan()
+    assert not numbers[2].isfinite()

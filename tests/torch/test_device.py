@@ -23,6 +23,7 @@ from holter.demo.model import AtlasLanguageModel, ModelConfig  # noqa: E402
 from holter.demo.train import make_optimizer  # noqa: E402
 from holter.torch import Attention, Parameter, Probe, Rank, Ratio, emit, watch  # noqa: E402
 from holter.torch import _staging as staging  # noqa: E402
+from holter.torch import _tracing as tracing  # noqa: E402
 
 SMALL = ModelConfig(width=16, heads=2, layers=2, memory_width=8, chunk=8, context=32)
 SYNCHRONIZING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique", "unique_dim", "equal", "is_nonzero")
@@ -94,6 +95,9 @@ def cuda(monkeypatch):
     def attend(query, key, value, *args, **kwargs):
         return (query @ key.mT).softmax(-1) @ value
 
+    # Fake tensors replace a device here: they must not be detected as such.
+    monkeypatch.setattr(tracing, "FakeTensor", ())
+    monkeypatch.setattr(tracing, "_len_modes", lambda: 0)
     monkeypatch.setattr(F, "scaled_dot_product_attention", attend)  # torch's function needs a driver to choose a kernel
     monkeypatch.setattr(staging, "_pinned", allocate)
     monkeypatch.setattr(staging, "_CopyEvent", CopyEvent)
@@ -229,7 +233,7 @@ def test_gradients_on_host_and_device_together(recorder, cuda):
 def test_nothing_is_recorded_during_cuda_graph_capture(recorder, cuda, monkeypatch, caplog):
     model = AtlasLanguageModel(SMALL)
     optimizer = make_optimizer(model)
-    for where in ("_recording", "_compiled"):
+    for where in ("_recording", "_tracing"):
         monkeypatch.setattr(f"holter.torch.{where}.is_capturing", lambda: True)
     probe = Probe("blocks.*.memory", "memory_read_norm", lambda module, inputs, output: output[0])
     with watch(model, recorder, optimizer, attention=Attention(every=1), probes=[probe]) as handle:

@@ -143,3 +143,28 @@ def test_flex_attention_in_the_registry(recorder, monkeypatch, name):
     for layer, block in enumerate(model.model.layers):
         entropy, _ = entropy_and_sparsity(block.self_attn.weights)
         assert recorder[f"attention_entropy/layer_{layer}"] == {0: pytest.approx(entropy, abs=1e-5)}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_attention_with_left_padding_counts_only_real_queries(recorder, name, implementation, exact):
+    model, eager = build(name, implementation).train(), build(name, "eager").eval()
+    eager.load_state_dict(model.state_dict())
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    tokens, mask = torch.randint(0, 100, (2, 24)), torch.ones(2, 24, dtype=torch.int64)
+    mask[1, :18] = 0
+    with torch.no_grad():
+        expected = eager(tokens, attention_mask=mask, output_attentions=True).attentions
+    with watch(model, recorder, attention=Attention(rows=100, every=1, exact=exact)) as handle:
+        model(tokens, attention_mask=mask)[0].sum().backward()
+        handle.commit()
+        assert handle.disabled == {}
+    for layer, weights in enumerate(expected):
+        real = torch.cat([weights[0].flatten(0, 1), weights[1, :, 18:].flatten(0, 1)])
+        entropy, share = entropy_and_sparsity(real)
+        assert recorder[f"attention_entropy/layer_{layer}"][0] == pytest.approx(entropy, abs=1e-5)
+        assert recorder[f"attention_sparsity/layer_{layer}"][0] == pytest.approx(share, abs=1e-6)

@@ -129,12 +129,12 @@ def test_failed_watch_removes_every_hook_and_patch(recorder):
 def test_two_watches_can_close_in_any_order(recorder, order):
     model = AtlasLanguageModel(SMALL)
     before = footprint(model)
-    handles = [watch(model, recorder, attention=Attention(every=1)) for _ in range(2)]
+    handles = [watch(model, recorder, attention=Attention(every=1), prefix=f"{number}/") for number in range(2)]
     handles[order[0]].close()
     model(torch.zeros(1, 32, dtype=torch.int64), model.initial_memories(1))[0].sum().backward()
     handles[order[1]].commit()
     handles[order[1]].close()
-    assert set(recorder["attention_entropy/layer_1"]) == {0}
+    assert set(recorder[f"{order[1]}/attention_entropy/layer_1"]) == {0}
     assert footprint(model) == before
 
 

@@ -99,3 +99,10 @@ def test_invalid_settings_raise(recorder):
         Parameter("x", change_every=-1)
     with pytest.raises(ValueError, match="no parameter name matches"):
         watch(Mixed(), recorder, parameters={"*.beta": Parameter("x")})
+
+
+def test_complex_parameter_is_rejected_by_name(recorder):
+    model = nn.Module()
+    model.phase = nn.Parameter(torch.tensor(1.0 + 2.0j))
+    with pytest.raises(ValueError, match="'phase' is complex"):
+        watch(model, recorder, parameters={"phase": Parameter("phase")})

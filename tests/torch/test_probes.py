@@ -218,3 +218,25 @@ def test_emitters_with_the_same_layer_number_get_distinct_names(recorder):
             model[part](torch.ones(1))
         handle.commit()
     assert recorder.names("inner/") == ["inner/b.0", "inner/layer_0"]
+
+
+def test_probe_norm_of_a_packed_sequence_is_that_of_its_data(recorder):
+    packed = nn.utils.rnn.pack_sequence([torch.tensor([0.3, 0.4]), torch.tensor([0.7])])
+    model = nn.Sequential(nn.Identity())
+    with watch(model, recorder, attention=None, probes=[Probe("0", "m", lambda m, i, output: output)]) as handle:
+        model(packed)
+        handle.commit()
+    assert recorder["m/layer_0"] == {0: pytest.approx((0.09 + 0.16 + 0.49) ** 0.5)}
+
+
+@pytest.mark.expects_warnings
+def test_probe_with_a_complex_number_is_an_error_that_names_it(recorder):
+    model = nn.Sequential(nn.Identity())
+    probes = [Probe("0", "bad", lambda *_: torch.tensor(3.0 + 4.0j)), Probe("0", "good", lambda *_: torch.tensor(1.0))]
+    with watch(model, recorder, attention=None, probes=probes) as handle:
+        model(torch.ones(1))
+        handle.commit()
+        assert list(handle.disabled) == ["probe bad/layer_0"]
+        assert "real numbers" in handle.disabled["probe bad/layer_0"]
+    assert recorder.names("bad/") == []
+    assert recorder["good/layer_0"] == {0: 1.0}

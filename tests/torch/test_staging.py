@@ -156,7 +156,9 @@ def test_receiver_that_raises_does_not_stop_the_others(device, received, receive
         staging.commit(step)
     staging.close()
     assert received == {0: [[2.0]], 1: [[2.0]]}
-    assert faults.disabled == {"failing": "OSError: disk"}
+    assert faults.disabled == {}
+    assert list(faults.failures) == ["failing"]
+    assert "OSError: disk" in faults.failures["failing"]
 
 
 def test_close_ends_the_thread_and_is_idempotent(device, receiver):

@@ -6,20 +6,23 @@ Hooks around the attention modules determine the layer of each call. The calls t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 
-from holter.torch._attention_math import AttentionCall, exact, make_call, sampled, stratum_offset
+from holter.torch._attention_call import AttentionCall, UnknownAttentionError, make_call
+from holter.torch._attention_math import exact, sampled, stratum_offset
 from holter.torch._cadence import Cadence
-from holter.torch._compiled import AttentionTargets, in_capture_or_functorch
+from holter.torch._compiled import AttentionTargets
 from holter.torch._flex import flex_calls
 from holter.torch._hooks import Hook
 from holter.torch._multihead import multihead_calls
 from holter.torch._names import labels, selected
-from holter.torch._patches import Patch, Patches
+from holter.torch._patches import ATTENTION, Patch, Patches
+from holter.torch._running import Layer, Running
+from holter.torch._tracing import has_data, is_abstract
 from holter.torch._transformers import patches_for
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from holter.torch._faults import Faults
+    from holter.torch._notes import Notes
     from holter.torch._values import StepValues
 
 CPU = torch.device("cpu")
@@ -83,14 +87,6 @@ def resolve_attention(attention: str | Attention | None) -> Attention | None:
     raise ValueError(f"attention must be 'sampled', 'exact', an Attention or None, not {attention!r}")
 
 
-@dataclass(eq=False)
-class _Layer:
-    """An attention module: its path, and the names of its metrics."""
-
-    path: str
-    names: tuple[str, ...] = field(default=())
-
-
 class AttentionProbe:
     """Observes one model's attention.
 
@@ -99,6 +95,7 @@ class AttentionProbe:
         settings: What to record, and how often.
         values: Receives the results.
         faults: Reports failures.
+        notes: Reports calls that cannot be recorded.
         step: Returns the number of the current step.
         include: Patterns of module paths to record; None for all.
         exclude: Patterns of module paths not to record.
@@ -112,6 +109,7 @@ class AttentionProbe:
         settings: Attention,
         values: StepValues,
         faults: Faults,
+        notes: Notes,
         step: Callable[[], int],
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
@@ -120,15 +118,16 @@ class AttentionProbe:
         self._settings = settings
         self._values = values
         self._faults = faults
+        self._notes = notes
         self._step = step
         self._cadence = Cadence(settings.every)
-        self._running: list[_Layer] = []
+        self._running = Running()
         self._handles: list[RemovableHandle] = []
-        self._layers: dict[int, _Layer] = {}
+        self._layers: dict[int, Layer] = {}
         included = {path: module for path, module in paths.items() if selected(path, include, exclude)}
         self._paths = {id(module): path for path, module in included.items()}
         for path, label in attention_modules(included).items():
-            self._layers[id(paths[path])] = _Layer(path, self._names(label))
+            self._layers[id(paths[path])] = Layer(path, self._names(label))
         has_attention_modules = any(_is_attention(paths[layer.path]) for layer in self._layers.values())
         for path, module in included.items():
             is_new = id(module) in reporters and id(module) not in self._layers
@@ -162,38 +161,52 @@ class AttentionProbe:
             handle.remove()
         self._handles.clear()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all layers' series."""
+        return [name for layer in self._layers.values() for name in layer.names]
+
+    def replaced_functions(self) -> list[str]:
+        """Return the attention functions that other code has replaced since this watch patched them."""
+        return [patch.name for patch in self._patches if patch.is_replaced] if self._cadence.due(self._step()) else []
+
     def end_step(self, step: int) -> None:
         """Mark the step as recorded under this number."""
-        self._running.clear()
+        self._running.step += 1
         self._cadence.done(step)
 
     def begin_step(self, step: int) -> None:
         """Begin the step with this number."""
-        self.targets.begin_step(step, is_active=self._cadence.due(step))
+        self.targets.begin_step(step, is_active=self._cadence.due(step) and self._values.calls == "first")
 
     def on_call(self, call: Callable[[], AttentionCall | None]) -> None:
         """Measure an attention call of the module that is running."""
-        if self._running:
-            self._measure_if_due(self._running[-1], call)
+        if self._running.layers:
+            self._measure_if_due(self._running.layers[-1], call)
 
     def on_module_call(self, module: nn.Module, call: Callable[[], AttentionCall | None]) -> None:
         """Measure an attention call of a given module."""
         layer = self._layers.get(id(module))
         if layer is None:
-            layer = self._running[-1] if self._running else self._add_layer(module)
+            running = self._running.layers
+            layer = running[-1] if running else self._add_layer(module)
         if layer is not None:
             self._measure_if_due(layer, call)
 
-    def _measure_if_due(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
-        if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or self._values.has(layer.names):
+    def _measure_if_due(self, layer: Layer, call: Callable[[], AttentionCall | None]) -> None:
+        if not torch.is_grad_enabled() or not self._cadence.due(self._step()) or is_abstract():
             return
-        if in_capture_or_functorch():
+        if not self._values.wants(layer.names):
             return
         self._faults.run(f"attention of {layer.path}", self._measure, layer, call)
 
-    def _measure(self, layer: _Layer, call: Callable[[], AttentionCall | None]) -> None:
-        found = call()
-        if found is None:
+    def _measure(self, layer: Layer, call: Callable[[], AttentionCall | None]) -> None:
+        try:
+            found = call()
+        except UnknownAttentionError as unknown:
+            self._notes.warn_unknown_attention(layer.path, str(unknown))
+            return
+        if found is None or not (has_data(found.query) and has_data(found.key)):
             return
         settings = self._settings
         if settings.exact:
@@ -202,7 +215,7 @@ class AttentionProbe:
             numbers = sampled(found, settings.rows, stratum_offset(self._step()), settings.threshold)
         self._values.put(layer.names, numbers[: len(layer.names)])
 
-    def _add_layer(self, module: nn.Module) -> _Layer | None:
+    def _add_layer(self, module: nn.Module) -> Layer | None:
         """Add a layer for a module that is not recognizable as attention; None if the module is excluded."""
         path = self._paths.get(id(module))
         if path is None:
@@ -210,7 +223,7 @@ class AttentionProbe:
         label = labels([path])[path]
         if any(layer.names == self._names(label) for layer in self._layers.values()):
             label = path
-        layer = self._layers[id(module)] = _Layer(path, self._names(label))
+        layer = self._layers[id(module)] = Layer(path, self._names(label))
         return layer
 
     def _names(self, label: str) -> tuple[str, ...]:
@@ -233,7 +246,7 @@ class AttentionProbe:
             elif module.training:
                 layer = layers.get(id(module))
                 if layer is not None:
-                    running.append(layer)
+                    running.layers.append(layer)
 
         def leave(module: nn.Module, _inputs: Any, _output: Any) -> None:
             if torch.compiler.is_dynamo_compiling():
@@ -241,8 +254,9 @@ class AttentionProbe:
                 return
             # A module that raised, which ends every recomputation under checkpointing, is still on the stack.
             layer = layers.get(id(module))
-            if layer in running:
-                while running.pop() is not layer:
+            stack = running.layers
+            if layer in stack:
+                while stack.pop() is not layer:
                     pass
 
         before, after = Hook(enter), Hook(leave)
@@ -305,10 +319,15 @@ def _call_of_sdpa(  # noqa: PLR0917  torch's signature
     is_causal: bool = False,  # noqa: FBT001, FBT002  torch's signature
     scale: float | None = None,
     enable_gqa: bool = False,  # noqa: FBT001, FBT002  torch's signature
+    *rest: Any,
+    **others: Any,
 ) -> AttentionCall | None:
-    """Return the call; None for layouts that are not dense."""
+    """Return the call. A function that other code has put in the place of torch's may have further arguments."""
     del value, dropout_p, enable_gqa
+    if rest or others:
+        names = ", ".join(others) or "additional arguments"
+        raise UnknownAttentionError(f"passes {names} to scaled_dot_product_attention")
     return make_call(query, key, mask=attn_mask, is_causal=is_causal, scale=scale)
 
 
-_calls: Patches[AttentionProbe] = Patches(F, "scaled_dot_product_attention", _sdpa)
+_calls: Patches[AttentionProbe] = Patches(F, "scaled_dot_product_attention", _sdpa, ATTENTION)

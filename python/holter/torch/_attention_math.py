@@ -6,11 +6,12 @@ With w the weights of one query over all keys, after the softmax and before drop
     sparsity       share of w above a threshold    mean over batch, heads, queries and keys, masked positions included
     largest logit  maximum score before softmax    over unmasked positions
 
-Both means are over queries, so a sample of queries gives unbiased estimates, and the weights of R out of T queries cost
-R/T of all weights. The sample is stratified, one query from each of R equal strata, because under a causal mask a
-query's entropy grows with its position. The position within the strata is computed from the step's number instead of a
-random generator, so that the user's random state is never touched. Everything is computed in float32 regardless of
-autocast, without gradients.
+Queries that see no key (padding, for example) count in neither mean: some models give them weights of 0, others equal
+weights. Both means are over queries, so a sample of queries gives unbiased estimates, and the weights of R out of T
+queries cost R/T of all weights. The sample is stratified, one query from each of R equal strata, because under a
+causal mask a query's entropy grows with its position. The position within the strata is computed from the step's
+number instead of a random generator, so that the user's random state is never touched. Everything is computed in
+float32 regardless of autocast, without gradients.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+
+from holter.torch._attention_call import AttentionCall, masked_scores, with_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from torch import Tensor
 
 _GOLDEN_RATIO = 0.6180339887498949
 _CHUNK_ELEMENTS = 1 << 24
@@ -36,69 +38,20 @@ _TILE_ELEMENTS = 1 << 18
 
 
 @dataclass(frozen=True)
-class AttentionCall:
-    """The inputs of one attention call.
+class RowStatistics:
+    """Statistics of the rows of weights of some queries, each `[batch, heads, rows]`.
 
     Attributes:
-        query: `[batch, heads, queries, width]`, any floating-point dtype.
-        key: `[batch, key heads, keys, width]`; query head h uses key head h // (heads / key heads).
-        mask: A bool tensor, True where a query may attend, or a float tensor that is added to the scores; broadcasts
-            to `[batch, heads, queries, keys]`.
-        is_causal: Query i attends to keys 0 to i only.
-        scale: The factor of the scores; None for 1/sqrt(width).
-        softcap: Replace the scores by softcap · tanh(scores / softcap); None for no cap.
-        window: Query i does not attend to keys i - window and below; None for no window.
-        adjust: A function applied to the scores before the masks, of scores `[batch, heads, rows, keys]` and the
-            query index of each row, int64 `[rows]`; None for none.
+        entropy: float32; 0 for a query that sees no key.
+        share: As `entropy`.
+        largest_logit: float32; -inf for a query that sees no key.
+        sees: Whether the query sees any key, bool.
     """
-
-    query: Tensor
-    key: Tensor
-    mask: Tensor | None = None
-    is_causal: bool = False
-    scale: float | None = None
-    softcap: float | None = None
-    window: int | None = None
-    adjust: Callable[[Tensor, Tensor], Tensor] | None = None
-
-    def adjusted(self, adjust: Callable[[Tensor, Tensor], Tensor]) -> AttentionCall:
-        """Return the same call with a function applied to its scores."""
-        return replace(self, adjust=adjust)
-
-
-def make_call(
-    query: Tensor,
-    key: Tensor,
-    *,
-    mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float | None = None,
-    softcap: float | None = None,
-    window: int | None = None,
-) -> AttentionCall | None:
-    """Reshape the inputs of an attention call to four dimensions. None for nested tensors and empty batches."""
-    if query.is_nested or key.is_nested or query.numel() == 0 or key.numel() == 0:
-        return None
-    if query.ndim == 3 and mask is not None and mask.ndim == 3:
-        mask = mask.unsqueeze(1)
-    while query.ndim < 4:
-        query = query.unsqueeze(-3)
-    while key.ndim < 4:
-        key = key.unsqueeze(-3)
-    if query.ndim > 4:
-        if mask is not None and mask.ndim > 2:
-            mask = mask.expand(*query.shape[:-2], *mask.shape[-2:]).flatten(0, -4)
-        query, key = query.flatten(0, -4), key.flatten(0, -4)
-    return AttentionCall(query, key, mask, is_causal, scale, softcap, window)
-
-
-@dataclass(frozen=True)
-class RowStatistics:
-    """Statistics of the rows of weights of some queries, each float32 `[batch, heads, rows]`."""
 
     entropy: Tensor
     share: Tensor
     largest_logit: Tensor
+    sees: Tensor
 
 
 def stratum_offset(step: int) -> float:
@@ -125,19 +78,21 @@ def row_statistics(call: AttentionCall, rows: Tensor, threshold: float) -> RowSt
         rows: The queries, int64 `[rows]`.
         threshold: Weights above it count towards the share.
     """
-    scores = _scores(call, rows)
+    scores, hidden = masked_scores(call, rows)
+    shape = scores.shape[:-1]
+    sees = torch.ones((), dtype=torch.bool, device=scores.device) if hidden is None else ~hidden.all(dim=-1)
+    sees = sees.expand(shape)
     largest = scores.amax(dim=-1)
-    # A fully masked query has weights of 0: its row adds nothing to either mean.
-    is_fully_masked = largest == -math.inf
-    scores -= torch.where(is_fully_masked, 0.0, largest).unsqueeze(-1)
+    scores -= torch.where(sees, largest, 0.0).unsqueeze(-1)
     weights = scores.exp()
     total = weights.sum(dim=-1)
     share = torch.count_nonzero(weights > (threshold * total).unsqueeze(-1), dim=-1) / scores.shape[-1]
     # With s the scores minus the largest score and Z = Σ exp(s): H = log Z - Σ s exp(s) / Z.
-    # 0 · log 0 counts as 0; the clamp only prevents 0 · -inf = NaN.
+    # 0 · log 0 counts as 0; the clamp only prevents 0 · -inf = NaN. A NaN or infinite score makes Z, and so both, NaN.
     mean_score = weights.mul_(scores.clamp_(min=-1e4)).sum(dim=-1) / total
-    entropy = torch.where(is_fully_masked, 0.0, total.log() - mean_score)
-    return RowStatistics(entropy, share.to(torch.float32), largest)
+    entropy = torch.where(sees, total.log() - mean_score, 0.0)
+    share = torch.where(sees, share.to(torch.float32) + 0.0 * total, 0.0)
+    return RowStatistics(entropy, share, torch.where(sees, largest, -math.inf), sees)
 
 
 def sampled(call: AttentionCall, rows: int, offset: float | Tensor, threshold: float) -> Tensor:
@@ -145,7 +100,7 @@ def sampled(call: AttentionCall, rows: int, offset: float | Tensor, threshold: f
 
     The standard errors are those of a stratified sample by successive differences: the square root of
     Σ (x_(r+1) - x_r)² / (2 R (R - 1)) (Wolter, Introduction to Variance Estimation, 8.2), with x the means over batch
-    and heads of R rows. They are 0 if every query is used.
+    and heads of R rows, or their residuals if some queries see no key. They are 0 if every query is used.
 
     Args:
         call: The attention call.
@@ -160,13 +115,16 @@ def sampled(call: AttentionCall, rows: int, offset: float | Tensor, threshold: f
         queries = call.query.shape[-2]
         chosen = stratified_rows(queries, rows, offset, call.query.device)
         found = row_statistics(call, chosen, threshold)
-        means = torch.stack((found.entropy.mean(dim=(0, 1)), found.share.mean(dim=(0, 1))))
-        count = means.shape[-1]
+        sums = torch.stack((found.entropy.sum(dim=(0, 1)), found.share.sum(dim=(0, 1))))
+        counts = found.sees.sum(dim=(0, 1), dtype=torch.float32)
+        means = sums.sum(dim=-1) / counts.sum()
+        count = counts.shape[-1]
         if rows >= queries or count < 2:
             errors = torch.zeros(2, device=means.device)
         else:
-            errors = (means.diff(dim=-1).square().sum(dim=-1) / (2.0 * count * (count - 1))).sqrt()
-        return torch.cat((means.mean(dim=-1), found.largest_logit.amax().reshape(1), errors))
+            residuals = (sums - means.unsqueeze(-1) * counts) / counts.mean()
+            errors = (residuals.diff(dim=-1).square().sum(dim=-1) / (2.0 * count * (count - 1))).sqrt()
+        return torch.cat((means, found.largest_logit.amax().reshape(1), errors))
 
 
 def exact(call: AttentionCall, threshold: float) -> Tensor:
@@ -178,32 +136,36 @@ def exact(call: AttentionCall, threshold: float) -> Tensor:
     with torch.no_grad(), torch.autocast(call.query.device.type, enabled=False):
         fused = fused_entropy(call)
         if fused is None:
-            entropy, share, largest = _in_chunks(call, threshold)
+            entropy, share, largest, count = _in_chunks(call, threshold)
         else:
             entropy = fused[0].sum(dtype=torch.float64)
             share, largest = _large_weights(call, fused[1] + math.log(threshold))
-        means = torch.stack((entropy, share)) / math.prod(call.query.shape[:3])
+            sees = _queries_that_see(call)
+            count = sees.sum(dtype=torch.float64)
+            share += torch.where(sees, 0.0 * fused[1], 0.0).sum()  # NaN if a score is
+        means = torch.stack((entropy, share)) / count
         zeros = torch.zeros(2, device=means.device)
         return torch.cat((means.to(torch.float32), largest.reshape(1), zeros))
 
 
-def _in_chunks(call: AttentionCall, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the sums of entropy and share over all queries, and the largest logit, computed in chunks of queries."""
+def _in_chunks(call: AttentionCall, threshold: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute the sums of entropy and share, the largest logit, and the number of queries that see a key, in chunks."""
     batch, heads, queries = call.query.shape[:3]
     keys = call.key.shape[-2]
     entropy = torch.zeros((), device=call.query.device, dtype=torch.float64)
-    share = torch.zeros_like(entropy)
+    share, count = torch.zeros_like(entropy), torch.zeros_like(entropy)
     largest = []
     elements = _CHUNK_ELEMENTS_CPU if call.query.device.type == "cpu" else _CHUNK_ELEMENTS
     length = max(1, elements // max(1, batch * heads * keys))
     for start in range(0, queries, length):
         stop = min(start + length, queries)
-        visible = _with_keys(call, min(stop, keys)) if call.is_causal else call
+        visible = with_keys(call, min(stop, keys)) if call.is_causal else call
         found = row_statistics(visible, torch.arange(start, stop, device=call.query.device), threshold)
         entropy += found.entropy.sum(dtype=torch.float64)
         share += found.share.sum(dtype=torch.float64) * (visible.key.shape[-2] / keys)
+        count += found.sees.sum(dtype=torch.float64)
         largest.append(found.largest_logit.amax())
-    return entropy, share, torch.stack(largest).amax()
+    return entropy, share, torch.stack(largest).amax(), count
 
 
 def _large_weights(call: AttentionCall, bounds: Tensor) -> tuple[Tensor, Tensor]:
@@ -275,46 +237,15 @@ def fused_entropy(call: AttentionCall) -> tuple[Tensor, Tensor] | None:
     mean_key, normalizer = kernel(query, key, key, 0.0, call.is_causal, attn_mask=mask, scale=scale)
     normalizer = normalizer.view(query.shape[:3]).float()
     entropy = normalizer - scale * torch.linalg.vecdot(query, mean_key).float()
-    # A fully masked query has no normalizer; its weights are 0, and so is its entropy.
-    entropy = torch.where(torch.isfinite(normalizer), entropy, 0.0)
+    # A query that sees no key has no normalizer. For any other query, that means that a score is NaN or infinite.
+    entropy = torch.where(torch.isfinite(normalizer), entropy, math.nan)
+    entropy = torch.where(_queries_that_see(call), entropy, 0.0)
     return entropy, normalizer + scale * torch.linalg.vecdot(query, center).float()
 
 
-def _with_keys(call: AttentionCall, keys: int) -> AttentionCall:
-    """Return the call with only its first keys."""
-    mask = call.mask
-    if mask is not None and mask.shape[-1] != 1:
-        mask = mask[..., :keys]
-    return replace(call, key=call.key[..., :keys, :], mask=mask)
-
-
-def _scores(call: AttentionCall, rows: Tensor) -> Tensor:
-    """Compute the masked scores of these queries with every key, float32 `[batch, heads, rows, keys]`."""
-    batch, heads, _, width = call.query.shape
-    key_heads, keys = call.key.shape[1], call.key.shape[-2]
-    scale = 1.0 / math.sqrt(width) if call.scale is None else call.scale
-    query = call.query.detach().index_select(-2, rows).float() * scale
-    # Query heads that share a key head become additional rows of that head, so that the keys need not be repeated.
-    query = query.reshape(batch, key_heads, (heads // key_heads) * len(rows), width)
-    scores = (query @ call.key.detach().float().mT).reshape(batch, heads, len(rows), keys)
-    if call.softcap is not None:
-        scores = (scores / call.softcap).tanh_().mul_(call.softcap)
-    if call.adjust is not None:
-        scores = call.adjust(scores, rows)
-    if call.mask is not None:
-        mask = call.mask.detach()
-        if mask.ndim > 1 and mask.shape[-2] != 1:
-            mask = mask.index_select(-2, rows)
-        if mask.dtype == torch.bool:
-            scores = scores.masked_fill_(~mask, -math.inf)
-        else:
-            scores += mask
-    if call.is_causal or call.window is not None:
-        behind = rows[:, None] - torch.arange(keys, device=rows.device)
-        masked = torch.zeros_like(behind, dtype=torch.bool)
-        if call.is_causal:
-            masked |= behind < 0
-        if call.window is not None:
-            masked |= behind >= call.window
-        scores = scores.masked_fill_(masked, -math.inf)
-    return scores
+def _queries_that_see(call: AttentionCall) -> Tensor:
+    """Return which queries see any key, bool `[batch, heads, queries]`, for a call with a bool mask or none."""
+    shape = call.query.shape[:3]
+    if call.mask is None:
+        return torch.ones((), dtype=torch.bool, device=call.query.device).expand(shape)
+    return call.mask.detach().any(dim=-1).expand(shape)

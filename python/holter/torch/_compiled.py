@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from holter.torch._attention_math import AttentionCall, exact, sampled, stratum_offset
+from holter.torch._attention_call import AttentionCall
+from holter.torch._attention_math import exact, sampled, stratum_offset
+from holter.torch._tracing import TARGET_PREFIX, is_exporting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
@@ -90,7 +92,7 @@ class Targets:
 
     def __post_init__(self) -> None:
         self.number = next(_ids)
-        self.attribute = f"_holter_{self.number}"
+        self.attribute = f"{TARGET_PREFIX}{self.number}"
         self._modules: list[nn.Module] = []
         _targets[self.number] = self
 
@@ -139,7 +141,7 @@ class Targets:
 
     def target_of(self, module: nn.Module) -> Tensor | None:
         """Return a module's target; None if the step is not recorded, or if the module has none."""
-        if not (self.is_active and module.training and torch.is_grad_enabled()):
+        if not (self.is_active and module.training and torch.is_grad_enabled()) or is_exporting():
             return None
         target: Tensor | None = getattr(module, self.attribute, None)
         return target
@@ -181,7 +183,9 @@ class AttentionTargets(Targets):
 
     def attend(self, call: AttentionCall | None, module: nn.Module | None = None) -> None:
         """Measure an attention call of this module; None for the module that is running."""
-        if call is None or call.adjust is not None or not self.is_active or not torch.is_grad_enabled():
+        if not self.is_active or is_exporting() or not torch.is_grad_enabled():
+            return
+        if call is None or call.adjust is not None:
             return  # an operator cannot take the user's function as an argument
         device = call.query.device
         target = None if module is None else self.target_of(module)
@@ -321,20 +325,6 @@ def _meta(*_arguments: object) -> None:
 for _name, _function in (("attend", _attend), ("emit", _emit)):
     _library.impl(_name, _function, "CompositeExplicitAutograd")
     _library.impl(_name, _meta, "Meta")
-
-
-def is_capturing() -> bool:
-    """Return whether the program is capturing a CUDA graph.
-
-    Python then runs only once and its tensors belong to the graph, so eager probes must not run.
-    """
-    cuda: Any = torch.cuda
-    return bool(cuda.is_initialized() and cuda.is_current_stream_capturing())
-
-
-def in_capture_or_functorch() -> bool:
-    """Return whether a CUDA graph is being captured or code runs inside torch.func: its tensors must not be kept."""
-    return torch._C._functorch.peek_interpreter_stack() is not None or is_capturing()  # noqa: SLF001  no public API
 
 
 def _static(tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from holter.torch._attention_math import make_call
+from holter.torch._attention_call import make_call
 from holter.torch._flex import split_mask, with_functions
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.nn.attention.flex_attention import BlockMask
 
-    from holter.torch._attention_math import AttentionCall
+    from holter.torch._attention_call import AttentionCall
 
 
 class Listener(Protocol):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from holter.torch._attention_math import AttentionCall, make_call
-from holter.torch._patches import Patches
+from holter.torch._attention_call import AttentionCall, make_call
+from holter.torch._patches import ATTENTION, Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,32 +94,48 @@ class _Indexing(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _flex(  # noqa: PLR0917  torch's own signature
-    listeners: tuple[CallListener, ...],
-    original: Callable[..., Any],
+def _flex(listeners: tuple[CallListener, ...], original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Replace `flex_attention`."""
+    if torch.compiler.is_dynamo_compiling():
+        for listener in listeners if _is_plain(*args, **kwargs) else ():
+            listener.targets.attend(_call(*args, **kwargs))
+    elif not torch.compiler.is_compiling():
+        for listener in listeners:
+            listener.on_call(lambda: _call(*args, **kwargs))
+    return original(*args, **kwargs)
+
+
+def _is_plain(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score_mod: Any = None,
+    block_mask: Any = None,
+    *_rest: Any,
+    **_others: Any,
+) -> bool:
+    """Return whether a call has neither a score function nor a block mask."""
+    del query, key, value
+    return score_mod is None and block_mask is None
+
+
+def _call(  # noqa: PLR0917  torch's own signature
     query: Tensor,
     key: Tensor,
     value: Tensor,
     score_mod: Callable[..., Tensor] | None = None,
     block_mask: Any = None,
     scale: float | None = None,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    """Replace `flex_attention`."""
-    if torch.compiler.is_dynamo_compiling():
-        for listener in listeners if score_mod is None and block_mask is None else ():
-            listener.targets.attend(make_call(query, key, scale=scale))
-    elif not torch.compiler.is_compiling():
-
-        def call() -> AttentionCall | None:
-            found = make_call(query, key, scale=scale)
-            return None if found is None else with_functions(found, block_mask, score_mod)
-
-        for listener in listeners:
-            listener.on_call(call)
-    return original(query, key, value, score_mod, block_mask, scale, *args, **kwargs)
+    *_rest: Any,
+    **_others: Any,
+) -> AttentionCall | None:
+    """Return the call."""
+    del value
+    found = make_call(query, key, scale=scale)
+    return None if found is None else with_functions(found, block_mask, score_mod)
 
 
-flex_calls: list[Patches[CallListener]] = [] if _module is None else [Patches(_module, "flex_attention", _flex)]
+flex_calls: list[Patches[CallListener]] = (
+    [] if _module is None else [Patches(_module, "flex_attention", _flex, ATTENTION)]
+)
 """The patches of `flex_attention`; empty if torch does not have it."""

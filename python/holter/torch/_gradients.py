@@ -16,6 +16,8 @@ import torch
 from holter.torch._columns import Columns, cached_plans
 from holter.torch._distributed import device_mesh, full_tensor, is_sharded, is_unreduced, local_tensor, sharded_norms
 from holter.torch._names import clean_path, selected
+from holter.torch._norms import norms, to_device
+from holter.torch._tracing import has_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,6 +63,7 @@ class Gradients:
         self._plan = cached_plans(functools.partial(_Plan, logger, include, exclude))
         self._staged_steps = 0
         self._is_skipped = False
+        self._has_total = True
         self._found_inf: list[Tensor] = []
         self._measured_ids: set[int] = set()
         self._vectors: list[tuple[tuple[str, ...], tuple[int, ...], Tensor]] = []
@@ -104,6 +107,8 @@ class Gradients:
             for name, parameter in self._parameters
             if id(parameter) not in self._measured_ids and (selection is None or id(parameter) in selection)
         ]
+        unusual = [name for name, parameter in parameters if not _is_measurable(parameter.grad)]
+        self._has_total = self._has_total and not unusual
         for group in _groups(parameters):
             vector, pieces = group.precise_norms()
             if scale is not None:
@@ -111,6 +116,11 @@ class Gradients:
             self._keep(group, vector, pieces)
         if found_inf is not None:
             self._found_inf.append(found_inf.detach().reshape(1).to(torch.float32))
+        if unusual:
+            raise TypeError(
+                f"the gradient of {unusual[0]} is neither dense nor a sparse COO tensor, or has no data; its norm and "
+                f"{TOTAL} are not recorded"
+            )
 
     def clip(
         self, parameters: Sequence[Tensor] | None, max_norm: float, *, keep: bool, bit_exact: bool = False
@@ -133,6 +143,8 @@ class Gradients:
         names = {id(parameter): name for name, parameter in self._parameters}
         if parameters is None:
             parameters = self.parameters
+        if not all(_is_measurable(parameter.grad) for parameter in parameters):
+            raise TypeError("a gradient is neither dense nor a sparse COO tensor, or has no data")
         vectors = []
         for group in _groups([(names.get(id(parameter)), parameter) for parameter in parameters]):
             is_precise = group.is_precise or not bit_exact
@@ -167,6 +179,7 @@ class Gradients:
             and gradient.dtype == torch.float32
             and gradient.layout == torch.strided
             and gradient.device == device
+            and has_data(gradient)
             for gradient in gradients
         ):
             return None
@@ -174,7 +187,7 @@ class Gradients:
 
     def stage(self, staging: Staging) -> None:
         """Pass the step's norms to staging and reset for the next step."""
-        vectors, found_inf = self._vectors, self._found_inf
+        vectors, found_inf, has_total = self._vectors, self._found_inf, self._has_total
         self._reset()
         self._staged_steps += 1
         if self._staged_steps % _RESCAN_STEPS == 0:
@@ -184,7 +197,7 @@ class Gradients:
         names = tuple(name for group, _, _ in vectors for name in group)
         pieces = tuple(count for _, counts, _ in vectors for count in counts)
         tensors = [*(vector for _, _, vector in vectors), *found_inf]
-        staging.put("recording of gradient norms", self._plan((names, pieces)).receive, tensors)
+        staging.put("recording of gradient norms", self._plan((names, pieces, has_total)).receive, tensors)
 
     def skip(self) -> None:
         """Discard all norms of this step, including those for other optimizers: the scaler skips an optimizer."""
@@ -193,6 +206,7 @@ class Gradients:
 
     def _reset(self) -> None:
         self._is_skipped = False
+        self._has_total = True
         self._vectors = []
         self._found_inf = []
         self._measured_ids = set()
@@ -249,7 +263,7 @@ def _groups(parameters: Iterable[tuple[str | None, Tensor]]) -> Iterable[_Group]
     groups: dict[tuple[torch.device, torch.dtype, Any], _Group] = {}
     for name, parameter in parameters:
         gradient = parameter.grad
-        if gradient is not None:
+        if gradient is not None and _is_measurable(gradient):
             if is_unreduced(gradient):
                 gradient = full_tensor(gradient)
             key = (gradient.device, gradient.dtype, device_mesh(gradient))
@@ -258,6 +272,13 @@ def _groups(parameters: Iterable[tuple[str | None, Tensor]]) -> Iterable[_Group]
                 group = groups[key] = _Group(gradient.dtype)
             group.add(name, parameter, gradient)
     return groups.values()
+
+
+def _is_measurable(gradient: Tensor | None) -> bool:
+    """Return whether a gradient's norm can be computed; True if there is no gradient."""
+    if gradient is None:
+        return True
+    return has_data(gradient) and not gradient.is_nested and gradient.layout in (torch.strided, torch.sparse_coo)
 
 
 def _is_long(gradient: Tensor) -> bool:
@@ -276,7 +297,8 @@ class _Plan:
         logger: Receives the norms.
         include: As for `Gradients`.
         exclude: As for `Gradients`.
-        key: The names of the parameters, and the number of pieces of each parameter's gradient.
+        key: The names of the parameters, the number of pieces of each parameter's gradient, and whether these are all
+            gradients, so that their total is recorded.
     """
 
     def __init__(
@@ -284,13 +306,15 @@ class _Plan:
         logger: Logger,
         include: str | Sequence[str] | None,
         exclude: str | Sequence[str] | None,
-        key: tuple[tuple[str, ...], tuple[int, ...]],
+        key: tuple[tuple[str, ...], tuple[int, ...], bool],
     ) -> None:
-        names, pieces = key
+        names, pieces, has_total = key
         self._count = sum(pieces)
         self._starts = np.cumsum([0, *pieces[:-1]]) if self._count > len(names) else None
         self._kept = [index for index, name in enumerate(names) if selected(name, include, exclude)]
-        self._columns = Columns(logger, [*(f"grad_norm/{names[index]}" for index in self._kept), TOTAL])
+        self._columns = Columns(
+            logger, [*(f"grad_norm/{names[index]}" for index in self._kept), *([TOTAL] if has_total else [])]
+        )
         self._skipped = Columns(logger, [SKIPPED])
 
     def receive(self, step: int, values: FloatArray) -> None:
@@ -303,47 +327,4 @@ class _Plan:
             if self._starts is not None:
                 values = np.sqrt(np.add.reduceat(np.square(values), self._starts))
             total = np.sqrt(np.sum(np.square(values)))
-        self._columns.record(step, np.append(values[self._kept], total))
-
-
-def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a small tensor to another device, for arithmetic there.
-
-    Only a copy to the host blocks: reading host memory before the copy has arrived would give garbage.
-    """
-    return tensor.to(device, non_blocking=device.type != "cpu")
-
-
-def norms(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Return the 2-norm of each tensor, accumulated in float32 or better.
-
-    Args:
-        tensors: Tensors of any shapes, on one device.
-        dtype: The dtype of all of them.
-
-    Returns:
-        A 1-D tensor on their device, float64 for float64 and complex128 tensors and float32 for all others.
-    """
-    tensors = [_summed_rows(tensor) if tensor.layout == torch.sparse_coo else tensor for tensor in tensors]
-    if dtype.is_complex:
-        tensors = [torch.view_as_real(tensor) for tensor in tensors]
-        dtype = tensors[0].dtype
-    accumulate = torch.float64 if dtype == torch.float64 else torch.float32
-    return torch.stack(torch._foreach_norm(tensors, 2.0, dtype=accumulate))  # noqa: SLF001  as torch's clipping
-
-
-def _summed_rows(gradient: Tensor) -> Tensor:
-    """Return a sparse gradient's rows with rows of equal indices summed, padded with zero rows to the same shape.
-
-    `coalesce()` would return the rows without the padding, but it has to wait for the device to learn their number.
-    """
-    rows = gradient._values()  # noqa: SLF001  values() requires a coalesced tensor
-    if gradient.is_coalesced() or len(rows) == 0:
-        return rows
-    flat = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
-    for indices, size in zip(gradient._indices(), gradient.shape, strict=False):  # noqa: SLF001  as above
-        flat = flat * size + indices
-    flat, order = flat.sort()
-    is_next = torch.zeros_like(flat)
-    is_next[1:] = flat[1:] != flat[:-1]
-    return torch.zeros_like(rows).index_add_(0, is_next.cumsum(0), rows.index_select(0, order))
+        self._columns.record(step, np.append(values[self._kept], total)[: len(self._columns.names)])

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class Hook:
     """A forward hook or forward pre-hook."""
 
+    # torch.jit and profilers read a hook's name.
+    __name__ = "holter_hook"
+
     def __init__(self, function: Callable[..., None]) -> None:
         self._function = function
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from holter.torch._attention_math import AttentionCall
+from holter.torch._attention_call import AttentionCall, UnknownAttentionError
 from holter.torch._patches import Patch
 
 if TYPE_CHECKING:
@@ -55,13 +55,15 @@ def _call(  # noqa: PLR0917  torch's own signature
     k_proj_weight: Tensor | None = None,
     **_others: Any,
 ) -> AttentionCall | None:
-    """Return the call; None if another patch records it, or if the module appends keys to the given ones.
+    """Return the call; None if another patch records it.
 
     The parameters after the projection weights are keyword-only, because `nn.MultiheadAttention` passes them by name.
     """
     del value, embed_dim_to_check, bias_v
-    if not need_weights or bias_k is not None or add_zero_attn:
+    if not need_weights:
         return None
+    if bias_k is not None or add_zero_attn:
+        raise UnknownAttentionError("appends keys to the given ones")
     if in_proj_weight is not None:
         q_proj_weight, k_proj_weight, _ = in_proj_weight.chunk(3)
     if q_proj_weight is None or k_proj_weight is None:

@@ -12,6 +12,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 from holter.torch._patches import Patch
+from holter.torch._tracing import is_fake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,19 +87,23 @@ class Optimizers:
             return step()
         before = self._num_steps
         result = step()
-        if self._num_steps == before:
+        if self._num_steps == before and not is_fake():
             self._begin(optimizer)
             self._listener.on_skipped_step()
             self._end(optimizer)
         return result
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if is_fake():
+            return
         self._num_steps += 1
         self._begin(optimizer)
         if not _has_closure(args, kwargs):
             self._gather(optimizer)
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if is_fake():
+            return
         # A closure computes the gradients inside the step, so they are complete only now.
         if _has_closure(args, kwargs):
             self._gather(optimizer)

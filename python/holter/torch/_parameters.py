@@ -16,8 +16,9 @@ import torch
 from holter.torch._cadence import Cadence
 from holter.torch._columns import Columns, cached_plans
 from holter.torch._distributed import full_tensor
-from holter.torch._gradients import norms, to_device
 from holter.torch._names import clean_path, labels, matches
+from holter.torch._norms import norms, to_device
+from holter.torch._tracing import has_data
 from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
@@ -101,10 +102,18 @@ class Parameters:
             if not found:
                 examples = ", ".join(list(names)[:8])
                 raise ValueError(f"no parameter name matches {pattern!r}; the model's names include {examples}")
+            unusual = next((name for name, parameter in found.items() if parameter.is_complex()), None)
+            if unusual is not None and (settings.value or settings.gradient):
+                raise ValueError(f"{unusual!r} is complex, and only real numbers are recorded; set value=False")
             followed = [_Followed(found[name], settings, label) for name, label in labels(found).items()]
             self._followed += followed
             if settings.change_every:
                 self._changes.append(_Change(followed, settings, logger))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the values."""
+        return [f"{followed.settings.metric}/{followed.label}" for followed in self._followed]
 
     def read(self, scale: Tensor | None = None, found_inf: Tensor | None = None, *, gradients: bool = True) -> None:
         """Read the current values and gradients, to be staged with the step. Only the first call of a step reads.
@@ -115,7 +124,8 @@ class Parameters:
             gradients: Whether to read gradients.
         """
         if not self._pending:
-            self._keep([self._value(followed) for followed in self._followed if followed.settings.value])
+            values = [self._value(followed) for followed in self._followed if followed.settings.value]
+            self._keep([(reading, value) for reading, value in values if has_data(value)])
             if gradients:
                 found = [self._gradient(followed) for followed in self._followed if followed.settings.gradient]
                 self._keep([reading for reading in found if reading is not None], scale)
@@ -165,7 +175,7 @@ class Parameters:
     @staticmethod
     def _gradient(followed: _Followed) -> tuple[_Reading, Tensor] | None:
         gradient = followed.parameter.grad
-        if gradient is None:
+        if gradient is None or not has_data(gradient):
             return None
         gradient = full_tensor(gradient.detach())
         if gradient.numel() != 1:

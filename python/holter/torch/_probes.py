@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from holter.torch._compiled import EmitTargets, ProbeTargets
-from holter.torch._gradients import norms
 from holter.torch._hooks import Hook
 from holter.torch._names import labels, layer_number, matches
+from holter.torch._norms import norms
+from holter.torch._tracing import all_have_data, has_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -106,17 +108,25 @@ class ProbeHooks:
         values.add_targets(self._targets, "probe")
         values.add_targets(self._emit_targets, None)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all probes."""
+        return [
+            probe.name for bound in (self._probes, self._with_keywords) for each in bound.values() for probe in each
+        ]
+
     def begin_step(self, step: int, *, is_active: bool) -> None:
         """Begin a step; `is_active` is whether compiled code records it."""
+        is_active = is_active and self._values.calls == "first"
         self._targets.begin_step(step, is_active=is_active)
         self._emit_targets.begin_step(step, is_active=is_active)
 
     def emit(self, module: nn.Module, metric: str, value: Any) -> None:
         """Record a value that a module emits, reduced like a probe's result."""
-        if not self._due():
+        if not self._due() or not all_have_data(value):
             return
         name = self.emitted_name(module, metric)
-        if not self._values.has((name,)):
+        if self._values.wants((name,)):
             self._faults.run(f"emit of {name}", self._record, name, value)
 
     def emit_traced(self, module: nn.Module, metric: str, value: Any) -> None:
@@ -192,10 +202,10 @@ class ProbeHooks:
         return hook
 
     def _run(self, probes: Iterable[_BoundProbe], arguments: tuple[Any, ...]) -> None:
-        if not arguments[0].training or not self._due():
+        if not arguments[0].training or not self._due() or not all_have_data(arguments[1:]):
             return
         for probe in probes:
-            if not self._values.has((probe.name,)):
+            if self._values.wants((probe.name,)):
                 self._faults.run(f"probe {probe.name}", self._evaluate, probe.name, probe.function, arguments)
 
     def _evaluate(self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -205,7 +215,7 @@ class ProbeHooks:
     def _record(self, name: str, value: Any) -> None:
         with torch.no_grad():
             reduced = reduce(value)
-        if reduced is not None:
+        if reduced is not None and has_data(reduced):
             self._values.put((name,), reduced)
 
 
@@ -258,7 +268,9 @@ def reduce(value: Any) -> Tensor | None:
     Raises:
         TypeError: If the result holds something other than tensors and None.
     """
-    if isinstance(value, Tensor) and value.ndim == 0:
+    if isinstance(value, Tensor) and value.ndim == 0 and not value.is_nested:
+        if value.is_complex():
+            raise TypeError("a probe must return real numbers, not a complex one; return its abs() or its parts")
         return value.detach()
     tensors = [tensor.detach() for tensor in _tensors(value)]
     if not tensors:
@@ -274,6 +286,8 @@ def _tensors(value: Any) -> Iterable[Tensor]:
     """Yield all tensors of a probe's result, integer tensors converted to float32."""
     if isinstance(value, Tensor):
         yield value if value.is_floating_point() or value.is_complex() else value.to(torch.float32)
+    elif isinstance(value, PackedSequence):
+        yield from _tensors(value.data)  # the other parts are lengths and indices
     elif isinstance(value, Mapping):
         for part in value.values():
             yield from _tensors(part)

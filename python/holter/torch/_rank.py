@@ -94,6 +94,11 @@ class Ranks:
             ]
             self._groups.append((Cadence(rank.every), matrices))
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all metrics."""
+        return [name for _, matrices in self._groups for matrix in matrices for name in matrix.names]
+
     def measure(self, staging: Staging, step: int) -> None:
         """Start the computations that are due at this step, with the matrices' current values."""
         for cadence, matrices in self._groups:
@@ -110,6 +115,10 @@ class _Matrix:
         self._parameter = parameter
         self._columns = columns
         self._metrics = metrics
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._columns.names
 
     def measure(self, staging: Staging, step: int) -> None:
         matrix = full_tensor(self._parameter.detach())

@@ -19,17 +19,18 @@ from holter.torch._attention import Attention, AttentionProbe
 from holter.torch._cadence import Cadence
 from holter.torch._clipping import clip_calls, notify_others
 from holter.torch._columns import Columns
-from holter.torch._compiled import in_capture_or_functorch, is_capturing
 from holter.torch._faults import Faults
-from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, Gradients
+from holter.torch._gradients import AFTER_CLIPPING, SKIPPED, TOTAL, Gradients
 from holter.torch._names import clean_path, unwrapped
 from holter.torch._notes import Notes
 from holter.torch._optimizers import Optimizers
 from holter.torch._parameters import Parameters
+from holter.torch._prefix import claim, release, with_prefix
 from holter.torch._probes import Probe, ProbeHooks
 from holter.torch._rank import Rank, Ranks
 from holter.torch._scalars import Scalars
 from holter.torch._staging import Staging
+from holter.torch._tracing import is_abstract, is_capturing, script_calls
 from holter.torch._values import Ratio, StepValues
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from holter import Logger
-    from holter.torch._attention_math import AttentionCall
+    from holter.torch._attention_call import AttentionCall
     from holter.torch._parameters import Parameter
 
 
@@ -55,6 +56,8 @@ class WatchOptions:
     every: int
     include: str | Sequence[str] | None
     exclude: str | Sequence[str] | None
+    prefix: str
+    calls: str
 
 
 class Recording:
@@ -78,25 +81,35 @@ class Recording:
         self._options = options
         self._step = 0
         self._has_had_gradients = False
+        self._is_flagged = False
         self._cadence = Cadence(options.every)
         # Run in reverse order by `close`, also if a later part cannot be set up.
         self._undo: list[Callable[[], None]] = [self.staging.close]
         model = unwrapped(model)
         paths = {clean_path(path): module for path, module in model.named_modules()}
+        self.scalars = Scalars(logger)
+        unprefixed, logger = logger, with_prefix(logger, options.prefix)
         self._skipped = Columns(logger, [SKIPPED])
         self._clipped = Columns(logger, [AFTER_CLIPPING])
-        self.scalars = Scalars(logger)
-        self._values = StepValues(logger, [probe for probe in options.probes if isinstance(probe, Ratio)])
+        ratios = [probe for probe in options.probes if isinstance(probe, Ratio)]
+        self._values = StepValues(logger, ratios, options.calls)
         try:
             self._gradients = Gradients(model, logger, options.include, options.exclude)
             self._parameters = Parameters(model, logger, options.parameters)
             self._ranks = Ranks(model, logger, options.rank)
             self._attach_to_forward(paths)
+            self._undo.append(lambda: release(self))
+            claim(unprefixed, self, [options.prefix + name for name in self._names()])
             self._attach_to_step(paths, optimizers)
             self.step = 0
         except BaseException:
             self.close()
             raise
+
+    @property
+    def num_calls(self) -> dict[str, int]:
+        """How many times each layer or probe ran in the last recorded step."""
+        return self._values.num_calls
 
     @property
     def step(self) -> int:
@@ -125,7 +138,7 @@ class Recording:
         notify_others(self, self._gradients.parameters if parameters is None else parameters)
         with torch.no_grad():
             if is_due:
-                self.faults.run("parameters", self._parameters.read)
+                self.faults.attempt("parameters", self._parameters.read)
             keep = self._options.gradients and is_due
             total = self.faults.run("clipping", self._gradients.clip, parameters, max_norm, keep=keep)
         if total is None:
@@ -154,29 +167,32 @@ class Recording:
             return
         if is_capturing():
             self.notes.warn_graph_capture()
+        if is_abstract():
             return
         with torch.no_grad():
             if self._cadence.due(self.step):
                 if self._options.gradients:
-                    self.faults.run("gradient norms", self._gradients.measure, parameters, scale, found_inf)
-                self.faults.run("parameters", self._parameters.read, scale, found_inf)
+                    if not self._is_flagged and self.notes.warn_replaced_clipping():
+                        self._flag_clipping()
+                    self.faults.attempt("gradient norms", self._gradients.measure, parameters, scale, found_inf)
+                self.faults.attempt("parameters", self._parameters.read, scale, found_inf)
             self.faults.run("parameter changes", self._parameters.read_changes, self.staging, self.step)
             self.faults.run("ranks", self._ranks.measure, self.staging, self.step)
 
     def on_skipped_step(self) -> None:
         """Discard gradients that have overflowed and mark the step as skipped."""
-        if self.is_closed:
+        if self.is_closed or is_abstract():
             return
         self._gradients.skip()
         if self._cadence.due(self.step):
-            self.faults.run("parameters", self._parameters.drop_gradients)
-        self.faults.run("skipped steps", self._skipped.record, self.step, np.ones(1))
+            self.faults.attempt("parameters", self._parameters.drop_gradients)
+        self.faults.attempt("skipped steps", self._skipped.record, self.step, np.ones(1))
 
     def on_step_end(self) -> None:
         """Stage and commit the current step."""
-        if self.is_closed or is_capturing():
+        if self.is_closed or is_abstract():
             return
-        self.faults.run("staging", self._stage)
+        self.faults.attempt("staging", self._stage)
         self.step += 1
 
     # Callback of the clipping functions.
@@ -185,14 +201,14 @@ class Recording:
         """Measure gradients before torch clips them, or clip them with the measured norms."""
         if not self._is_due():
             return None
-        self.faults.run("parameters", self._parameters.read)
+        self.faults.attempt("parameters", self._parameters.read)
         if not self._options.gradients:
             return None
         total: Tensor | None = None
         if max_norm is not None:
             total = self.faults.run("clipping", self._gradients.clip_as_torch, parameters, max_norm)
         if total is None:
-            self.faults.run("gradient norms", self._gradients.measure, parameters)
+            self.faults.attempt("gradient norms", self._gradients.measure, parameters)
         return total
 
     # Callbacks of `emit` and `attention` in the modules' forward passes.
@@ -215,6 +231,15 @@ class Recording:
         if self._attention is not None:
             self._attention.targets.attend(call, module)
 
+    def _names(self) -> list[str]:
+        """Return the names that this watch may record, except those of `emit` and of ratios."""
+        names = [*self._probes.names, *self._parameters.names, *self._ranks.names]
+        if self._options.gradients:
+            names.append(TOTAL)
+        if self._attention is not None:
+            names += self._attention.names
+        return names
+
     def _attach_to_forward(self, paths: Mapping[str, nn.Module]) -> None:
         """Set up the parts that observe forward passes."""
         options = self._options
@@ -223,7 +248,7 @@ class Recording:
             [probe for probe in options.probes if isinstance(probe, Probe)],
             values=self._values,
             faults=self.faults,
-            due=lambda: torch.is_grad_enabled() and self._is_due() and not in_capture_or_functorch(),
+            due=lambda: torch.is_grad_enabled() and self._is_due(),
             emitters=_explicit.modules_calling(_explicit.emit, paths.values()),
         )
         self._undo.append(self._probes.close)
@@ -234,6 +259,7 @@ class Recording:
                 settings=options.attention,
                 values=self._values,
                 faults=self.faults,
+                notes=self.notes,
                 step=lambda: self.step,
                 include=options.include,
                 exclude=options.exclude,
@@ -245,32 +271,39 @@ class Recording:
         """Register for the callbacks of modules, clipping functions and optimizers."""
         _explicit.add_listener(paths.values(), self)
         self._undo.append(lambda: _explicit.remove_listener(paths.values(), self))
-        for patch in clip_calls:
+        for patch in (*clip_calls, *script_calls):
             patch.add(self)
             self._undo.append(functools.partial(patch.remove, self))
         if self._options.gradients and self.notes.warn_unobserved_clipping():
-            self._clipped.record(self._step, np.ones(1))
+            self._flag_clipping()
         self._optimizers = Optimizers(optimizers, self) if optimizers else None
         if self._optimizers is not None:
             self._undo.append(self._optimizers.close)
+
+    def _flag_clipping(self) -> None:
+        """Record once that norms may be those after clipping."""
+        self._is_flagged = True
+        self._clipped.record(self._step, np.ones(1))
 
     def _stage(self) -> None:
         is_first_with_gradients = not self._has_had_gradients and self._gradients.has_norms
         self._has_had_gradients = self._has_had_gradients or is_first_with_gradients
         on_not_traced = self._warn_not_traced if is_first_with_gradients else None
-        self.faults.run("recording of the forward pass", self._values.stage, self.staging, on_not_traced)
-        self.faults.run("recording of gradient norms", self._gradients.stage, self.staging)
-        self.faults.run("recording of parameters", self._parameters.stage, self.staging)
-        self.faults.run("recording of scalars", self.scalars.stage, self.staging)
+        self.faults.attempt("recording of the forward pass", self._values.stage, self.staging, on_not_traced)
+        self.faults.attempt("recording of gradient norms", self._gradients.stage, self.staging)
+        self.faults.attempt("recording of parameters", self._parameters.stage, self.staging)
+        self.faults.attempt("recording of scalars", self.scalars.stage, self.staging)
         self.staging.commit(self._step)
         self._cadence.done(self._step)
         if self._attention is not None:
+            if replaced := self._attention.replaced_functions():
+                self.notes.warn_replaced_attention(replaced)
             self._attention.end_step(self._step)
 
     def _is_due(self) -> bool:
-        """Return whether the current step is recorded, and no CUDA graph is being captured."""
-        return not self.is_closed and self._cadence.due(self._step) and not is_capturing()
+        """Return whether the current step is recorded, and the code computes values that may be kept."""
+        return not self.is_closed and self._cadence.due(self._step) and not is_abstract()
 
     def _warn_not_traced(self, kind: str) -> None:
-        if not self.faults.disabled:  # a failed probe has already logged its own warning
+        if not self.faults.disabled and not self.notes.texts:  # the reason may have been reported already
             self.notes.warn_not_traced(kind)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from holter._core import number
 from holter.torch._columns import Columns, cached_plans
+from holter.torch._tracing import has_data
 from holter.torch._transforms import TRANSFORMS, check
 
 if TYPE_CHECKING:
@@ -49,11 +51,13 @@ class Scalars:
         if isinstance(value, torch.Tensor):
             if value.numel() != 1:
                 raise ValueError(f"value must be a tensor with one element, not of shape {tuple(value.shape)}")
+            if not has_data(value):
+                return
             tensor = value.detach()
-        elif isinstance(value, (int, float)):
-            tensor = torch.tensor(value, dtype=torch.float64, device="cpu")
+            if tensor.is_complex():
+                raise TypeError("value must be a real number, not a complex tensor; record its abs() or its parts")
         else:
-            raise TypeError(f"value must be a number or a tensor with one element, not {type(value).__name__}")
+            tensor = torch.tensor(number(name, value), dtype=torch.float64, device="cpu")
         self._values.setdefault((name, transform), []).append(tensor)
 
     def stage(self, staging: Staging) -> None:

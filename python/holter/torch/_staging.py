@@ -42,7 +42,7 @@ def _to_host(tensor: Tensor) -> FloatArray:
     """Copy a CPU tensor to a float64 array, which later changes of the tensor do not affect."""
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.to(torch.float64)
-    return tensor.numpy().astype(np.float64)
+    return tensor.resolve_neg().numpy().astype(np.float64)
 
 
 def _pinned(size: int, dtype: torch.dtype) -> Tensor:
@@ -195,16 +195,11 @@ class Staging:
         deferred: list[_Part] = []
         for probe, receive, tensors in pending:
             if all(_is_on_host(tensor) for tensor in tensors):
-                self._deliver(probe, receive, step, [_to_host(tensor) for tensor in tensors])
-                continue
-            readers: list[_Read] = []
-            for tensor in tensors:
-                if _is_on_host(tensor):
-                    readers.append(_constant(_to_host(tensor)))
-                else:
-                    batch = batches.setdefault(tensor.device, _Batch(tensor.device))
-                    readers.append(batch.add(tensor))
-            deferred.append((probe, receive, readers))
+                self._faults.attempt(probe, self._deliver_now, receive, step, tensors)
+            else:
+                readers = self._faults.attempt(probe, _add, batches, tensors)
+                if readers is not None:
+                    deferred.append((probe, receive, readers))
         if deferred:
             self._send(step, list(batches.values()), deferred)
 
@@ -277,9 +272,12 @@ class Staging:
         except queue.Empty:
             return None
 
+    def _deliver_now(self, receive: Receive, step: int, tensors: list[Tensor]) -> None:
+        receive(step, np.concatenate([_to_host(tensor).reshape(-1) for tensor in tensors]))
+
     def _deliver(self, probe: str, receive: Receive, step: int, arrays: list[FloatArray]) -> None:
         values = np.concatenate([array.reshape(-1) for array in arrays])
-        self._faults.run(probe, receive, step, values)
+        self._faults.attempt(probe, receive, step, values)
 
     def _submit(self, worker: _Worker, job: Callable[[], None]) -> None:
         if not self._is_registered:
@@ -287,6 +285,18 @@ class Staging:
             self._is_registered = True
             atexit.register(self.close)
         worker.submit(job)
+
+
+def _add(batches: dict[torch.device, _Batch], tensors: list[Tensor]) -> list[_Read]:
+    """Add tensors, at least one of which is on an accelerator, to the batches of their devices."""
+    readers: list[_Read] = []
+    for tensor in tensors:
+        if _is_on_host(tensor):
+            readers.append(_constant(_to_host(tensor)))
+        else:
+            batch = batches.setdefault(tensor.device, _Batch(tensor.device))
+            readers.append(batch.add(tensor))
+    return readers
 
 
 def _constant(values: FloatArray) -> _Read:

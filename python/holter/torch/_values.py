@@ -1,8 +1,8 @@
 """Probe values of one step's forward pass, held until the step is committed.
 
-Eager code provides values directly; compiled code writes them into tensors (`_compiled.py`). Only the first value of a
-step under each name is kept: of accumulated micro-batches the first counts, and the recomputation that activation
-checkpointing runs in the backward pass does not count again.
+Eager code provides values directly; compiled code writes them into tensors (`_compiled.py`). By default, only the
+first value of a step under each name is kept: of accumulated micro-batches the first counts. The recomputation that
+activation checkpointing runs in the backward pass does not count again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from holter.torch._columns import Columns, cached_plans
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from holter.torch._columns import FloatArray
     from holter.torch._compiled import Target, Targets
     from holter.torch._staging import Staging
+
+
+CALLS = ("first", "last", "mean", "each")
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,25 @@ class _CompiledValues:
 
 
 class StepValues:
-    """Collects named tensors during a step."""
+    """Collects named tensors during a step.
 
-    def __init__(self, logger: Logger, ratios: Sequence[Ratio] = ()) -> None:
+    Attributes:
+        calls: Which call counts if there are several in a step: "first", "last", "mean" or "each".
+        num_calls: The number of calls in the last recorded step, by the first of their names.
+
+    Raises:
+        ValueError: If `calls` is none of these.
+    """
+
+    def __init__(self, logger: Logger, ratios: Sequence[Ratio] = (), calls: str = "first") -> None:
+        if calls not in CALLS:
+            raise ValueError(f"calls must be one of {', '.join(CALLS)}, not {calls!r}")
+        self.calls = calls
+        self.num_calls: dict[str, int] = {}
+        self._counts: dict[tuple[str, ...], int] = {}
+        self._sums: dict[tuple[str, ...], Tensor] = {}
+        self._summands: dict[tuple[str, ...], int] = {}
+        self._outside_backward: set[tuple[str, ...]] = set()
         self._logger = logger
         self._plan = cached_plans(functools.partial(_Plan, logger, tuple(ratios)))
         self._values: dict[tuple[str, ...], Tensor] = {}
@@ -113,9 +133,19 @@ class StepValues:
         """
         self._groups.append((targets, kind))
 
-    def has(self, names: tuple[str, ...]) -> bool:
-        """Return whether this step already has values under these names, so that they need not be computed again."""
-        return names in self._values
+    def wants(self, names: tuple[str, ...]) -> bool:
+        """Count a call whose values have these names, and return whether to compute them.
+
+        Activation checkpointing runs a forward pass again during the backward pass. That call does not count, unless
+        the first one ran without gradients and so was not observed.
+        """
+        if torch._C._current_graph_task_id() != -1:  # noqa: SLF001  the only way to detect a backward pass
+            if names in self._outside_backward:
+                return False
+        else:
+            self._outside_backward.add(names)
+        self._counts[names] = self._counts.get(names, 0) + 1
+        return self.calls != "first" or names not in self._values
 
     def put(self, names: tuple[str, ...], values: Tensor) -> None:
         """Add the values of these names: a vector, or a 0-d tensor for a single name.
@@ -127,8 +157,16 @@ class StepValues:
         if names not in self._valid_names:
             self._logger.metrics(list(names))
             self._valid_names.add(names)
-        if names not in self._values:
-            self._values[names] = values.detach()
+        values = values.detach()
+        if self.calls == "each":
+            number = self._counts.get(names, 1) - 1
+            self._values[tuple(f"{name}/call_{number}" for name in names)] = values
+        elif self.calls == "mean":
+            self._sums[names] = (self._sums[names] + values) if names in self._sums else values
+            self._summands[names] = self._summands.get(names, 0) + 1
+            self._values[names] = self._sums[names] / self._summands[names]
+        elif self.calls == "last" or names not in self._values:
+            self._values[names] = values
 
     def stage(self, staging: Staging, on_not_traced: Callable[[str], None] | None = None) -> None:
         """Pass the step's values to staging and reset for the next step.
@@ -139,6 +177,10 @@ class StepValues:
                 values have arrived on the host.
         """
         values, self._values = self._values, {}
+        if self._counts:
+            self.num_calls = {names[0]: count for names, count in self._counts.items()}
+        for each in (self._counts, self._sums, self._summands, self._outside_backward):
+            each.clear()
         compiled = [
             _CompiledValues(
                 targets.tick,

@@ -41,6 +41,8 @@ def watch(
     every: int = 1,
     include: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
+    prefix: str = "",
+    calls: str = "first",
 ) -> Watch:
     """Record a model's vital signs at every step of its training.
 
@@ -62,12 +64,15 @@ def watch(
         include: Patterns of the parameters and modules to record; None for all. Does not apply to `probes`,
             `parameters` and `rank`, which have their own patterns.
         exclude: Patterns of the parameters and modules not to record.
+        prefix: Put before every name but those of `log`; several watches on one logger need different prefixes.
+        calls: Which call of a module counts if there are several in a step: "first", "last", "mean" (of the values) or
+            "each", recorded as `{name}/call_{i}`. In code that torch.compile compiles, only "first" records values.
 
     Returns:
         A handle, which is also a context manager. Closing it ends the watch.
 
     Raises:
-        ValueError: If an argument is invalid, or a pattern of `probes`, `parameters` or `rank` matches nothing.
+        ValueError: If an argument is invalid, a pattern matches nothing, or another open watch records the same names.
         TypeError: If `optimizer` is not a `torch.optim.Optimizer` or a sequence of them.
     """
     options = WatchOptions(
@@ -79,6 +84,8 @@ def watch(
         every=every,
         include=include,
         exclude=exclude,
+        prefix=prefix,
+        calls=calls,
     )
     return Watch(Recording(model, logger, resolve_optimizers(optimizer), options))
 
@@ -112,12 +119,17 @@ class Watch:
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats about the recorded numbers. Each was also logged once as a warning."""
-        return tuple(self._recording.notes.texts)
+        return (*self._recording.notes.texts, *self._recording.faults.failures.values())
 
     @property
     def disabled(self) -> dict[str, str]:
         """The probes that raised and were disabled, with the text of each error."""
         return dict(self._recording.faults.disabled)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How many times each layer or probe ran in the last recorded step, by the name of its first series."""
+        return dict(self._recording.num_calls)
 
     @property
     def dropped(self) -> int:
@@ -132,13 +144,13 @@ class Watch:
 
         Args:
             name: The metric's name.
-            value: A number, or a tensor with one element on any device. Do not change the tensor in place before the
-                step ends.
+            value: Any number that `Logger.log` accepts, or a tensor with one element on any device. Do not change the
+                tensor in place before the step ends.
             transform: Applied to the mean value, off the training thread: "exp", "sigmoid", "tanh", "softplus" or
                 None.
 
         Raises:
-            TypeError: If `value` is neither a number nor a tensor.
+            TypeError: If `value` is neither a real number nor a tensor of real numbers.
             ValueError: If `value` has more or fewer elements than one, `transform` is unknown, or `name` is not a
                 valid metric name.
         """

@@ -35,6 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(session::close_all, module)?)?;
     module.add_function(wrap_pyfunction!(recover, module)?)?;
     module.add_function(wrap_pyfunction!(parts::parquet_parts, module)?)?;
+    module.add_function(wrap_pyfunction!(values::number, module)?)?;
     run::register(module)
 }
 

@@ -48,6 +48,16 @@ pub(crate) fn named_value(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> 
     value_slowly(value, Some(name))
 }
 
+/// Converts the value of a named series to a float, as `Logger.log` does.
+///
+/// Raises:
+///     TypeError: If the value is not a number.
+///     ValueError: If it is not a single number, or does not fit in a float64.
+#[pyfunction]
+pub(crate) fn number(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    named_value(name, value)
+}
+
 fn value_slowly(value: &Bound<'_, PyAny>, name: Option<&Bound<'_, PyAny>>) -> PyResult<f64> {
     let py = value.py();
     if let Ok(value) = value.cast::<PyFloat>() {
@@ -57,6 +67,9 @@ fn value_slowly(value: &Bound<'_, PyAny>, name: Option<&Bound<'_, PyAny>>) -> Py
         && let Some(item) = value.getattr_opt("item")?
     {
         reject_other_device(value, &subject(name))?;
+        if is_masked(value)? {
+            return Err(number_error(value, name)); // its `item()` is 0.0
+        }
         return item.call0().and_then(|item| item.extract::<f64>()).map_err(|error| unreadable(value, name, error));
     }
     value.extract::<f64>().map_err(|error| {
@@ -65,6 +78,15 @@ fn value_slowly(value: &Bound<'_, PyAny>, name: Option<&Bound<'_, PyAny>>) -> Py
         }
         unreadable(value, name, error)
     })
+}
+
+/// Whether it is a single masked number, such as `numpy.ma.masked`.
+fn is_masked(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if !value.hasattr("filled")? {
+        return Ok(false);
+    }
+    let mask = value.getattr("mask")?;
+    mask.call_method0("any")?.is_truthy()
 }
 
 /// What an error message is about: `value`, or `the value of 'train/loss'`.
@@ -192,9 +214,12 @@ fn is_numpy_array(values: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(values.get_type().is(class))
 }
 
-/// The object itself, or a host tensor as a numpy array.
+/// The object itself, a host tensor as a numpy array, or a masked array with NaN for its masked elements.
 fn on_the_host<'py>(values: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     reject_other_device(values, "values")?;
+    if values.hasattr("filled")? {
+        return values.call_method1("filled", (f64::NAN,));
+    }
     match values.getattr_opt("detach")? {
         Some(detach) => detach.call0()?.call_method0("numpy"),
         None => Ok(values.clone()),
