@@ -29,8 +29,8 @@ class Environment:
         is_enabled: False if `HOLTER_MODE` is `disabled`: loggers then discard all points.
         directory: `HOLTER_DIR`, the directory of runs without a path; `runs` by default.
         name: `HOLTER_NAME`, the run's name.
-        resume: `HOLTER_RESUME`: `auto`, `never`, `allow`, `must` or `newest`. If it is not set and the scheduler has restarted
-            this job (`SLURM_RESTART_COUNT` or `TORCHELASTIC_RESTART_COUNT` above 0), `newest`.
+        resume: `HOLTER_RESUME`: `auto`, `never`, `allow`, `must` or `newest`. If it is not set and the scheduler has
+            restarted this job (`SLURM_RESTART_COUNT` or `TORCHELASTIC_RESTART_COUNT` above 0), `newest`.
         tags: `HOLTER_TAGS`, separated by commas.
 
     Raises:
