@@ -48,7 +48,7 @@ impl From<String> for Status {
 }
 
 impl Status {
-    /// Every status that this version knows.
+    /// All statuses.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::Finished, Self::Failed, Self::Interrupted, Self::Stopped, Self::Crashed];
 

@@ -22,7 +22,7 @@ pub struct PartFacts {
 
 /// The readable parts of `dir`, ascending by number, including those that another part replaces.
 ///
-/// Unlike [`list`](super::list), this skips parts that are damaged, that cannot be opened, or that are removed
+/// Unlike [`list`](super::list()), this skips parts that are damaged, that cannot be opened, or that are removed
 /// while the folder is read. A folder that does not exist has no parts.
 ///
 /// # Errors
