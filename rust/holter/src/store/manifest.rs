@@ -37,7 +37,7 @@ pub enum Status {
     Stopped,
     /// Its process died.
     Crashed,
-    /// It ended, with a status that this version does not know.
+    /// It ended, with a status of a later version.
     Unknown,
 }
 
@@ -87,7 +87,7 @@ impl Status {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Keys that this version does not know are kept in `extra`.
+/// Unknown keys are kept in `extra`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of the format.
