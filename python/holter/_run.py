@@ -1,7 +1,6 @@
 """Reading runs: during the training, after closing, or after a crash.
 
-Neither numpy nor pandas nor pyarrow is imported before a result needs it. A reader never blocks the training, and keeps
-nothing open between calls.
+numpy, pandas and pyarrow are imported on first use. A reader never blocks the training and keeps nothing open.
 """
 
 import datetime as dt
@@ -19,7 +18,7 @@ from holter._ranks import Ranks
 from holter._series import MAX_STEP, MIN_STEP, Columns, Series, SeriesFacts, load, series_of, step_bounds
 from holter._table import Table
 from holter._text import time_of_micros
-from holter.exceptions import HolterError
+from holter.exceptions import HolterError, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -300,7 +299,6 @@ class Run:
     def plot(self, pattern: str = "*", band: "BandKind | None" = None, **options: Any) -> "go.Figure":
         """Return a plotly figure of the series that match `pattern`.
 
-            run.plot("train/loss", half_life=100)
             run.plot("attention_entropy/layer_*", band="std")
 
         Args:
@@ -322,8 +320,17 @@ class Run:
         try:
             columns = self._ranks.first(read, rank)
         except KeyError:
-            raise self._no_series(name, rank) from None
+            if name not in self.names(rank=rank):
+                raise self._no_series(name, rank) from None
+            columns = self._read_listed(name, read, rank)
         return series_of(name, columns)
+
+    def _read_listed(self, name: str, read: Callable[[_core.Reader], Columns], rank: SupportsIndex | None) -> Columns:
+        """Read a series that has just started; if it is still not found, the index of the database is damaged."""
+        try:
+            return self._ranks.first(read, rank)
+        except KeyError:
+            raise StoreError(f"{self.path} is damaged: it lists the series {name!r}, but cannot find it") from None
 
     def _no_series(self, name: str, rank: SupportsIndex | None) -> KeyError:
         names = self.names(rank=rank)
