@@ -98,7 +98,7 @@ lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs, layers, spelling, w
 		--allowlist .ci/stubtest-allowlist.txt
 	$(call print_step,'layers, spelling and wording')
 	@PYTHONPATH=python $(VENV)/bin/lint-imports --no-cache
-	@$(VENV)/bin/codespell $(shell git ls-files)
+	@$(VENV)/bin/codespell rust python tests benches docs .ci Makefile *.md *.toml
 	@$(python) .ci/check_words.py
 	@$(python) -m pytest --quiet tests/test_structure.py tests/test_exports.py
 
