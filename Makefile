@@ -96,7 +96,7 @@ lint: $(stamp_dev) ## formatting, clippy, ruff, mypy, stubs, layers, spelling, w
 	@$(python) -m mypy
 	@MYPYPATH=python $(python) -m mypy.stubtest holter._core --mypy-config-file pyproject.toml \
 		--allowlist .ci/stubtest-allowlist.txt
-	$(call print_step,'layers, spelling and wording')
+	$(call print_step,'layers and wording')
 	@PYTHONPATH=python $(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/codespell rust python tests benches docs .ci Makefile *.md *.toml
 	@$(python) .ci/check_words.py
