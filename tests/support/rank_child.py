@@ -16,7 +16,7 @@ from pathlib import Path
 from recording_child import CLOSED, LOGGING, OPENING, Page
 
 PROCESSES = 4
-STEPS = 10_000
+STEPS = 3_000
 REDUCE_EVERY = 10
 OWN, REDUCED = 0, 1
 """Indices in the page: points of the rank's own series, and points of the mean over the ranks."""
