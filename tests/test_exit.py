@@ -16,6 +16,7 @@ DEADLINE_SECS = 120
 START = f"""
 import os, signal, sys, threading, time
 import holter
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background of a shell
 logger = holter.Logger(sys.argv[1], journal_points=1 << 14)
 for step in range({STEPS}):
     logger.log(step, "loss", step * 0.5)
@@ -29,10 +30,13 @@ def run_program(run: Path, end: str, *, send: signal.Signals | None = None) -> t
         [sys.executable, "-c", START + end, str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "logged\n"
-        if send is not None:
-            child.send_signal(send)
-        _, errors = child.communicate(timeout=DEADLINE_SECS)
+        try:
+            assert child.stdout.readline() == "logged\n"
+            if send is not None:
+                child.send_signal(send)
+            _, errors = child.communicate(timeout=DEADLINE_SECS)
+        finally:
+            child.kill()
     return child.returncode, errors
 
 
